@@ -117,9 +117,7 @@ def verify_inclusion(leaf: bytes, index: int, size: int, path: Sequence[bytes], 
         raise Tampered("the inclusion path does not lead to the root", reason="inclusion")
 
 
-def verify_consistency(
-    old_size: int, old_root: bytes, new_size: int, new_root: bytes, path: Sequence[bytes]
-) -> None:
+def verify_consistency(old_size: int, old_root: bytes, new_size: int, new_root: bytes, path: Sequence[bytes]) -> None:
     """Verify that an old tree is a prefix of a new one (RFC 9162 section 2.1.4.2).
 
     Raises:
@@ -136,9 +134,7 @@ def verify_consistency(
     _verify_growth(old_size, old_root, new_size, new_root, path)
 
 
-def _verify_growth(
-    old_size: int, old_root: bytes, new_size: int, new_root: bytes, path: Sequence[bytes]
-) -> None:
+def _verify_growth(old_size: int, old_root: bytes, new_size: int, new_root: bytes, path: Sequence[bytes]) -> None:
     nodes = list(path)
     if old_size & (old_size - 1) == 0:
         nodes.insert(0, old_root)
