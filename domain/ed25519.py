@@ -1,7 +1,7 @@
 """Ed25519 signatures, verified strictly, in this one place.
 
 Sources: RFC 8032; "Taming the many EdDSAs" (Chalkias, Garillot, Nikolaenko 2020). Libraries differ on small-order and
-mixed-order points and on encodings that are not canonical; under a small-order key one signature can fit every message.
+mixed-order points and on encodings that are not canonical; under a small-order key one signature can fit all messages.
 So: canonical encodings only, S below the group order, and A and R in the prime-order subgroup, then the equation.
 """
 
