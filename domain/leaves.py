@@ -27,7 +27,8 @@ from domain.instants import check_instant
 SALT_BYTES: Final = 32
 MAX_LEAF_BYTES: Final = 64 * 1024
 ACCESS_ACTIONS: Final = (
-    "read", "search", "release", "break-glass", "deny", "export", "create", "enrol", "grant", "revoke", "dissent", "review",
+    "read", "search", "release", "break-glass", "deny", "export", "create",
+    "enrol", "grant", "revoke", "dissent", "review",
 )  # fmt: skip
 
 
