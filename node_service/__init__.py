@@ -1,0 +1,1 @@
+"""The node service of one hospital: use cases, database, outbox, follower, access log, HTTP API."""

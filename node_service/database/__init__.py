@@ -1,0 +1,1 @@
+"""The node's relational database (SQLite by default, portable SQL)."""
