@@ -1,0 +1,114 @@
+"""Identities: a serialized MSP id and certificate, and what the certificate says about its holder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.x509.oid import NameOID
+
+from domain.errors import Invalid
+from network.blocks.protos import identities, parse_into, serialize
+from network.blocks.signature import PublicKey
+
+ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
+MAX_CERTIFICATE_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A certificate that claims to belong to an MSP; whether it does is for ``Msp.verify_identity``."""
+
+    msp_id: str
+    certificate: x509.Certificate
+    der: bytes
+    public_key: PublicKey
+
+    @property
+    def organizational_units(self) -> tuple[str, ...]:
+        names = self.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
+        return tuple(str(name.value) for name in names)
+
+    @property
+    def common_name(self) -> str:
+        names = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+        return str(names[0].value) if names else ""
+
+    def attributes(self) -> dict[str, str]:
+        """The attributes that a Fabric CA put into extension 1.2.3.4.5.6.7.8.1: JSON {"attrs": {name: value}}.
+
+        Raises:
+            Invalid: the extension is there but not such JSON.
+        """
+        return read_attributes(self.certificate)
+
+
+def serialize_identity(msp_id: str, certificate: x509.Certificate) -> bytes:
+    """``msp.SerializedIdentity`` with the certificate in PEM, as creators and endorsers appear in blocks."""
+    message = identities.SerializedIdentity()
+    message.mspid = msp_id
+    message.id_bytes = certificate.public_bytes(serialization.Encoding.PEM)
+    return serialize(message)
+
+
+@lru_cache(maxsize=4096)
+def parse_identity(raw: bytes) -> Identity:
+    """Reads ``msp.SerializedIdentity``; remembered by its bytes, since a channel has few identities and many uses.
+
+    Raises:
+        Invalid: not that message, no certificate in it, or a key of a kind that Fabric does not know.
+    """
+    message = parse_into(identities.SerializedIdentity(), raw, "SerializedIdentity")
+    certificate = parse_certificate(message.id_bytes)
+    key = certificate.public_key()
+    if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
+        raise Invalid("certificate key is neither EC nor Ed25519", reason="bad-certificate")
+    return Identity(message.mspid, certificate, certificate.public_bytes(serialization.Encoding.DER), key)
+
+
+def parse_certificate(pem: bytes) -> x509.Certificate:
+    """Reads one PEM certificate.
+
+    Raises:
+        Invalid: not a certificate, or larger than any sensible one.
+    """
+    if len(pem) > MAX_CERTIFICATE_BYTES:
+        raise Invalid("certificate is too large", reason="bad-certificate")
+    try:
+        return x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        raise Invalid("bytes are not a PEM certificate", reason="bad-certificate") from error
+
+
+def read_attributes(certificate: x509.Certificate) -> dict[str, str]:
+    """See ``Identity.attributes``; an absent extension gives no attributes."""
+    try:
+        extension = certificate.extensions.get_extension_for_oid(ATTRIBUTES_OID)
+    except x509.ExtensionNotFound:
+        return {}
+    except ValueError as error:
+        raise Invalid("certificate extensions cannot be read", reason="bad-certificate") from error
+    value = extension.value
+    if not isinstance(value, x509.UnrecognizedExtension):
+        raise Invalid("attribute extension has an unexpected type", reason="bad-attributes")
+    return _parse_attributes(value.value)
+
+
+def attributes_extension(attributes: dict[str, str]) -> x509.UnrecognizedExtension:
+    """Builds the extension that ``read_attributes`` reads; not critical."""
+    text = json.dumps({"attrs": attributes}, sort_keys=True, separators=(",", ":"))
+    return x509.UnrecognizedExtension(ATTRIBUTES_OID, text.encode())
+
+
+def _parse_attributes(raw: bytes) -> dict[str, str]:
+    try:
+        attributes = json.loads(raw)["attrs"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise Invalid('attribute extension is not {"attrs": …}', reason="bad-attributes") from error
+    if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
+        raise Invalid("attributes are not a map of texts", reason="bad-attributes")
+    return attributes

@@ -1,0 +1,180 @@
+"""Reading transactions: ``common.Envelope`` down to read and write sets (core/common/validation/msgvalidation.go)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+from domain.errors import Invalid
+from network.blocks import protos
+from network.blocks.proposal import (
+    NANOSECONDS,
+    ChaincodeEvent,
+    Endorsement,
+    Response,
+    proposal_hash,
+    transaction_id,
+)
+from network.blocks.protos import common, parse_into
+from network.blocks.rwset import NamespaceRwset, parse_rwsets
+
+
+class HeaderType(IntEnum):
+    """``common.HeaderType``: those that may stand in a block of a channel."""
+
+    MESSAGE = 0
+    CONFIG = 1
+    CONFIG_UPDATE = 2
+    ENDORSER_TRANSACTION = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A signed payload with its headers read; nothing is verified yet."""
+
+    payload: bytes
+    signature: bytes
+    type: int
+    channel: str
+    tx_id: str
+    epoch: int
+    timestamp_ns: int
+    extension: bytes
+    creator: bytes
+    nonce: bytes
+    channel_header: bytes
+    signature_header: bytes
+    data: bytes
+
+    def expected_tx_id(self) -> str:
+        return transaction_id(self.nonce, self.creator)
+
+    @property
+    def type_name(self) -> str:
+        try:
+            return HeaderType(self.type).name
+        except ValueError:
+            return f"UNKNOWN_{self.type}"
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """An endorsed chaincode transaction.
+
+    Attributes:
+        envelope: headers, creator and signature.
+        chaincode: the name in the channel header, which selects the endorsement policy.
+        version: chaincode version that the endorsers ran.
+        args: function name and arguments as the client sent them.
+        response_payload: bytes that the endorsements cover, together with each endorser.
+        endorsements: in the order of the block.
+        response: the contract's answer.
+        event: the event it set, if any.
+        rwsets: per namespace, in the order of the block.
+    """
+
+    envelope: Envelope
+    chaincode: str
+    version: str
+    args: tuple[bytes, ...]
+    response_payload: bytes
+    endorsements: tuple[Endorsement, ...]
+    response: Response
+    event: ChaincodeEvent | None
+    rwsets: tuple[NamespaceRwset, ...]
+
+    @property
+    def tx_id(self) -> str:
+        return self.envelope.tx_id
+
+
+def parse_envelope(raw: bytes) -> Envelope:
+    """Reads an envelope and its headers.
+
+    Raises:
+        Invalid: a layer is not the message it should be.
+    """
+    envelope = parse_into(common.Envelope(), raw, "Envelope")
+    payload = parse_into(common.Payload(), envelope.payload, "Payload")
+    if not payload.HasField("header"):
+        raise Invalid("payload has no header", reason="bad-payload", place="Payload.header")
+    channel = parse_into(common.ChannelHeader(), payload.header.channel_header, "ChannelHeader")
+    signature = parse_into(common.SignatureHeader(), payload.header.signature_header, "SignatureHeader")
+    return Envelope(
+        payload=envelope.payload,
+        signature=envelope.signature,
+        type=channel.type,
+        channel=channel.channel_id,
+        tx_id=channel.tx_id,
+        epoch=channel.epoch,
+        timestamp_ns=channel.timestamp.seconds * NANOSECONDS + channel.timestamp.nanos,
+        extension=channel.extension,
+        creator=signature.creator,
+        nonce=signature.nonce,
+        channel_header=payload.header.channel_header,
+        signature_header=payload.header.signature_header,
+        data=payload.data,
+    )
+
+
+def parse_transaction(envelope: Envelope) -> Transaction:
+    """Reads an endorsed transaction and checks what ties its parts together.
+
+    One action; the action's header is the envelope's; the endorsed proposal hash is the hash of this proposal; the
+    event and the endorsed chaincode carry the transaction's own names. Signatures and policies are not looked at.
+
+    Raises:
+        Invalid: a layer is malformed or the parts do not belong together.
+    """
+    message = parse_into(protos.transaction.Transaction(), envelope.data, "Transaction")
+    if len(message.actions) != 1:
+        raise Invalid("a transaction has exactly one action", reason="bad-transaction", place="Transaction.actions")
+    if message.actions[0].header != envelope.signature_header:
+        raise Invalid("action header is another one", reason="bad-transaction", place="TransactionAction.header")
+    payload = parse_into(
+        protos.transaction.ChaincodeActionPayload(), message.actions[0].payload, "ChaincodeActionPayload"
+    )
+    extension = parse_into(protos.proposal.ChaincodeHeaderExtension(), envelope.extension, "ChaincodeHeaderExtension")
+    response_payload = payload.action.proposal_response_payload
+    action = _parse_action(envelope, payload.chaincode_proposal_payload, response_payload)
+    if action.chaincode_id.name != extension.chaincode_id.name or not action.chaincode_id.name:
+        raise Invalid("endorsed chaincode is another one", reason="bad-chaincode", place="ChaincodeAction.chaincode_id")
+    return Transaction(
+        envelope=envelope,
+        chaincode=action.chaincode_id.name,
+        version=action.chaincode_id.version,
+        args=_parse_args(payload.chaincode_proposal_payload),
+        response_payload=response_payload,
+        endorsements=tuple(Endorsement(item.endorser, item.signature) for item in payload.action.endorsements),
+        response=Response(action.response.status, action.response.message, action.response.payload),
+        event=_parse_event(envelope, action),
+        rwsets=parse_rwsets(action.results),
+    )
+
+
+def _parse_action(envelope: Envelope, proposal_payload: bytes, response_payload: bytes) -> Any:
+    message = parse_into(
+        protos.proposal_response.ProposalResponsePayload(), response_payload, "ProposalResponsePayload"
+    )
+    expected = proposal_hash(envelope.channel_header, envelope.signature_header, proposal_payload)
+    if message.proposal_hash != expected:
+        raise Invalid("endorsement is of another proposal", reason="bad-proposal-hash", place="proposal_hash")
+    return parse_into(protos.proposal.ChaincodeAction(), message.extension, "ChaincodeAction")
+
+
+def _parse_args(proposal_payload: bytes) -> tuple[bytes, ...]:
+    payload = parse_into(protos.proposal.ChaincodeProposalPayload(), proposal_payload, "ChaincodeProposalPayload")
+    invocation = parse_into(protos.chaincode.ChaincodeInvocationSpec(), payload.input, "ChaincodeInvocationSpec")
+    return tuple(invocation.chaincode_spec.input.args)
+
+
+def _parse_event(envelope: Envelope, action: Any) -> ChaincodeEvent | None:
+    if not action.events:
+        return None
+    event = parse_into(protos.chaincode_event.ChaincodeEvent(), action.events, "ChaincodeEvent")
+    if not event.event_name:
+        return None
+    if event.chaincode_id != action.chaincode_id.name or event.tx_id != envelope.tx_id:
+        raise Invalid("event names another transaction", reason="bad-event", place="ChaincodeEvent")
+    return ChaincodeEvent(event.event_name, event.payload)
