@@ -448,5 +448,3 @@ class IdempotencyKey(Base):
     record: Mapped[str | None] = mapped_column(Identifier)
     version: Mapped[int | None] = mapped_column(Integer)
     created_at: Mapped[str] = mapped_column(InstantText)
-
-    __table_args__ = (UniqueConstraint("principal", "key"),)

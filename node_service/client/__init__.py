@@ -1,0 +1,1 @@
+"""The node's HTTP interface for programs: wire models and a typed client. Imports nothing else of the node."""
