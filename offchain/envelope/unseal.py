@@ -1,0 +1,105 @@
+"""Opening sealed objects: all at once, as a stream, or by range; only verified chunks are ever released."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from domain.errors import Invalid, Tampered
+from offchain.envelope.content import Description, PlainBytes, Preamble, content_length
+from offchain.envelope.header import Header
+from offchain.envelope.keys import DataKey, ObjectKeys, derive_object_keys, verify_commitment
+from offchain.envelope.sealed import SealedObject
+from offchain.envelope.suite import TAG_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedObject:
+    """A sealed object with its key: the commitment held, the preamble is read, content comes on demand."""
+
+    description: Description
+    length: int
+    _sealed: SealedObject = field(repr=False)
+    _keys: ObjectKeys = field(repr=False)
+    _preamble_bytes: int = field(repr=False)
+
+    def whole(self, *, max_bytes: int) -> PlainBytes:
+        """The whole content; nothing is returned until all of it is verified.
+
+        Raises:
+            Invalid: longer than ``max_bytes``.
+            Tampered: any chunk is not what was anchored.
+        """
+        if self.length > max_bytes:
+            raise Invalid(f"the content is longer than {max_bytes} bytes", reason="too-large")
+        return PlainBytes(b"".join(self.stream()), self.description)
+
+    def stream(self) -> Iterator[memoryview]:
+        """The content chunk by chunk, each verified before it is released.
+
+        Raises:
+            Tampered: while iterating; what was released before is genuine, but the content is not complete.
+        """
+        return self._content(0, self.length)
+
+    def range(self, offset: int, length: int) -> bytes:
+        """A range of the content, all chunks that it touches verified.
+
+        Raises:
+            Invalid: the range is not within the content.
+            Tampered: a chunk is not what was anchored.
+        """
+        if not 0 <= offset <= offset + length <= self.length:
+            raise Invalid("the range is not within the content", reason="range")
+        return b"".join(self._content(offset, offset + length))
+
+    def _content(self, begin: int, end: int) -> Iterator[memoryview]:
+        if begin == end:
+            return
+        step = self._sealed.header.suite.chunk_bytes
+        begin, end = begin + self._preamble_bytes, end + self._preamble_bytes
+        for index in range(begin // step, -(-end // step)):
+            chunk = _open_chunk(self._sealed, self._keys, index)
+            yield chunk[max(begin - index * step, 0) : end - index * step]
+
+
+def unseal(sealed: SealedObject, key: DataKey, *, object_id: str) -> OpenedObject:
+    """Open an object whose digest was verified with the key of the object that is expected.
+
+    Raises:
+        Tampered: ``other-object``, ``wrong-key``, ``chunk-altered``, ``preamble``.
+    """
+    keys = verify_key(sealed.header, sealed.commitment, key, object_id=object_id)
+    first = _open_chunk(sealed, keys, 0)
+    preamble = Preamble.parse(first)
+    geometry = sealed.geometry
+    length = content_length(preamble, geometry.plaintext_bytes, first, single=geometry.chunks == 1)
+    return OpenedObject(preamble.description, length, sealed, keys, preamble.size)
+
+
+def verify_key(header: Header, commitment: bytes, key: DataKey, *, object_id: str) -> ObjectKeys:
+    """Verify that a data key is the one that this header commits to; done before every re-wrap too.
+
+    Raises:
+        Tampered: the header is of another object (``other-object``), or the key of another (``wrong-key``).
+    """
+    if header.object_id != object_id:
+        raise Tampered("the header is of another object", reason="other-object", place=object_id)
+    keys = derive_object_keys(key, header.salt, header.encode())
+    verify_commitment(keys, commitment)
+    return keys
+
+
+def _open_chunk(sealed: SealedObject, keys: ObjectKeys, index: int) -> memoryview:
+    ciphertext = sealed.chunk(index)
+    last = index == sealed.geometry.chunks - 1
+    plain = memoryview(bytearray(len(ciphertext) - TAG_BYTES))
+    try:
+        AESGCM(keys.file_key).decrypt_into(keys.nonce(index, last=last), ciphertext, sealed.head, plain)
+    except InvalidTag:
+        detail = f"a chunk of the sealed object {sealed.digest} does not open under its key"
+        raise Tampered(detail, reason="chunk-altered", place=f"chunk[{index}]") from None
+    return plain
