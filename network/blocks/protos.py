@@ -18,7 +18,7 @@ from fabric_protos.peer import (
     proposal_response_pb2,
     transaction_pb2,
 )
-from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2
+from fabric_protos.peer.lifecycle import chaincode_definition_pb2, db_pb2, lifecycle_pb2
 from google.protobuf.message import DecodeError, Message
 
 from domain.errors import Invalid
@@ -34,6 +34,7 @@ configtx: Any = configtx_pb2
 configuration: Any = configuration_pb2
 identities: Any = identities_pb2
 kvrwset: Any = kv_rwset_pb2
+lifecycle: Any = lifecycle_pb2
 lifecycle_db: Any = db_pb2
 msp_config: Any = msp_config_pb2
 msp_principal: Any = msp_principal_pb2
