@@ -184,8 +184,8 @@ class Path(Wire):
 class SealedRecord(Wire):
     """A sealed record with what is needed to verify and open it.
 
-    ``wrap`` is the data key for the caller: HPKE to the patient, or AES-GCM under the session key of a release. Objects
-    longer than 256 KiB have no ``sealed`` and are fetched from the object route; ``chunks`` is the list of chunk hashes.
+    ``wrap`` is the data key for the caller: HPKE to the patient, or AES-GCM under the session key of a release.
+    Objects over 256 KiB have no ``sealed`` and come from the object route; ``chunks`` is the list of chunk hashes.
     """
 
     entry: RecordEntry

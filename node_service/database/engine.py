@@ -1,0 +1,82 @@
+"""Opening the node's database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from domain.errors import Conflict, Unavailable
+
+
+_READING = "yilian_reading"
+
+
+class Database:
+    """A pool of connections; every unit of work is one transaction."""
+
+    def __init__(self, url: str) -> None:
+        self.engine = _engine(url)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._readers = sessionmaker(self.engine.execution_options(**{_READING: True}), expire_on_commit=False)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """One transaction: committed at the end, rolled back on any error.
+
+        Raises:
+            Unavailable: the database is locked, full or gone.
+            Conflict: a constraint does not hold.
+        """
+        try:
+            with self._sessions.begin() as session:
+                yield session
+        except OperationalError as error:
+            raise Unavailable("the database cannot do this now", reason="database") from error
+        except DBAPIError as error:
+            if type(error).__name__ == "IntegrityError":
+                raise Conflict("a row of the database is in the way", reason="integrity") from error
+            raise
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """A consistent view for reading.
+
+        Raises:
+            Unavailable: the database is locked or gone.
+        """
+        try:
+            with self._readers() as session:
+                yield session
+        except OperationalError as error:
+            raise Unavailable("the database cannot be read now", reason="database") from error
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    if not url.startswith("sqlite"):
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 10})
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: Any, _record: object) -> None:
+    """WAL with full synchronisation: a commit that was answered survives a power cut."""
+    connection.isolation_level = None
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Writers begin immediately, so that two of them queue up instead of failing on the upgrade of a read lock."""
+    reading = connection.get_execution_options().get(_READING)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,0 +1,74 @@
+"""One frozen set of settings per process, from the environment (``YILIAN_…``); unknown names are refused."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from domain.errors import Invalid
+
+PREFIX = "YILIAN_"
+
+
+class Settings(BaseModel):
+    """Settings of one node. Each field ``name`` is read from ``YILIAN_NAME``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    profile: Literal["demo", "pilot", "production"] = Field("demo", description="what is allowed to be unsafe")
+    msp_id: str = Field(description="MSP id of the hospital")
+    name: str = Field(description="the hospital's name as people read it")
+    data_dir: Path = Field(description="folder of the node: keys, database, objects")
+    ledger_dir: Path = Field(description="folder of the embedded ledger")
+    database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder")
+    public_url: str = Field("http://127.0.0.1:8001", description="address under which other hospitals reach the node")
+    host: str = Field("127.0.0.1", description="address to listen on")
+    port: int = Field(8001, ge=0, le=65535, description="port to listen on")
+    allowed_nodes: tuple[str, ...] = Field((), description="URLs of other hospitals' nodes that may be called")
+    time_zone: str = Field("Asia/Shanghai", description="time zone of dates without one")
+    max_upload_bytes: int = Field(512 * 1024 * 1024, ge=1024, description="largest request body")
+    commit_timeout_s: float = Field(10.0, gt=0, description="how long an answer waits for a commit")
+    freshness_timeout_s: float = Field(2.0, gt=0, description="how long a release waits for the own projection")
+    anchor_interval_s: float = Field(0.1, gt=0, description="least time between two anchors while records wait")
+    access_anchor_interval_s: float = Field(10.0, gt=0, description="time between anchors for access rows alone")
+    ledger_threads: int = Field(32, ge=1, description="ledger calls at once")
+    database_threads: int = Field(16, ge=1, description="database calls at once")
+    crypto_threads: int = Field(4, ge=1, description="sealing and opening at once")
+    staff_session_minutes: int = Field(15, ge=1, le=720, description="idle time after which staff sign in again")
+    emergencies_per_practitioner_hour: int = Field(3, ge=1, description="break-glass limit before the duty officer")
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: object) -> Self:
+        """Read the settings; keyword arguments win over the environment.
+
+        Raises:
+            Invalid: a name is unknown, or a value breaks a rule; the message names it.
+        """
+        source = os.environ if environment is None else environment
+        given: dict[str, object] = {
+            name.removeprefix(PREFIX).lower(): _split(name, text) for name, text in source.items() if _is_ours(name)
+        }
+        given.update({name: value for name, value in overrides.items() if value is not None})
+        try:
+            return cls.model_validate(given)
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
+            raise Invalid(f"{first['msg']}", place=name, reason="settings") from None
+
+    @property
+    def sqlalchemy_url(self) -> str:
+        """The database's URL."""
+        return self.database_url or f"sqlite:///{self.data_dir / 'node.db'}"
+
+
+def _is_ours(name: str) -> bool:
+    return name.startswith(PREFIX) and name != "YILIAN_LANG"
+
+
+def _split(name: str, text: str) -> object:
+    return tuple(text.split()) if name == "YILIAN_ALLOWED_NODES" else text
