@@ -29,11 +29,16 @@ _SUITES: Final = {
     HPKE_X25519: Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM),
     HPKE_HYBRID: Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM),
 }
+_SOME_SCALAR: Final = X25519PrivateKey.from_private_bytes(bytes(_X25519_BYTES))
+"""Any scalar leads from a point of small order to the all-zero result, which the exchange refuses."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecipientPublicKey:
-    """A published key: ``alg`` and its raw bytes; for the hybrid ML-KEM-768 (1184 bytes) ‖ X25519 (32 bytes)."""
+    """A published key: ``alg`` and its raw bytes; for the hybrid ML-KEM-768 (1184 bytes) ‖ X25519 (32 bytes).
+
+    Points of small order are refused here already (RFC 7748 section 6.1, all-zero result).
+    """
 
     alg: str
     raw: bytes
@@ -43,8 +48,9 @@ class RecipientPublicKey:
             raise Invalid("a public key of an HPKE suite is expected", reason="public-key", place="alg")
         try:
             _native_public(self)
+            _SOME_SCALAR.exchange(X25519PublicKey.from_public_bytes(self.raw[-_X25519_BYTES:]))
         except ValueError:
-            raise Invalid("these bytes are no public key of the suite", reason="public-key") from None
+            raise Invalid("these bytes are no public key of the suite, or weak", reason="public-key") from None
 
     @classmethod
     def parse(cls, alg: object, text: object, place: str = "publicKey") -> RecipientPublicKey:

@@ -82,10 +82,9 @@ class Wrap:
 def wrap_for_custodian(key: DataKey, custody_key: CustodyKey, key_id: str, binding: KeyBinding) -> Wrap:
     """AES-256-GCM under a custody key with associated data [object, record, version, key id].
 
-    A random nonce of 96 bits is safe for 2**32 wraps under one custody key (NIST SP 800-38D section 8.3); rotate before.
+    Random nonces of 96 bits are safe for 2**32 wraps under one custody key (NIST SP 800-38D section 8.3).
     """
-    aad = [binding.object_id, binding.record_id, binding.version, key_id]
-    return Wrap(A256GCM, key_id, encrypt_key(key, custody_key, aad))
+    return Wrap(A256GCM, key_id, encrypt_key(key, custody_key, _custodian_aad(binding, key_id)))
 
 
 def unwrap_for_custodian(wrap: Wrap, custody_key: CustodyKey, binding: KeyBinding) -> DataKey:
@@ -95,8 +94,7 @@ def unwrap_for_custodian(wrap: Wrap, custody_key: CustodyKey, binding: KeyBindin
         Tampered: the wrap was altered, or moved here from another object, record or version.
     """
     _expect_alg(wrap, A256GCM)
-    aad = [binding.object_id, binding.record_id, binding.version, wrap.key_id]
-    return DataKey(decrypt_key(wrap.wrapped, custody_key, aad))
+    return DataKey(decrypt_key(wrap.wrapped, custody_key, _custodian_aad(binding, wrap.key_id)))
 
 
 def wrap_for_patient(key: DataKey, public: RecipientPublicKey, binding: KeyBinding) -> Wrap:
@@ -185,6 +183,10 @@ def _key_bytes(plaintext: bytes) -> bytes:
     if len(plaintext) != DATA_KEY_BYTES:
         raise Tampered("the wrap holds no key", reason="wrap-altered")
     return plaintext
+
+
+def _custodian_aad(binding: KeyBinding, key_id: str) -> list[str | int]:
+    return [binding.object_id, binding.record_id, binding.version, key_id]
 
 
 def _patient_info(binding: KeyBinding) -> list[str | int]:
