@@ -12,7 +12,6 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from domain.errors import Conflict, Unavailable
 
-
 _READING = "yilian_reading"
 
 
