@@ -16,6 +16,7 @@ from network.blocks.policy import (
     MAX_POLICY_DEPTH,
     ImplicitMetaPolicy,
     Policy,
+    compile_signature_policy,
     implicit_meta_threshold,
     parse_signature_policy,
 )
@@ -58,12 +59,28 @@ class ChannelConfig:
     consensus_type: str
     consenters: Mapping[int, Consenter]
     _policies: dict[str, Policy | None] = field(default_factory=dict, repr=False)
+    _application_policies: dict[bytes, Policy | None] = field(default_factory=dict, repr=False)
 
     def policy(self, path: str) -> Policy | None:
         """The policy at an absolute path such as ``/Channel/Application/Endorsement``; ``None`` if there is none."""
         if path not in self._policies:
             self._policies[path] = self._read_policy(path, 0)
         return self._policies[path]
+
+    def application_policy(self, raw: bytes) -> Policy | None:
+        """The policy that a chaincode definition asks for: its own, or one of the channel by reference.
+
+        Raises:
+            Invalid: not an ``ApplicationPolicy``.
+        """
+        if raw not in self._application_policies:
+            message = parse_into(policies.ApplicationPolicy(), raw, "ApplicationPolicy")
+            self._application_policies[raw] = (
+                compile_signature_policy(message.signature_policy)
+                if message.WhichOneof("Type") == "signature_policy"
+                else self.policy(message.channel_config_policy_reference)
+            )
+        return self._application_policies[raw]
 
     def capabilities(self, *groups: str) -> frozenset[str]:
         """Capabilities of the channel, or of the group below it, for example ``Application``."""

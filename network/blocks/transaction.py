@@ -66,7 +66,7 @@ class Transaction:
         envelope: headers, creator and signature.
         chaincode: the name in the channel header, which selects the endorsement policy.
         version: chaincode version that the endorsers ran.
-        args: function name and arguments as the client sent them.
+        proposal_payload: ``ChaincodeProposalPayload`` as endorsed, without transient data.
         response_payload: bytes that the endorsements cover, together with each endorser.
         endorsements: in the order of the block.
         response: the contract's answer.
@@ -77,7 +77,7 @@ class Transaction:
     envelope: Envelope
     chaincode: str
     version: str
-    args: tuple[bytes, ...]
+    proposal_payload: bytes
     response_payload: bytes
     endorsements: tuple[Endorsement, ...]
     response: Response
@@ -87,6 +87,19 @@ class Transaction:
     @property
     def tx_id(self) -> str:
         return self.envelope.tx_id
+
+    @property
+    def args(self) -> tuple[bytes, ...]:
+        """Function name and arguments as the client sent them; a peer does not look at them at commit.
+
+        Raises:
+            Invalid: the proposal payload is not an invocation.
+        """
+        payload = parse_into(
+            protos.proposal.ChaincodeProposalPayload(), self.proposal_payload, "ChaincodeProposalPayload"
+        )
+        invocation = parse_into(protos.chaincode.ChaincodeInvocationSpec(), payload.input, "ChaincodeInvocationSpec")
+        return tuple(invocation.chaincode_spec.input.args)
 
 
 def parse_envelope(raw: bytes) -> Envelope:
@@ -98,7 +111,7 @@ def parse_envelope(raw: bytes) -> Envelope:
     envelope = parse_into(common.Envelope(), raw, "Envelope")
     payload = parse_into(common.Payload(), envelope.payload, "Payload")
     if not payload.HasField("header"):
-        raise Invalid("payload has no header", reason="bad-payload", place="Payload.header")
+        raise Invalid("payload has no header", reason="bad-header", place="Header")
     channel = parse_into(common.ChannelHeader(), payload.header.channel_header, "ChannelHeader")
     signature = parse_into(common.SignatureHeader(), payload.header.signature_header, "SignatureHeader")
     return Envelope(
@@ -135,21 +148,21 @@ def parse_transaction(envelope: Envelope) -> Transaction:
     payload = parse_into(
         protos.transaction.ChaincodeActionPayload(), message.actions[0].payload, "ChaincodeActionPayload"
     )
-    extension = parse_into(protos.proposal.ChaincodeHeaderExtension(), envelope.extension, "ChaincodeHeaderExtension")
-    response_payload = payload.action.proposal_response_payload
-    action = _parse_action(envelope, payload.chaincode_proposal_payload, response_payload)
-    if action.chaincode_id.name != extension.chaincode_id.name or not action.chaincode_id.name:
-        raise Invalid("endorsed chaincode is another one", reason="bad-chaincode", place="ChaincodeAction.chaincode_id")
+    proposal_payload, response_payload = payload.chaincode_proposal_payload, payload.action.proposal_response_payload
+    action = _parse_action(envelope, proposal_payload, response_payload)
+    rwsets = parse_rwsets(action.results)
+    if not action.chaincode_id.name or not action.chaincode_id.version:
+        raise Invalid("chaincode has no name or version", reason="bad-chaincode", place="chaincode_id")
     return Transaction(
         envelope=envelope,
         chaincode=action.chaincode_id.name,
         version=action.chaincode_id.version,
-        args=_parse_args(payload.chaincode_proposal_payload),
+        proposal_payload=proposal_payload,
         response_payload=response_payload,
         endorsements=tuple(Endorsement(item.endorser, item.signature) for item in payload.action.endorsements),
         response=Response(action.response.status, action.response.message, action.response.payload),
-        event=_parse_event(envelope, action),
-        rwsets=parse_rwsets(action.results),
+        event=_parse_event(action),
+        rwsets=rwsets,
     )
 
 
@@ -160,21 +173,17 @@ def _parse_action(envelope: Envelope, proposal_payload: bytes, response_payload:
     expected = proposal_hash(envelope.channel_header, envelope.signature_header, proposal_payload)
     if message.proposal_hash != expected:
         raise Invalid("endorsement is of another proposal", reason="bad-proposal-hash", place="proposal_hash")
-    return parse_into(protos.proposal.ChaincodeAction(), message.extension, "ChaincodeAction")
+    extension = parse_into(protos.proposal.ChaincodeHeaderExtension(), envelope.extension, "ChaincodeHeaderExtension")
+    action = parse_into(protos.proposal.ChaincodeAction(), message.extension, "ChaincodeAction")
+    if action.chaincode_id.name != extension.chaincode_id.name:
+        raise Invalid("endorsed chaincode is another one", reason="bad-chaincode", place="chaincode_id")
+    return action
 
 
-def _parse_args(proposal_payload: bytes) -> tuple[bytes, ...]:
-    payload = parse_into(protos.proposal.ChaincodeProposalPayload(), proposal_payload, "ChaincodeProposalPayload")
-    invocation = parse_into(protos.chaincode.ChaincodeInvocationSpec(), payload.input, "ChaincodeInvocationSpec")
-    return tuple(invocation.chaincode_spec.input.args)
-
-
-def _parse_event(envelope: Envelope, action: Any) -> ChaincodeEvent | None:
+def _parse_event(action: Any) -> ChaincodeEvent | None:
     if not action.events:
         return None
     event = parse_into(protos.chaincode_event.ChaincodeEvent(), action.events, "ChaincodeEvent")
-    if not event.event_name:
-        return None
-    if event.chaincode_id != action.chaincode_id.name or event.tx_id != envelope.tx_id:
-        raise Invalid("event names another transaction", reason="bad-event", place="ChaincodeEvent")
+    if event.chaincode_id != action.chaincode_id.name:
+        raise Invalid("event names another chaincode", reason="bad-event", place="ChaincodeEvent")
     return ChaincodeEvent(event.event_name, event.payload)

@@ -1,0 +1,245 @@
+"""What a committing peer decides about each transaction of a block (Fabric core/committer/txvalidator/v20, kvledger).
+
+The order of the rules is Fabric's, because the first broken rule gives the code: envelope and headers, creator's
+signature, transaction id, structure, channel, duplicates in the ledger, endorsement policies, duplicates in the block,
+read conflicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from domain.errors import Denied, Invalid, Tampered
+from network.blocks import lifecycle
+from network.blocks.channel_config import ChannelConfig
+from network.blocks.codes import ValidationCode
+from network.blocks.config_update import apply_config_transaction
+from network.blocks.mvcc import BlockUpdates, CommittedState
+from network.blocks.policy import Member, Policy, SignedData, signers, verify_member
+from network.blocks.protos import collection as collections
+from network.blocks.protos import parse_into, serialize
+from network.blocks.rwset import CollectionRwset, NamespaceRwset
+from network.blocks.signature import verify_signature
+from network.blocks.transaction import Envelope, HeaderType, Transaction, parse_envelope, parse_transaction
+
+_IMPLICIT_COLLECTION = "_implicit_org_"
+_ENVELOPE_CODES = {
+    "Envelope": ValidationCode.INVALID_OTHER_REASON,
+    "Payload": ValidationCode.BAD_PAYLOAD,
+}
+_TRANSACTION_CODES = {
+    "ChaincodeHeaderExtension": ValidationCode.BAD_HEADER_EXTENSION,
+    "ChaincodeAction": ValidationCode.BAD_RESPONSE_PAYLOAD,
+    "TxReadWriteSet": ValidationCode.BAD_RWSET,
+    "KVRWSet": ValidationCode.BAD_RWSET,
+    "HashedRWSet": ValidationCode.BAD_RWSET,
+    "chaincode_id": ValidationCode.INVALID_CHAINCODE,
+    "ChaincodeEvent": ValidationCode.INVALID_OTHER_REASON,
+}
+
+
+class LedgerState(CommittedState, Protocol):
+    """What validation asks about everything before the block."""
+
+    def get(self, namespace: str, key: str) -> bytes | None:
+        """Value of a key, ``None`` if it is absent."""
+        ...
+
+    def has_transaction(self, tx_id: str) -> bool:
+        """Whether a transaction with this id, valid or not, is in an earlier block."""
+        ...
+
+
+@dataclass(slots=True)
+class ValidatedTransaction:
+    """A transaction with its code; what could not be read is ``None``."""
+
+    code: ValidationCode
+    reason: str = ""
+    envelope: Envelope | None = None
+    transaction: Transaction | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedBlock:
+    """The codes of a block, what its valid transactions write, and the configuration after it."""
+
+    transactions: tuple[ValidatedTransaction, ...]
+    updates: BlockUpdates
+    config: ChannelConfig
+
+    @property
+    def codes(self) -> bytes:
+        """TRANSACTIONS_FILTER."""
+        return bytes(item.code for item in self.transactions)
+
+
+class _Rejected(Exception):
+    def __init__(self, code: ValidationCode, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+def validate_block(
+    number: int, envelopes: Sequence[bytes], *, channel: str, config: ChannelConfig, state: LedgerState
+) -> ValidatedBlock:
+    """Judges every transaction of a block after genesis.
+
+    Raises:
+        Denied: a configuration transaction lacks signatures; a peer would stop here.
+        Invalid: a configuration transaction is malformed, or a transaction sets key-level endorsement policies, which
+            this product neither uses nor judges.
+    """
+    validator = TransactionValidator(channel, config, state)
+    validated = [validator.validate(raw) for raw in envelopes]
+    _mark_duplicates(validated)
+    updates = BlockUpdates(state, number)
+    for position, item in enumerate(validated):
+        if item.code == ValidationCode.VALID and item.transaction is not None:
+            item.code = updates.validate(item.transaction.rwsets, position)
+    return ValidatedBlock(tuple(validated), updates, validator.config)
+
+
+@dataclass(slots=True)
+class TransactionValidator:
+    """Judges single transactions against the state before their block, all but read conflicts."""
+
+    channel: str
+    config: ChannelConfig
+    state: LedgerState
+    _definitions: dict[str, lifecycle.ChaincodeDefinition | None] = field(default_factory=dict)
+
+    def validate(self, raw: bytes) -> ValidatedTransaction:
+        """Every rule that needs no other transaction of the block."""
+        result = ValidatedTransaction(ValidationCode.VALID)
+        try:
+            result.envelope = envelope = _read_envelope(raw)
+            self._check_creator(envelope)
+            if envelope.type == HeaderType.ENDORSER_TRANSACTION:
+                result.transaction = transaction = self._read_transaction(envelope)
+                self._check_endorsements(transaction)
+            elif envelope.type == HeaderType.CONFIG:
+                self._check_channel(envelope)
+                self.config = apply_config_transaction(self.config, envelope)
+            else:
+                raise _Rejected(ValidationCode.UNSUPPORTED_TX_PAYLOAD, "type of transaction")
+        except _Rejected as rejected:
+            result.code, result.reason = rejected.code, rejected.reason
+        return result
+
+    def _check_creator(self, envelope: Envelope) -> None:
+        try:
+            member = verify_member(envelope.creator, self.config.msps)
+            verify_signature(member.identity.public_key, envelope.signature, envelope.payload)
+        except (Denied, Tampered) as error:
+            raise _Rejected(ValidationCode.BAD_CREATOR_SIGNATURE, error.reason) from error
+
+    def _read_transaction(self, envelope: Envelope) -> Transaction:
+        if envelope.tx_id != envelope.expected_tx_id():
+            raise _Rejected(ValidationCode.BAD_PROPOSAL_TXID, "transaction id")
+        try:
+            transaction = parse_transaction(envelope)
+        except Invalid as error:
+            code = _TRANSACTION_CODES.get(error.place, ValidationCode.INVALID_ENDORSER_TRANSACTION)
+            raise _Rejected(code, error.reason) from error
+        self._check_channel(envelope)
+        if self.state.has_transaction(envelope.tx_id):
+            raise _Rejected(ValidationCode.DUPLICATE_TXID, "id is in the ledger")
+        return transaction
+
+    def _check_channel(self, envelope: Envelope) -> None:
+        if envelope.channel != self.channel:
+            raise _Rejected(ValidationCode.TARGET_CHAIN_NOT_FOUND, "channel")
+
+    def _check_endorsements(self, transaction: Transaction) -> None:
+        written = {rwset.namespace: rwset for rwset in transaction.rwsets if rwset.has_writes}
+        if len({rwset.namespace for rwset in transaction.rwsets}) != len(transaction.rwsets):
+            raise _Rejected(ValidationCode.ILLEGAL_WRITESET, "namespace twice")
+        message = transaction.response_payload
+        signed = [
+            SignedData(message + item.endorser, item.endorser, item.signature) for item in transaction.endorsements
+        ]
+        members = signers(signed, self.config.msps)
+        for namespace in sorted({transaction.chaincode, *written}):
+            self._check_namespace(written.get(namespace, NamespaceRwset(namespace)), members)
+
+    def _check_namespace(self, rwset: NamespaceRwset, members: Sequence[Member]) -> None:
+        """The chaincode's policy for public writes, and whenever no collection has a policy of its own to ask."""
+        if rwset.metadata_write_keys or any(item.has_metadata_writes for item in rwset.collections):
+            raise Invalid("key-level endorsement policies are not supported", reason="unsupported", place="rwset")
+        policy = self._namespace_policy(rwset.namespace)
+        asked = [self._collection_policy(rwset.namespace, item, policy) for item in rwset.collections if item.writes]
+        if rwset.writes or not asked:
+            asked.append(policy)
+        if not all(item.satisfied_by(members) for item in asked):
+            raise _Rejected(ValidationCode.ENDORSEMENT_POLICY_FAILURE, rwset.namespace)
+
+    def _definition(self, chaincode: str) -> lifecycle.ChaincodeDefinition | None:
+        if chaincode not in self._definitions:
+            self._definitions[chaincode] = lifecycle.read_definition(
+                lambda key: self.state.get(lifecycle.NAMESPACE, key), chaincode
+            )
+        return self._definitions[chaincode]
+
+    def _namespace_policy(self, namespace: str) -> Policy:
+        if namespace == lifecycle.NAMESPACE:
+            policy = self.config.policy(lifecycle.LIFECYCLE_ENDORSEMENT)
+            if policy is None:
+                raise _Rejected(ValidationCode.ENDORSEMENT_POLICY_FAILURE, "no lifecycle policy")
+            return policy
+        definition = self._definition(namespace)
+        if definition is None or not definition.validation_parameter:
+            raise _Rejected(ValidationCode.INVALID_CHAINCODE, "no definition")
+        policy = self.config.application_policy(definition.validation_parameter)
+        if policy is None:
+            raise _Rejected(ValidationCode.ENDORSEMENT_POLICY_FAILURE, "policy is missing")
+        return policy
+
+    def _collection_policy(self, namespace: str, rwset: CollectionRwset, default: Policy) -> Policy:
+        if rwset.name.startswith(_IMPLICIT_COLLECTION):
+            return self._implicit_policy(rwset.name.removeprefix(_IMPLICIT_COLLECTION))
+        definition = self._definition(namespace)
+        package = parse_into(
+            collections.CollectionConfigPackage(), definition.collections if definition else b"", "Collections"
+        )
+        for item in package.config:
+            static = item.static_collection_config
+            if static.name == rwset.name:
+                if not static.HasField("endorsement_policy"):
+                    return default
+                own = self.config.application_policy(serialize(static.endorsement_policy))
+                if own is not None:
+                    return own
+        raise _Rejected(ValidationCode.ENDORSEMENT_POLICY_FAILURE, "collection is not defined")
+
+    def _implicit_policy(self, msp_id: str) -> Policy:
+        for name, organization in self.config.application_organizations.items():
+            if organization == msp_id:
+                own = self.config.policy(f"/Channel/Application/{name}/Endorsement")
+                if own is not None:
+                    return own
+        raise _Rejected(ValidationCode.ENDORSEMENT_POLICY_FAILURE, "organisation of the collection")
+
+
+def _read_envelope(raw: bytes) -> Envelope:
+    try:
+        envelope = parse_envelope(raw)
+    except Invalid as error:
+        raise _Rejected(_ENVELOPE_CODES.get(error.place, ValidationCode.BAD_COMMON_HEADER), error.reason) from error
+    known = (HeaderType.CONFIG, HeaderType.CONFIG_UPDATE, HeaderType.ENDORSER_TRANSACTION)
+    if envelope.type not in known or envelope.epoch != 0 or not envelope.nonce or not envelope.creator:
+        raise _Rejected(ValidationCode.BAD_COMMON_HEADER, "header field")
+    return envelope
+
+
+def _mark_duplicates(validated: list[ValidatedTransaction]) -> None:
+    seen: set[str] = set()
+    for item in validated:
+        if item.code != ValidationCode.VALID or item.transaction is None:
+            continue
+        if item.transaction.tx_id in seen:
+            item.code, item.reason = ValidationCode.DUPLICATE_TXID, "id is earlier in the block"
+        seen.add(item.transaction.tx_id)
