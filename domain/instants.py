@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from domain.errors import Invalid
 
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)  # full-width digits would break text order
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 

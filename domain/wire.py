@@ -33,7 +33,7 @@ def from_json(kind: type[Value], source: object, place: str = "") -> Value:
     if not isinstance(source, dict):
         raise Invalid("a JSON object is expected", place=place or kind.__name__)
     names = _names(kind)
-    for name in names - source.keys():
+    for name in sorted(names - source.keys()):
         raise Invalid("a field is missing", place=_join(place, name))
     if source.keys() - names:
         raise Invalid("there is a field that nobody knows", place=place or kind.__name__)
