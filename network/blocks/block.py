@@ -9,11 +9,12 @@ from typing import Any
 from domain.errors import Invalid
 from network.blocks.header import BlockHeader, data_hash
 from network.blocks.proposal import build_signature_header
-from network.blocks.protos import common, parse_into, serialize
+from network.blocks.protos import common, parse_exactly, serialize
 from network.blocks.signature import Signer
 
 MAX_BLOCK_BYTES = 128 * 1024 * 1024
-_SIGNATURES, _LAST_CONFIG, _FILTER, _ORDERER, _COMMIT_HASH = range(5)
+_METADATA_ENTRIES = 5
+_SIGNATURES, _LAST_CONFIG, _FILTER, _ORDERER, _COMMIT_HASH = range(_METADATA_ENTRIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +72,24 @@ def parse_block(raw: bytes) -> Block:
     """
     if len(raw) > MAX_BLOCK_BYTES:
         raise Invalid(f"block is larger than {MAX_BLOCK_BYTES} bytes", reason="too-large", place="block")
-    message = parse_into(common.Block(), raw, "Block")
-    if message.SerializeToString(deterministic=True) != raw:
-        raise Invalid("block is not in canonical encoding", reason="not-canonical", place="block")
-    entries = [*message.metadata.metadata, *[b""] * 5]
-    signed = parse_into(common.Metadata(), entries[_SIGNATURES], "Metadata")
-    orderer = parse_into(common.OrdererBlockMetadata(), signed.value, "OrdererBlockMetadata")
-    commit = parse_into(common.Metadata(), entries[_COMMIT_HASH], "Metadata")
+    message = parse_exactly(common.Block(), raw, "Block")
+    entries = [*message.metadata.metadata, *[b""] * _METADATA_ENTRIES]
+    if any(entries[_METADATA_ENTRIES:]) or entries[_ORDERER]:
+        raise Invalid("block has unknown metadata", reason="bad-metadata", place="metadata")
+    signed = parse_exactly(common.Metadata(), entries[_SIGNATURES], "Metadata")
+    orderer = parse_exactly(common.OrdererBlockMetadata(), signed.value, "OrdererBlockMetadata")
+    last_config = orderer.last_config.index if orderer.HasField("last_config") else None
+    if entries[_LAST_CONFIG] not in (b"", _unsigned_last_config(last_config)):
+        raise Invalid("unsigned last configuration is another one", reason="bad-metadata", place="metadata")
+    commit = parse_exactly(common.Metadata(), entries[_COMMIT_HASH], "Metadata")
+    if commit.signatures:
+        raise Invalid("commit hash carries signatures", reason="bad-metadata", place="metadata")
     return Block(
         header=BlockHeader(message.header.number, message.header.previous_hash, message.header.data_hash),
         envelopes=tuple(message.data.data),
         signed_value=signed.value,
         signatures=tuple(_parse_signature(item) for item in signed.signatures),
-        last_config=orderer.last_config.index if orderer.HasField("last_config") else None,
+        last_config=last_config,
         consenter_metadata=orderer.consenter_metadata,
         validation_codes=entries[_FILTER],
         commit_hash=commit.value,
@@ -137,3 +143,9 @@ def _parse_signature(message: Any) -> BlockSignature:
     if bool(message.signature_header) == bool(message.identifier_header):
         raise Invalid("block signature needs one header", reason="bad-metadata", place="metadata")
     return BlockSignature(message.signature_header, message.identifier_header, message.signature)
+
+
+def _unsigned_last_config(index: int | None) -> bytes:
+    """The copy that peers before 2.0 read; signed only within ``OrdererBlockMetadata``."""
+    last_config = common.LastConfig(index=index or 0)
+    return serialize(common.Metadata(value=serialize(last_config)))

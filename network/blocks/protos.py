@@ -63,3 +63,16 @@ def parse_into(message: _M, raw: bytes, what: str) -> _M:
 def serialize(message: Message) -> bytes:
     """The deterministic encoding: map entries sorted by key, fields by number, as Fabric signs and hashes them."""
     return message.SerializeToString(deterministic=True)
+
+
+def parse_exactly(message: _M, raw: bytes, what: str) -> _M:
+    """As ``parse_into``, and nothing may hide beside the known fields: the bytes are the message's only encoding.
+
+    Raises:
+        Invalid: unknown fields, or another encoding of the same content; the reason is ``not-canonical``.
+    """
+    parse_into(message, raw, what)
+    message.DiscardUnknownFields()  # type: ignore[no-untyped-call]
+    if serialize(message) != raw:
+        raise Invalid(f"{what} is not in canonical encoding", reason="not-canonical", place=what)
+    return message

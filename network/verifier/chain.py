@@ -1,0 +1,282 @@
+"""The verifier of a channel: block after block, from genesis, every rule that the bytes alone can prove.
+
+For each block, in this order:
+
+1. the bytes are one block in canonical encoding;
+2. its number follows, and it names the hash of the header before it;
+3. its data hash is the hash of its transactions;
+4. the genesis block is the expected one; every other block
+5. is signed by orderers as the configuration before it demands, and
+6. names the latest configuration block;
+7. each transaction gets the validation code that its bytes and all blocks before give it, and the filter says so;
+8. the commit hash, where a peer wrote one, is the hash over codes and writes;
+9. each valid transaction of a contract that can be executed again gives the same result.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+
+from domain.errors import Denied, Invalid, Tampered, YilianError
+from network.blocks.block import Block, parse_block
+from network.blocks.channel_config import ChannelConfig, parse_config_envelope, read_channel_config
+from network.blocks.codes import ValidationCode, code_name
+from network.blocks.commit_hash import commit_hash
+from network.blocks.lifecycle import NAMESPACE, read_definition
+from network.blocks.rwset import Version
+from network.blocks.transaction import HeaderType, Transaction, parse_envelope
+from network.blocks.validation import ValidatedBlock, ValidatedTransaction, validate_block
+from network.verifier.orderer import verify_orderer_signatures
+from network.verifier.replay import ContractReplay, difference
+from network.verifier.report import OrdererSigner, Rule, VerifiedBlock, VerifiedChain
+from network.verifier.world_state import WorldState
+
+_NO_REPLAY = "contract: no transaction was executed again"
+_NO_COMMIT_HASH = "commit hashes: this copy carries none for {} blocks"
+_NO_FILTER = "validation codes: this copy carries none for {} blocks; they were computed, not compared"
+_ALWAYS = (
+    "TLS certificates",
+    "expiry of private data",
+    "time: certificates are judged at their start of validity, timestamps are the submitters' claims",
+)
+
+
+def verify_chain(
+    blocks: Iterable[bytes],
+    *,
+    expected_genesis: bytes | None = None,
+    replay: ContractReplay | None = None,
+    on_block: Callable[[VerifiedBlock], None] | None = None,
+) -> VerifiedChain:
+    """Verifies serialized blocks from number 0 on.
+
+    Args:
+        blocks: ``common.Block`` in order; they are read one at a time.
+        expected_genesis: header hash of block 0 as the verifier's owner knows it; without it, the report names it.
+        replay: executes our contract again.
+        on_block: told each block that passed, for progress and queries.
+
+    Raises:
+        Tampered: a rule is broken; ``reason`` is the ``Rule``, ``place`` the block.
+        Invalid: there is no block, or one uses what this verifier does not support.
+    """
+    verifier = ChainVerifier(expected_genesis=expected_genesis, replay=replay)
+    for raw in blocks:
+        verified = verifier.add(raw)
+        if on_block is not None:
+            on_block(verified)
+    return verifier.report()
+
+
+class ChainVerifier:
+    """Holds what the blocks so far have proved; ``add`` each next block."""
+
+    def __init__(self, *, expected_genesis: bytes | None = None, replay: ContractReplay | None = None) -> None:
+        self.state = WorldState()
+        self._expected_genesis = expected_genesis
+        self._replay = replay
+        self._config: ChannelConfig | None = None
+        self._channel = ""
+        self._height = 0
+        self._genesis_hash = self._head_hash = self._commit_hash = b""
+        self._last_config = 0
+        self._codes: Counter[str] = Counter()
+        self._replayed = 0
+        self._without_filter = self._without_commit_hash = 0
+
+    @property
+    def height(self) -> int:
+        """Number of blocks verified."""
+        return self._height
+
+    @property
+    def config(self) -> ChannelConfig:
+        """The configuration after the last block.
+
+        Raises:
+            Invalid: no block was verified yet.
+        """
+        if self._config is None:
+            raise Invalid("there is no block yet", reason="no-blocks")
+        return self._config
+
+    def add(self, raw: bytes) -> VerifiedBlock:
+        """Verifies the next block and takes its effects over; after a failure the verifier is of no further use.
+
+        Raises:
+            Tampered, Invalid: see ``verify_chain``.
+        """
+        block = self._parse(raw)
+        self._check_header(block)
+        if self._config is None:
+            return self._add_genesis(block)
+        signers = verify_orderer_signatures(block, self._config)
+        validated = self._validate(block, self._config)
+        last_config = self._check_last_config(block, validated)
+        self._check_codes(block, validated)
+        digest = self._check_commit_hash(block, validated)
+        replayed = self._apply(block, validated)
+        self._config, self._last_config, self._commit_hash = validated.config, last_config, digest
+        return self._accept(block, validated.transactions, signers, replayed)
+
+    def report(self) -> VerifiedChain:
+        """What has been proved so far.
+
+        Raises:
+            Invalid: no block was verified.
+        """
+        return VerifiedChain(
+            channel=self._channel,
+            height=self._height,
+            genesis_hash=self._genesis_hash,
+            head_hash=self._head_hash,
+            transactions=self._codes.total(),
+            codes=dict(self._codes),
+            config_sequence=self.config.sequence,
+            replayed=self._replayed,
+            not_checked=self._not_checked(),
+        )
+
+    def _parse(self, raw: bytes) -> Block:
+        """1."""
+        try:
+            return parse_block(raw)
+        except Invalid as error:
+            raise self._tampered(error.detail, Rule.ENCODING) from error
+
+    def _check_header(self, block: Block) -> None:
+        """2. and 3."""
+        if block.number != self._height:
+            raise self._tampered(f"expected this block, found number {block.number}", Rule.NUMBER)
+        if block.header.previous_hash != self._head_hash:
+            raise self._tampered("previous hash is not the hash of the header before", Rule.PREVIOUS_HASH)
+        if block.header.data_hash != block.data_hash():
+            raise self._tampered("data hash is not the hash of the transactions", Rule.DATA_HASH)
+
+    def _add_genesis(self, block: Block) -> VerifiedBlock:
+        """4."""
+        self._genesis_hash = block.header.hash()
+        if self._expected_genesis is not None and self._genesis_hash != self._expected_genesis:
+            raise self._tampered("another channel's genesis block", Rule.GENESIS)
+        try:
+            (raw,) = block.envelopes
+            envelope = parse_envelope(raw)
+            config = read_channel_config(parse_config_envelope(envelope).config)
+        except (ValueError, Invalid) as error:
+            raise self._tampered("genesis block holds no configuration", Rule.GENESIS) from error
+        if envelope.type != HeaderType.CONFIG or config.sequence != 0 or not envelope.channel:
+            raise self._tampered("genesis block founds no channel", Rule.GENESIS)
+        if block.validation_codes not in (b"", b"\0"):
+            raise self._tampered("genesis transaction is not marked valid", Rule.VALIDATION_CODE)
+        if block.commit_hash or block.signatures or block.last_config or block.consenter_metadata:
+            raise self._tampered("genesis block carries metadata of a later block", Rule.GENESIS)
+        self._channel, self._config = envelope.channel, config
+        return self._accept(block, (ValidatedTransaction(ValidationCode.VALID, envelope=envelope),), (), 0)
+
+    def _validate(self, block: Block, config: ChannelConfig) -> ValidatedBlock:
+        """7. Recomputes the codes."""
+        if not block.envelopes:
+            raise self._tampered("block holds no transaction", Rule.VALIDATION_CODE)
+        try:
+            return validate_block(block.number, block.envelopes, channel=self._channel, config=config, state=self.state)
+        except Invalid as error:
+            if error.reason == "unsupported":
+                raise Invalid(error.detail, reason=error.reason, place=f"block {block.number}") from error
+            raise self._tampered(error.detail, Rule.CONFIGURATION) from error
+        except Denied as error:
+            raise self._tampered(error.detail, Rule.CONFIGURATION) from error
+
+    def _check_last_config(self, block: Block, validated: ValidatedBlock) -> int:
+        """6. A configuration block stands alone and names itself."""
+        changes = validated.config is not self._config
+        if changes and len(block.envelopes) != 1:
+            raise self._tampered("configuration shares its block", Rule.CONFIGURATION)
+        expected = block.number if changes else self._last_config
+        if block.last_config != expected:
+            raise self._tampered(f"last configuration is block {expected}", Rule.LAST_CONFIG)
+        return expected
+
+    def _check_codes(self, block: Block, validated: ValidatedBlock) -> None:
+        """7. Compares the codes with the filter."""
+        if not block.validation_codes:
+            return
+        if len(block.validation_codes) != len(block.envelopes):
+            raise self._tampered("filter does not fit the transactions", Rule.VALIDATION_CODE)
+        for position, (claimed, item) in enumerate(zip(block.validation_codes, validated.transactions, strict=True)):
+            if claimed != item.code:
+                detail = f"transaction {position} is {item.code.name}, the filter says {code_name(claimed)}"
+                raise self._tampered(detail, Rule.VALIDATION_CODE)
+
+    def _check_commit_hash(self, block: Block, validated: ValidatedBlock) -> bytes:
+        """8. Computed for every block, since it covers those before; compared where a peer wrote one."""
+        expected = commit_hash(self._commit_hash, validated.codes, validated.updates)
+        if block.commit_hash not in (b"", expected):
+            raise self._tampered("commit hash is not over these codes and writes", Rule.COMMIT_HASH)
+        self._without_commit_hash += not block.commit_hash
+        return expected
+
+    def _apply(self, block: Block, validated: ValidatedBlock) -> int:
+        """9. Executes again, each transaction on the state just before it, and takes its writes over."""
+        replayed = 0
+        for position, item in enumerate(validated.transactions):
+            if item.transaction is None or item.code != ValidationCode.VALID:
+                continue
+            replayed += self._check_replay(item.transaction, position)
+            self.state.apply(item.transaction.rwsets, Version(block.number, position))
+        return replayed
+
+    def _check_replay(self, transaction: Transaction, position: int) -> int:
+        if self._replay is None:
+            return 0
+        definition = read_definition(lambda key: self.state.get(NAMESPACE, key), transaction.chaincode)
+        if definition is None:
+            return 0
+        try:
+            replayed = self._replay(transaction, definition.sequence, self.state)
+        except YilianError as error:
+            detail = f"transaction {position} is refused by the contract: {error.reason}"
+            raise self._tampered(detail, Rule.CONTRACT) from error
+        if replayed is None:
+            return 0
+        differs = difference(transaction, replayed)
+        if differs:
+            raise self._tampered(f"transaction {position}: the contract gives another {differs}", Rule.CONTRACT)
+        return 1
+
+    def _accept(
+        self,
+        block: Block,
+        transactions: tuple[ValidatedTransaction, ...],
+        signers: tuple[OrdererSigner, ...],
+        replayed: int,
+    ) -> VerifiedBlock:
+        for item in transactions:
+            self._codes[item.code.name] += 1
+            if item.envelope is not None and item.envelope.tx_id:
+                self.state.add_transaction(item.envelope.tx_id)
+        self._replayed += replayed
+        self._without_filter += not block.validation_codes
+        self._head_hash = block.header.hash()
+        self._height += 1
+        return VerifiedBlock(
+            number=block.number,
+            header_hash=self._head_hash,
+            transactions=transactions,
+            orderer_signers=signers,
+            config_sequence=self.config.sequence,
+            replayed=replayed,
+        )
+
+    def _not_checked(self) -> tuple[str, ...]:
+        found = list(_ALWAYS)
+        if self._without_filter:
+            found.append(_NO_FILTER.format(self._without_filter))
+        if self._without_commit_hash:
+            found.append(_NO_COMMIT_HASH.format(self._without_commit_hash))
+        if not self._replayed:
+            found.append(_NO_REPLAY)
+        return tuple(found)
+
+    def _tampered(self, detail: str, rule: Rule) -> Tampered:
+        return Tampered(detail, reason=rule, place=f"block {self._height}")
