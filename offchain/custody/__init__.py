@@ -1,0 +1,1 @@
+"""Custody of the keys that wrap data keys, behind one port."""

@@ -1,0 +1,143 @@
+"""Durable steps on one file system: nothing is visible before it is whole, nothing is reported before it is on disk."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from domain.errors import Unavailable
+from offchain.envelope.chunk_list import Buffer
+
+_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)
+
+
+@contextmanager
+def disk_errors(doing: str) -> Iterator[None]:
+    """Translate what the operating system says; a missing file stays ``FileNotFoundError``.
+
+    Raises:
+        Unavailable: ``disk-full`` or ``disk``.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        name = errno.errorcode.get(error.errno or 0, "OSError")
+        reason = "disk-full" if error.errno in _FULL else "disk"
+        raise Unavailable(f"{doing} failed: {name}", reason=reason) from error
+
+
+class Disk:
+    """What a store asks of its disk; a faulty disk replaces ``write``, ``fsync`` and ``pread``."""
+
+    __slots__ = ()
+
+    def write(self, descriptor: int, view: memoryview) -> int:
+        """write(2): may take fewer bytes."""
+        return os.write(descriptor, view)
+
+    def fsync(self, descriptor: int) -> None:
+        """fsync(2). After a failure the pages are lost: it is never tried again."""
+        os.fsync(descriptor)
+
+    def pread(self, descriptor: int, length: int, offset: int) -> bytes:
+        """pread(2): may give fewer bytes."""
+        return os.pread(descriptor, length, offset)
+
+    def write_file(self, path: Path, pieces: Iterable[Buffer], *, sync: bool) -> None:
+        """Create a file (mode 0600) that must not exist, write all pieces, and wait for the disk if ``sync``."""
+        with disk_errors("creating a file"):
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            for piece in pieces:
+                self._write_all(descriptor, memoryview(piece))
+            if sync:
+                self._sync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def write_at_end(self, descriptor: int, end: int, line: bytes) -> None:
+        """Write at ``end``, cutting off what lies behind it, and wait for the disk; a failure leaves nothing behind."""
+        with disk_errors("appending to a file"):
+            os.ftruncate(descriptor, end)
+            os.lseek(descriptor, end, os.SEEK_SET)
+        try:
+            self._write_all(descriptor, memoryview(line))
+            self._sync(descriptor)
+        except Unavailable:
+            with suppress(OSError):
+                os.ftruncate(descriptor, end)
+            raise
+
+    def sync_directory(self, path: Path) -> None:
+        """Wait until the entries of a directory are on the medium."""
+        with self.opened(path) as descriptor:
+            self._sync(descriptor)
+
+    @disk_errors("syncing the file system")
+    def sync_file_system(self, path: Path) -> None:
+        """Wait for everything on the file system of ``path`` (syncfs(2); tells of failed writes since Linux 5.8)."""
+        with self.opened(path) as descriptor:
+            if _LIBC.syncfs(descriptor) != 0:
+                number = ctypes.get_errno()
+                raise OSError(number, os.strerror(number))
+
+    @disk_errors("renaming a file")
+    def replace(self, source: Path, target: Path) -> None:
+        """Move a file into its place."""
+        source.replace(target)
+
+    @disk_errors("removing a file")
+    def remove(self, path: Path) -> bool:
+        """Remove a file; false if there was none."""
+        try:
+            path.unlink()
+        except FileNotFoundError:
+            return False
+        return True
+
+    @contextmanager
+    def opened(self, path: Path) -> Iterator[int]:
+        """A descriptor for reading.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+        """
+        with disk_errors("opening a file"):
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+    @disk_errors("reading a file")
+    def read_at(self, descriptor: int, offset: int, length: int) -> bytes:
+        """Read ``length`` bytes at ``offset``; fewer only at the end of the file."""
+        data = self.pread(descriptor, length, offset)
+        while 0 < len(data) < length:
+            more = self.pread(descriptor, length - len(data), offset + len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    @disk_errors("writing a file")
+    def _write_all(self, descriptor: int, view: memoryview) -> None:
+        while view:
+            view = view[self.write(descriptor, view) :]
+
+    @disk_errors("syncing a file")
+    def _sync(self, descriptor: int) -> None:
+        self.fsync(descriptor)
+
+
+def can_sync_file_system() -> bool:
+    """True where the C library has syncfs(2)."""
+    return hasattr(_LIBC, "syncfs")
