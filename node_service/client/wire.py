@@ -273,6 +273,38 @@ class SealedMessage(Wire):
     sealed: str
 
 
+class ReaderCard(Wire):
+    """Who reads, inside a message sealed to the patient.
+
+    The access entry's ``reader_digest`` is ``domain.leaves.keyed_digest`` over {name, role, department} under ``salt``.
+    """
+
+    name: str = Field(max_length=128, repr=False)
+    role: str = Field(max_length=64)
+    department: str = Field(default="", max_length=128, repr=False)
+    salt: str = Field(repr=False)
+
+
+class AccessRequestContent(Wire):
+    """What a clinician's request says, inside the message sealed to the patient."""
+
+    id: str
+    requester: str
+    practitioner: str
+    reader: ReaderCard
+    purpose: str
+    categories: list[str]
+    message: str = Field(max_length=2000, repr=False)
+    valid_until: str
+
+
+class HeldConsentContent(Wire):
+    """The custodian's copy of a Consent, inside the message sealed back to the patient."""
+
+    consent: dict[str, Any] = Field(repr=False)
+    salt: str = Field(repr=False)
+
+
 class IncomingRequestEntry(Wire):
     id: str
     requester: str
