@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
@@ -17,6 +18,15 @@ from network.blocks.signature import PublicKey
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 MAX_CERTIFICATE_BYTES = 64 * 1024
+_UNREADABLE = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
+"""What the library raises for a certificate that is none; some of it is specific to one field of one standard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +89,18 @@ def parse_certificate(pem: bytes) -> x509.Certificate:
     if len(pem) > MAX_CERTIFICATE_BYTES:
         raise Invalid("certificate is too large", reason="bad-certificate")
     try:
-        return x509.load_pem_x509_certificate(pem)
-    except ValueError as error:
+        certificate = x509.load_pem_x509_certificate(pem)
+        _read_lazy_parts(certificate)
+    except _UNREADABLE as error:
         raise Invalid("bytes are not a PEM certificate", reason="bad-certificate") from error
+    return certificate
+
+
+def _read_lazy_parts(certificate: x509.Certificate) -> None:
+    """The library reads these on first use; a hostile certificate must fail here and nowhere later."""
+    _ = certificate.subject, certificate.issuer, certificate.serial_number, certificate.extensions
+    _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    _ = certificate.signature_algorithm_oid, certificate.public_key()
 
 
 def read_attributes(certificate: x509.Certificate) -> dict[str, str]:

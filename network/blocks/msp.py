@@ -12,7 +12,7 @@ from enum import IntEnum
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
 from domain.errors import Denied, Invalid
@@ -111,7 +111,7 @@ class Msp:
                 continue
             try:
                 certificate.verify_directly_issued_by(authority)
-            except (InvalidSignature, ValueError, TypeError):
+            except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
                 continue
             return authority
         raise Denied("no authority of this MSP issued the certificate", reason="unknown-authority")

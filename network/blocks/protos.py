@@ -72,7 +72,7 @@ def parse_exactly(message: _M, raw: bytes, what: str) -> _M:
         Invalid: unknown fields, or another encoding of the same content; the reason is ``not-canonical``.
     """
     parse_into(message, raw, what)
-    message.DiscardUnknownFields()  # type: ignore[no-untyped-call]
+    message.DiscardUnknownFields()  # type: ignore[attr-defined]
     if serialize(message) != raw:
         raise Invalid(f"{what} is not in canonical encoding", reason="not-canonical", place=what)
     return message

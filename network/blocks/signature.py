@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
@@ -66,5 +66,5 @@ def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
         if decode_dss_signature(signature)[1] > _HALF_ORDERS[key.curve.name]:
             raise Tampered("signature has a high S", reason="high-s")
         key.verify(signature, message, _SHA256)
-    except (InvalidSignature, ValueError, KeyError) as error:
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, KeyError) as error:
         raise Tampered("signature does not verify", reason="bad-signature") from error
