@@ -1,0 +1,1 @@
+"""Revisions of the schema, oldest first; a released revision never changes."""
