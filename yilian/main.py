@@ -1,0 +1,81 @@
+"""The command ``yilian``: commands come from the entry points ``yilian.commands``, errors become one sentence."""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.metadata import entry_points, version
+from typing import Annotated, Final
+
+import typer
+from rich.console import Console
+
+from domain.errors import (
+    Conflict,
+    Denied,
+    Invalid,
+    NotFound,
+    OutcomeUnknown,
+    Tampered,
+    Unavailable,
+    YilianError,
+)
+from yilian.language import Text, choose, text
+
+GROUP: Final = "yilian.commands"
+EXIT_CODES: Final[dict[type[YilianError], int]] = {
+    Invalid: 2, Denied: 3, NotFound: 4, Conflict: 5, Tampered: 6, Unavailable: 7, OutcomeUnknown: 8,
+}  # fmt: skip
+
+
+def build(t: Text) -> typer.Typer:
+    """The application with all registered commands, in the language of ``t``."""
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help=t(
+            "Yilian: hospitals share medical records under the patient's own key.",
+            "医链：医院在患者本人密钥之下共享病历。",
+        ),
+        epilog=t(
+            "Exit codes: 2 invalid, 3 denied, 4 not found, 5 conflict, 6 tampered, 7 unavailable, 8 outcome unknown.",
+            "退出码：2 输入无效，3 拒绝，4 未找到，5 冲突，6 被篡改，7 不可用，8 结果未知。",
+        ),
+    )
+    _add_root(app, t)
+    for entry in sorted(entry_points(group=GROUP), key=lambda found: found.name):
+        entry.load()(app, t)
+    return app
+
+
+def _add_root(app: typer.Typer, t: Text) -> None:
+    @app.callback()
+    def root(
+        lang: Annotated[str, typer.Option(help=t("Language: en or zh.", "语言：en 或 zh。"), show_default=False)] = "",
+    ) -> None:
+        del lang  # read before the commands were built, since their help is in that language
+
+    @app.command(name="version", help=t("Print the version.", "显示版本。"))
+    def show_version() -> None:
+        typer.echo(version("yilian"))
+
+
+def explain(error: YilianError, t: Text) -> str:
+    """One sentence: what kind of failure, then what the error says."""
+    kinds = {
+        Invalid: t("Invalid", "输入无效"), Denied: t("Denied", "被拒绝"), NotFound: t("Not found", "未找到"),
+        Conflict: t("Conflict", "冲突"), Tampered: t("TAMPERED", "被篡改"), Unavailable: t("Unavailable", "暂不可用"),
+        OutcomeUnknown: t("Outcome unknown", "结果未知"),
+    }  # fmt: skip
+    return f"{kinds.get(type(error), t('Error', '错误'))}{t(': ', '：')}{error}"
+
+
+def run() -> None:
+    """Entry point of the command."""
+    t = text(choose(sys.argv[1:], os.environ))
+    try:
+        build(t)()
+    except YilianError as error:
+        Console(stderr=True).print(explain(error, t), style="red", highlight=False, markup=False)
+        sys.exit(EXIT_CODES.get(type(error), 1))
