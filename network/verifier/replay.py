@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
-from network.blocks.proposal import ChaincodeEvent, Response
-from network.blocks.rwset import Read, Version, Write
+from network.blocks.proposal import Simulation
+from network.blocks.rwset import NamespaceRwset, Version
 from network.blocks.transaction import Transaction
 
 
@@ -24,37 +23,36 @@ class StateView(Protocol):
     def scan(self, namespace: str, start_key: str, end_key: str) -> Iterator[tuple[str, Version]]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Replayed:
-    """What the contract did: writes in its own namespace, its event and answer, and the single keys it read."""
-
-    writes: tuple[Write, ...]
-    response: Response
-    event: ChaincodeEvent | None = None
-    reads: tuple[Read, ...] = ()
-
-
 class ContractReplay(Protocol):
     """Runs the contract version that the definition's ``sequence`` selects."""
 
-    def __call__(self, transaction: Transaction, sequence: int, state: StateView) -> Replayed | None:
-        """Executes again, or returns ``None`` for a chaincode that is not ours."""
+    def __call__(self, transaction: Transaction, sequence: int, state: StateView) -> Simulation | None:
+        """Executes again and gives the one read-write set of the contract's namespace, its answer and event.
+
+        Returns ``None`` for a chaincode that is not ours.
+        """
         ...
 
 
-def difference(transaction: Transaction, replayed: Replayed) -> str:
-    """Names the first thing that differs between the committed and the replayed result; empty if nothing does."""
-    own = next((item for item in transaction.rwsets if item.namespace == transaction.chaincode), None)
-    writes = own.writes if own is not None else ()
-    reads = own.reads if own is not None else ()
-    if {write.key: write.value for write in writes} != {write.key: write.value for write in replayed.writes}:
+def difference(transaction: Transaction, replayed: Simulation) -> str:
+    """Names the first thing that differs between the committed and the replayed result; empty if nothing does.
+
+    Reads count too: an endorser who leaves one out evades the check for conflicts.
+    """
+    own = _own(transaction.rwsets, transaction.chaincode)
+    again = _own(replayed.rwsets, transaction.chaincode)
+    if {write.key: write.value for write in own.writes} != {write.key: write.value for write in again.writes}:
         return "write set"
-    if {read.key: read.version for read in reads} != {read.key: read.version for read in replayed.reads}:
+    if {read.key: read.version for read in own.reads} != {read.key: read.version for read in again.reads}:
         return "read set"
-    if any(item.has_writes for item in transaction.rwsets if item.namespace != transaction.chaincode):
-        return "writes outside the contract"
-    if own is not None and any(item.writes for item in own.collections):
-        return "private writes"
+    if set(own.range_queries) != set(again.range_queries):
+        return "range read"
+    if own.collections or any(item.has_writes for item in transaction.rwsets if item.namespace != own.namespace):
+        return "namespace written"
     if transaction.event != replayed.event:
         return "event"
     return "" if transaction.response == replayed.response else "response"
+
+
+def _own(rwsets: tuple[NamespaceRwset, ...], chaincode: str) -> NamespaceRwset:
+    return next((item for item in rwsets if item.namespace == chaincode), NamespaceRwset(chaincode))
