@@ -63,7 +63,7 @@ def _add_root(app: typer.Typer, t: Text) -> None:
 
 def explain(error: YilianError, t: Text) -> str:
     """One sentence: what kind of failure, then what the error says."""
-    kinds = {
+    kinds: dict[type[YilianError], str] = {
         Invalid: t("Invalid", "输入无效"), Denied: t("Denied", "被拒绝"), NotFound: t("Not found", "未找到"),
         Conflict: t("Conflict", "冲突"), Tampered: t("TAMPERED", "被篡改"), Unavailable: t("Unavailable", "暂不可用"),
         OutcomeUnknown: t("Outcome unknown", "结果未知"),
