@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol, TypeVar
 
+from domain.errors import Invalid
+from domain.identifiers import check_code, check_identifier
+from domain.instants import check_instant
 from domain.jcs import JsonObject, JsonValue
+
+Sealed_contra = TypeVar("Sealed_contra", contravariant=True)
+Passing_contra = TypeVar("Passing_contra", contravariant=True)
+Opened_co = TypeVar("Opened_co", covariant=True)
+Binding_contra = TypeVar("Binding_contra", contravariant=True)
+Key = TypeVar("Key")
+Wrapped = TypeVar("Wrapped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +127,119 @@ class Ledger(Protocol):
         """Block until the channel is higher than ``height`` or the time is over; True if it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class BlobHead:
-    """What a store knows of a sealed object without opening it."""
+class StoredBlob(Protocol):
+    """An object that is durable in a store: its anchored digest and the bytes of the sealed object."""
 
-    digest: str
-    length: int
+    @property
+    def digest(self) -> str:
+        """The anchored digest."""
+
+    @property
+    def total_bytes(self) -> int:
+        """Bytes of the sealed object."""
+
+
+class BlobStore(Protocol[Sealed_contra, Passing_contra, Opened_co]):
+    """Keeps sealed objects by anchored digest; what it returns was verified against that digest.
+
+    The types of the sealed format stand for the whole in memory, a stream and an object (behind
+    a reader). Every method raises ``Unavailable`` where the medium fails, with nothing half done; every read raises
+    ``NotFound`` for an unknown digest and ``Tampered`` for altered bytes.
+    """
+
+    def put(self, sealed: Sealed_contra | Passing_contra, *, digest: str | None = None) -> StoredBlob:
+        """Store one object durably; an object that is there already is a success.
+
+        Raises:
+            Tampered: the object has not the ``digest`` that was expected; nothing is stored.
+        """
+
+    def put_many(self, sealed: Sequence[Sealed_contra]) -> Sequence[StoredBlob]:
+        """Store many small objects with few waits for the medium; all are durable on return."""
+
+    def get(self, digest: str) -> AbstractContextManager[Opened_co]:
+        """Open an object: head and chunk list verified at once, each chunk as it is read."""
+
+    def get_range(self, digest: str, offset: int, length: int) -> bytes:
+        """A range of the sealed bytes, every chunk that it touches verified."""
+
+    def exists(self, digest: str) -> bool:
+        """True if the object is there; says nothing about its bytes."""
+
+    def delete(self, digest: str) -> bool:
+        """Remove an object; false if there was none."""
+
+    def collect(self, is_referenced: Callable[[str], bool], now: datetime) -> list[str]:
+        """Remove what nobody refers to and nobody put within 24 hours; return the digests."""
+
+
+@dataclass(frozen=True, slots=True)
+class CustodyEntry:
+    """Why wraps are opened: the access, request or job they are opened for; written to the custody log.
+
+    Attributes:
+        entry_id: the id under which the caller's own log knows the same event.
+        purpose: a code such as ``release``, ``read``, ``rewrap``.
+        evaluated: how many records the caller decided about; at least as many as it asks keys for.
+        at: the caller's time.
+    """
+
+    entry_id: str
+    purpose: str
+    evaluated: int
+    at: str
+
+    def __post_init__(self) -> None:
+        check_identifier(self.entry_id, "entryId")
+        check_code(self.purpose, "purpose")
+        check_instant(self.at, "at")
+        if self.evaluated < 0:
+            raise Invalid("a count is not negative", place="evaluated")
+
+
+@dataclass(frozen=True, slots=True)
+class NoKey:
+    """No key for this wrap: its custody key was destroyed, or was never here. Nothing was altered."""
+
+    reason: Literal["destroyed", "unknown-key"]
+
+
+@dataclass(frozen=True, slots=True)
+class CustodyCount:
+    """Totals since the keyring began; they only grow."""
+
+    entries: int
+    evaluated: int
+    released: int
+
+
+class KeyCustody(Protocol[Binding_contra, Key, Wrapped]):
+    """Holds the custodian's keys. Every method raises ``Unavailable`` where the keyring or its log cannot be used."""
+
+    def wrap(self, keys: Sequence[tuple[Binding_contra, Key]]) -> list[Wrapped]:
+        """Wrap data keys under the current custody key, in order."""
+
+    def unwrap_many(self, entry: CustodyEntry, wraps: Sequence[tuple[Binding_contra, Wrapped]]) -> list[Key | NoKey]:
+        """Open at most 1,000 wraps, in order; one log entry is durable before any key is returned.
+
+        Raises:
+            Invalid: too many wraps, or more than the entry says were evaluated.
+            Tampered: a wrap was altered or moved here from another row; no key is returned.
+        """
+
+    def rotate(self, at: str) -> str:
+        """Begin a new current key and return its id; older ones still open their wraps."""
+
+    def destroy(self, key_id: str, at: str) -> None:
+        """Forget a key for ever; its wraps open no more.
+
+        Raises:
+            NotFound: there is no such key.
+            Conflict: it is the current one.
+        """
+
+    def count(self) -> CustodyCount:
+        """The totals of the custody log."""
 
 
 class Clock(Protocol):

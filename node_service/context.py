@@ -13,6 +13,9 @@ from domain.ports import BlobStore, Clock, KeyCustody, Ledger, RandomSource, Tra
 from node_service.database.engine import Database
 from node_service.secrets import NodeSecrets
 from node_service.settings import Settings
+from offchain.envelope.keys import DataKey
+from offchain.envelope.sealed import SealedBytes, SealedObject, SealedStream
+from offchain.envelope.wraps import KeyBinding, Wrap
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
@@ -52,8 +55,8 @@ class Node:
     settings: Settings
     database: Database
     ledger: Ledger
-    blobs: BlobStore
-    custody: KeyCustody
+    blobs: BlobStore[SealedBytes, SealedStream, SealedObject]
+    custody: KeyCustody[KeyBinding, DataKey, Wrap]
     secrets: NodeSecrets
     clock: Clock
     random: RandomSource

@@ -133,12 +133,25 @@ class RecordVersion(Base):
     leaf_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     incarnation: Mapped[int | None] = mapped_column(Integer)
     log_index: Mapped[int | None] = mapped_column(BigInteger)  # None while in the outbox
+    undo: Mapped[bytes | None] = mapped_column(LargeBinary)  # splices back to the received bytes, under the data key
 
     __table_args__ = (
         Index("ix_record_version_log", "incarnation", "log_index"),
         Index("ix_record_version_digest", "digest"),
         Index("ix_record_version_content", "content_token"),
     )
+
+
+class RecordToken(Base):
+    """A blind token by which references find a record: its id at the source, or an identifier of a directory entry.
+
+    A patient whom a reference names before the Patient resource comes has a token, but no record yet.
+    """
+
+    __tablename__ = "record_token"
+
+    token: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    record: Mapped[str] = mapped_column(Identifier, index=True)
 
 
 class Member(Base):
@@ -299,6 +312,17 @@ class Checkpoint(Base):
     name: Mapped[str] = mapped_column(Code, primary_key=True)
     next_block: Mapped[int] = mapped_column(BigInteger)
     header_hash: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Alarm(Base):
+    """Something does not verify: what depends on it stops until a person has looked; codes and places only."""
+
+    __tablename__ = "alarm"
+
+    name: Mapped[str] = mapped_column(Code, primary_key=True)  # who stopped, for example follower
+    reason: Mapped[str] = mapped_column(Code)
+    place: Mapped[str] = mapped_column(String(256))
+    raised_at: Mapped[str] = mapped_column(InstantText)
 
 
 class PendingTransaction(Base):

@@ -3,56 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import Final, Protocol
 
-from domain.errors import Invalid
-from domain.identifiers import check_code, check_identifier
-from domain.instants import check_instant
+from domain.ports import CustodyCount, CustodyEntry, NoKey
 from offchain.envelope.keys import DataKey
 from offchain.envelope.wraps import KeyBinding, Wrap
 
+__all__ = ["MAX_WRAPS_PER_CALL", "CustodyCount", "CustodyEntry", "KeyCustody", "NoKey"]
+
 MAX_WRAPS_PER_CALL: Final = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class CustodyEntry:
-    """Why wraps are opened: the access, request or job they are opened for; written to the custody log.
-
-    Attributes:
-        entry_id: the id under which the caller's own log knows the same event.
-        purpose: a code such as ``release``, ``read``, ``rewrap``.
-        evaluated: how many records the caller decided about; at least as many as it asks keys for.
-        at: the caller's time.
-    """
-
-    entry_id: str
-    purpose: str
-    evaluated: int
-    at: str
-
-    def __post_init__(self) -> None:
-        check_identifier(self.entry_id, "entryId")
-        check_code(self.purpose, "purpose")
-        check_instant(self.at, "at")
-        if self.evaluated < 0:
-            raise Invalid("a count is not negative", place="evaluated")
-
-
-@dataclass(frozen=True, slots=True)
-class NoKey:
-    """No key for this wrap: its custody key was destroyed, or was never here. Nothing was altered."""
-
-    reason: Literal["destroyed", "unknown-key"]
-
-
-@dataclass(frozen=True, slots=True)
-class CustodyCount:
-    """Totals since the keyring began; they only grow."""
-
-    entries: int
-    evaluated: int
-    released: int
 
 
 class KeyCustody(Protocol):

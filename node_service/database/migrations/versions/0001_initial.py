@@ -35,6 +35,21 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_access_token_expires_at"), "access_token", ["expires_at"], unique=False)
     op.create_table(
+        "alarm",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("place", sa.String(length=256), nullable=False),
+        sa.Column("raised_at", sa.String(length=20), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "record_token",
+        sa.Column("token", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("record", sa.String(length=26), nullable=False),
+        sa.PrimaryKeyConstraint("token"),
+    )
+    op.create_index(op.f("ix_record_token_record"), "record_token", ["record"], unique=False)
+    op.create_table(
         "anchored_head",
         sa.Column("msp_id", sa.String(length=64), nullable=False),
         sa.Column("incarnation", sa.Integer(), nullable=False),
@@ -342,6 +357,7 @@ def upgrade() -> None:
         sa.Column("leaf_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("incarnation", sa.Integer(), nullable=True),
         sa.Column("log_index", sa.BigInteger(), nullable=True),
+        sa.Column("undo", sa.LargeBinary(), nullable=True),
         sa.ForeignKeyConstraint(
             ["record"],
             ["record.id"],
