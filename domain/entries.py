@@ -13,12 +13,12 @@ from types import MappingProxyType
 from typing import Final, TypeVar
 
 from domain import jcs, vocabulary, wire
-from domain.checks import check_integer, check_member, check_members, check_optional, check_sequence, check_text
+from domain.checks import check_integer, check_member, check_members, check_optional, check_sequence
 from domain.errors import Invalid
 from domain.identifiers import check_digest, check_identifier, check_msp_id
 from domain.instants import check_instant
 from domain.statements import MAX_EPOCH, DissentTerms, GrantTerms, PatientKeys
-from domain.transactions import MAX_KEYS, Opening, OrganizationKey
+from domain.transactions import MAX_KEYS, Opening, OrganizationKey, check_url
 
 VERSION: Final = 1
 MAX_ROTATIONS: Final = 1000
@@ -39,7 +39,7 @@ class OrganizationEntry:
 
     def __post_init__(self) -> None:
         check_member(self.status, "status", ORGANIZATION_STATUSES)
-        check_text(self.url, "url", max_characters=256)
+        check_url(self.url, "url")
         _nest_all(self, "keys", OrganizationKey, max_items=MAX_KEYS)
 
 

@@ -6,6 +6,7 @@ certificate. No transaction holds both a patient id and a record id.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -21,9 +22,12 @@ from domain.statements import MAX_STATEMENT_BYTES
 MAX_ARGUMENT_BYTES: Final = 256 * 1024
 MAX_KEYS: Final = 32
 MAX_PROOF_HASHES: Final = 128
+MAX_URL_CHARACTERS: Final = 256
 MAX_RECORDS: Final = 200
 MAX_EMERGENCY_SECONDS: Final = 4 * 3600
 MAX_ACCESS_SECONDS: Final = 15 * 60
+
+_URL = re.compile(r"https?://[!-~]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +58,7 @@ class RegisterOrganization:
     keys: tuple[OrganizationKey, ...]
 
     def __post_init__(self) -> None:
-        check_text(self.url, "url", max_characters=256)
+        check_url(self.url, "url")
         items = check_sequence(self.keys, "keys", max_items=MAX_KEYS, min_items=1)
         keys = tuple(k if isinstance(k, OrganizationKey) else wire.from_json(OrganizationKey, k, "keys") for k in items)
         if len({key.kid for key in keys}) != len(keys):
@@ -358,6 +362,16 @@ NAMES: Final[Mapping[str, type[Transaction]]] = MappingProxyType(
         )
     }
 )  # fmt: skip
+
+
+def check_url(value: object, place: str) -> str:
+    """Return the value if it is an http or https address in printable ASCII.
+
+    ASCII only: Python versions carry different Unicode tables, and endorsers must agree on what is in NFC.
+    """
+    if not _URL.fullmatch(text := check_text(value, place, max_characters=MAX_URL_CHARACTERS)):
+        raise Invalid("an http or https address in ASCII is expected", place=place)
+    return text
 
 
 def encode(transaction: Transaction) -> tuple[str, bytes]:
