@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from domain import jcs
-from domain.checks import check_sequence
+from domain.checks import check_integer, check_sequence
 from domain.errors import Invalid
 from domain.identifiers import check_msp_id
 from domain.ports import Clock, RandomSource
@@ -31,7 +28,9 @@ from network.blocks.proposal import (
 )
 from network.blocks.signature import Signer
 from network.embedded.block_writer import BlockWriter, write_block
+from network.embedded.channel_file import ChannelFile, check_names
 from network.embedded.database import create_database
+from network.embedded.endorser import nanoseconds
 from network.embedded.layout import Layout, create_directory, write_file
 from network.embedded.material import KeyPair, create_authority, issue
 from network.embedded.state import Tip, read_genesis
@@ -42,14 +41,12 @@ CONTRACT_VERSION = "1"
 ORDERING_ORGANISATION = "OrdererMSP"
 MAX_ORGANISATIONS = 64
 _LIFECYCLE_VERSION = "syscc"
-_CHANNEL_NAME = re.compile(r"[a-z][a-z0-9.-]{0,248}")
-_CONTRACT_NAME = re.compile(r"[a-zA-Z0-9]+([-_][a-zA-Z0-9]+){0,15}")
 WARNING = "one operator holds the keys of every organisation: this ledger proves nothing against that operator"
 
 
 @dataclass(frozen=True, slots=True)
 class Founding:
-    """What was founded; ``genesis`` is the hex SHA-256 of block 0's bytes, to be handed to auditors."""
+    """What was founded; ``genesis`` is the hex header hash of block 0, to be handed to auditors."""
 
     directory: Path
     channel: str
@@ -89,9 +86,9 @@ def init(
         Unavailable: the disk refuses.
     """
     members = _check_organisations(organisations)
-    _check_name(channel, "channel", _CHANNEL_NAME)
-    _check_name(contract, "contract", _CONTRACT_NAME)
     required = len(members) // 2 + 1 if endorsements_required is None else endorsements_required
+    check_integer(required, "endorsements_required", low=1, high=len(members))
+    check_names(channel, contract)
     layout, now = Layout(directory), clock.now()
     create_directory(directory)
     made = [_make_member(layout, msp_id, now) for msp_id in members]
@@ -102,11 +99,11 @@ def init(
         orderer_organizations=[Organization(ORDERING_ORGANISATION, (ordering_authority.certificate_pem(),))],
         endorsements_required=required,
         consensus_type=CONSENSUS_TYPE,
-        timestamp_ns=_nanoseconds(now),
+        timestamp_ns=nanoseconds(now),
         nonce=random(NONCE_BYTES),
     )
-    founding = Founding(directory, channel, contract, members, required, hashlib.sha256(genesis).hexdigest())
-    write_file(layout.channel, _channel_file(founding))
+    founding = Founding(directory, channel, contract, members, required, parse_block(genesis).header.hash().hex())
+    write_file(layout.channel, ChannelFile(channel, contract, founding.genesis).encode())
     envelope = _definition_envelope(founding, made, now, random)
     create_database(
         layout.database,
@@ -122,12 +119,6 @@ def _check_organisations(organisations: Sequence[str]) -> tuple[str, ...]:
     if len({item.lower() for item in members} | {ORDERING_ORGANISATION.lower()}) != len(members) + 1:
         raise Invalid("the MSP ids must differ, also without case", reason="bad-msp", place="organisations")
     return members
-
-
-def _check_name(name: str, place: str, form: re.Pattern[str]) -> None:
-    """The forms that Fabric demands of names of channels and chaincodes."""
-    if not form.fullmatch(name):
-        raise Invalid("this cannot be such a name", reason="bad-name", place=place)
 
 
 def _make_member(layout: Layout, msp_id: str, now: datetime) -> _Member:
@@ -155,18 +146,6 @@ def _make_ordering(layout: Layout, now: datetime) -> tuple[KeyPair, Signer]:
     return authority, orderer.signer(ORDERING_ORGANISATION)
 
 
-def _channel_file(founding: Founding) -> bytes:
-    return jcs.canonical(
-        {
-            "v": 1,
-            "channel": founding.channel,
-            "contract": founding.contract,
-            "genesis": founding.genesis,
-            "organisations": list(founding.organisations),
-        }
-    )
-
-
 def _definition_envelope(founding: Founding, members: list[_Member], now: datetime, random: RandomSource) -> bytes:
     """The transaction of block 1: the contract's definition, as ``peer lifecycle chaincode commit`` makes it."""
     definition = ChaincodeDefinition(founding.contract, 1, CONTRACT_VERSION, reference_policy())
@@ -178,7 +157,7 @@ def _definition_envelope(founding: Founding, members: list[_Member], now: dateti
         args=args,
         creator=creator.identity,
         nonce=random(NONCE_BYTES),
-        timestamp_ns=_nanoseconds(now),
+        timestamp_ns=nanoseconds(now),
     )
     simulation = Simulation((rwset,), Response(200))
     payload = build_response_payload(proposal, simulation, version=_LIFECYCLE_VERSION)
@@ -196,7 +175,3 @@ def _write_first_blocks(
     (code,) = connection.execute("SELECT code FROM tx WHERE block = 1").fetchone()
     if code != ValidationCode.VALID:
         raise Invalid(f"the contract's definition is {code_name(code)}", reason="bad-definition", place="block 1")
-
-
-def _nanoseconds(at: datetime) -> int:
-    return int(at.timestamp()) * 1_000_000_000 + at.microsecond * 1000

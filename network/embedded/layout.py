@@ -1,7 +1,7 @@
 """Where everything of an embedded ledger lies below its directory.
 
     ledger.db                                         blocks, state, history (SQLite, WAL)
-    channel.json                                      channel, contract, digest of the genesis block, organisations
+    channel.json                                      channel, contract, header hash of the genesis block, organisations
     organisations/<MSP id>/ca/{cert,key}.pem          root certificate authority of the organisation
     organisations/<MSP id>/peer/{cert,key}.pem        endorser (OU peer)
     organisations/<MSP id>/node/{cert,key}.pem        node service (OU client, attribute yilian.role=node)

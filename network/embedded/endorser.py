@@ -1,0 +1,228 @@
+"""The endorsing peers: they execute a proposal on a consistent snapshot and sign what it would write.
+
+One execution serves every organisation's peer, because all of them stand on the same file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+from chaincode import stub
+from domain import jcs
+from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, YilianError
+from domain.ports import Clock
+from network.blocks import lifecycle, mvcc, proposal, rwset
+from network.blocks.channel_config import ChannelConfig
+from network.blocks.policy import Member, verify_member
+from network.blocks.proposal import NANOSECONDS, Endorsement, Proposal, Simulation, build_response_payload
+from network.blocks.signature import Signer, verify_signature
+from network.embedded.database import Database
+from network.embedded.state import StoredState
+
+TIME_WINDOW = timedelta(seconds=60)
+_MAX_MESSAGE_BYTES = 64 * 1024
+_MAX_MESSAGE_DEPTH = 4
+_ERRORS: dict[int, type[YilianError]] = {400: Invalid, 403: Denied, 404: NotFound, 409: Conflict}
+
+
+class Contract(Protocol):
+    """A contract: it answers every invocation, errors too, and sees the ledger through the stub alone."""
+
+    def __call__(self, stub: stub.Stub, name: str, arguments: bytes, /) -> stub.Response: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SignedProposal:
+    """A proposal with its creator's signature over the serialized proposal."""
+
+    proposal: Proposal
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Endorsed:
+    """A proposal, what the peers signed, and their signatures."""
+
+    proposal: Proposal
+    response_payload: bytes
+    endorsements: tuple[Endorsement, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ContractState:
+    """The contract's namespace as :class:`chaincode.stub.StateReader`."""
+
+    state: StoredState
+    namespace: str
+
+    def get(self, key: str) -> stub.StateValue | None:
+        found = self.state.value(self.namespace, key)
+        return None if found is None else stub.StateValue(found[0], stub.Version(*found[1]))
+
+    def range(self, start: str, end: str) -> Iterator[tuple[str, stub.StateValue]]:
+        for key, value, version in self.state.range(self.namespace, start, end):
+            yield key, stub.StateValue(value, stub.Version(*version))
+
+    def history(self, key: str) -> Iterator[stub.KeyModification]:
+        for past in self.state.history(self.namespace, key):
+            yield stub.KeyModification(past.tx_id, moment(past.timestamp_ns), past.value)
+
+
+class Endorser:
+    """The peers of all organisations over one file.
+
+    Args:
+        peers: who signs endorsements.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        channel: str,
+        config: ChannelConfig,
+        contract: Contract,
+        peers: Sequence[Signer],
+        *,
+        clock: Clock,
+    ) -> None:
+        self._database = database
+        self._channel = channel
+        self._config = config
+        self._contract = contract
+        self._peers = tuple(peers)
+        self._clock = clock
+
+    def endorse(self, signed: SignedProposal) -> Endorsed:
+        """Executes and signs as every organisation's peer.
+
+        Raises:
+            Denied: the creator is no member of the channel, or the proposal is over 60 s away from the peers' clock.
+            Invalid, Denied, NotFound, Conflict: the contract's own answer.
+            Unavailable: the file cannot be read, or the contract failed.
+        """
+        member = self._verify(signed)
+        simulation, version = self._simulate(signed.proposal, member)
+        payload = build_response_payload(signed.proposal, simulation, version=version)
+        endorsements = tuple(proposal.endorse(payload, peer) for peer in self._peers)
+        return Endorsed(signed.proposal, payload, endorsements)
+
+    def evaluate(self, query: Proposal) -> bytes:
+        """Executes without signing anything and gives the contract's answer.
+
+        Raises:
+            Denied, Invalid, NotFound, Conflict, Unavailable: as :meth:`endorse`.
+        """
+        simulation, _ = self._simulate(query, verify_member(query.creator, self._config.msps))
+        return simulation.response.payload
+
+    def _verify(self, signed: SignedProposal) -> Member:
+        asked = signed.proposal
+        member = verify_member(asked.creator, self._config.msps)
+        try:
+            verify_signature(member.identity.public_key, signed.signature, asked.serialize())
+        except Tampered as error:
+            raise Denied("the proposal is not signed by its creator", reason="bad-signature") from error
+        if asked.channel != self._channel:
+            raise Invalid("the proposal is for another channel", reason="other-channel", place="channel")
+        if abs(moment(asked.timestamp_ns) - self._clock.now()) > TIME_WINDOW:
+            raise Denied("the proposal's time is over 60 s away from the peer's clock", reason="time-window")
+        return member
+
+    def _simulate(self, asked: Proposal, member: Member) -> tuple[Simulation, str]:
+        with self._database.snapshot() as connection:
+            state = StoredState(connection)
+            if state.has_transaction(asked.tx_id):
+                raise Conflict("there is a transaction of this id", reason="duplicate-transaction")
+            definition = lifecycle.read_definition(lambda key: state.get(lifecycle.NAMESPACE, key), asked.chaincode)
+            if definition is None:
+                raise NotFound("the channel has no such contract", reason="no-contract", place=asked.chaincode)
+            result = self._execute(asked, member, state)
+            return _simulation(result, asked.chaincode, state), definition.version
+
+    def _execute(self, asked: Proposal, member: Member, state: StoredState) -> stub.SimulationResult:
+        name, arguments = _arguments(asked.args)
+        transaction = stub.TransactionStub(
+            ContractState(state, asked.chaincode),
+            tx_id=asked.tx_id,
+            timestamp=moment(asked.timestamp_ns),
+            channel=asked.channel,
+            creator=stub.Creator(
+                member.identity.msp_id, member.identity.attributes(), member.identity.organizational_units
+            ),
+        )
+        response = self._contract(transaction, name, arguments)
+        if response.status >= stub.ERROR_STATUS:
+            raise contract_error(response)
+        return transaction.result(response)
+
+
+def contract_error(response: stub.Response) -> YilianError:
+    """The contract's answer as our error: status 400, 403, 404 or 409 with a JCS message {reason, detail, place}."""
+    kind = _ERRORS.get(response.status)
+    if kind is None:
+        return Unavailable(f"the contract failed with status {response.status}", reason="contract-failed")
+    try:
+        message = jcs.load(response.message.encode(), max_bytes=_MAX_MESSAGE_BYTES, max_depth=_MAX_MESSAGE_DEPTH)
+    except Invalid:
+        message = None
+    if not isinstance(message, dict):
+        return kind("the contract refused", reason="contract-refused")
+    texts = {name: str(message.get(name) or "") for name in ("detail", "reason", "place")}
+    return kind(texts["detail"], reason=texts["reason"] or None, place=texts["place"])
+
+
+def moment(timestamp_ns: int) -> datetime:
+    """A header's timestamp in UTC, to the microsecond.
+
+    Raises:
+        Invalid: no point in time that a calendar has.
+    """
+    seconds, rest = divmod(timestamp_ns, NANOSECONDS)
+    try:
+        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=rest // 1000)
+    except (ValueError, OverflowError, OSError) as error:
+        raise Invalid("the timestamp is no point in time", reason="bad-timestamp", place="timestamp") from error
+
+
+def nanoseconds(at: datetime) -> int:
+    """A point in time as headers have it."""
+    return int(at.timestamp()) * NANOSECONDS + at.microsecond * 1000
+
+
+def _arguments(args: tuple[bytes, ...]) -> tuple[str, bytes]:
+    if len(args) != 2:
+        raise Invalid("an invocation has a name and one argument", reason="bad-arguments", place="args")
+    try:
+        return args[0].decode(), args[1]
+    except UnicodeDecodeError as error:
+        raise Invalid("the name is not UTF-8", reason="bad-arguments", place="args") from error
+
+
+def _simulation(result: stub.SimulationResult, contract: str, state: StoredState) -> Simulation:
+    """The read and write sets as a peer signs them; the peer itself reads the definition's sequence number."""
+    sequence = lifecycle.sequence_key(contract)
+    definition = rwset.Read(sequence, state.version(lifecycle.NAMESPACE, sequence))
+    own = rwset.NamespaceRwset(
+        contract,
+        reads=tuple(_read(read) for read in result.reads),
+        writes=tuple(rwset.Write(write.key, write.value) for write in result.writes),
+        range_queries=tuple(
+            mvcc.record_range(
+                item.start_key, item.end_key, [_read(read) for read in item.reads], exhausted=item.exhausted
+            )
+            for item in result.ranges
+        ),
+    )
+    namespaces = sorted(
+        (rwset.NamespaceRwset(lifecycle.NAMESPACE, reads=(definition,)), own), key=lambda item: item.namespace
+    )
+    answer = result.response
+    event = None if result.event is None else proposal.ChaincodeEvent(result.event.name, result.event.payload)
+    return Simulation(tuple(namespaces), proposal.Response(answer.status, answer.message, answer.payload), event)
+
+
+def _read(read: stub.Read) -> rwset.Read:
+    return rwset.Read(read.key, None if read.version is None else rwset.Version(*read.version))

@@ -1,0 +1,279 @@
+"""The port ``Ledger`` over an embedded ledger's directory.
+
+One object serves all threads of a process; any number of processes may open one directory. Each call borrows a SQLite
+connection of its own, so readers never wait for the writer; commits of one object's threads share blocks.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from domain import jcs
+from domain.errors import Invalid, Tampered
+from domain.identifiers import check_msp_id
+from domain.jcs import JsonObject, JsonValue
+from domain.ports import Clock, CommittedBlock, RandomSource, TransactionStatus
+from network.blocks import lifecycle
+from network.blocks.block import parse_block
+from network.blocks.codes import code_name
+from network.blocks.proposal import NONCE_BYTES, Proposal, build_transaction, propose, sign_envelope
+from network.embedded.block_reader import BlockReader
+from network.embedded.block_writer import BlockWriter
+from network.embedded.channel_file import read_channel_file
+from network.embedded.commit_queue import CommitQueue
+from network.embedded.committer import Committer, admit
+from network.embedded.database import Database
+from network.embedded.endorser import Contract, Endorsed, Endorser, SignedProposal, nanoseconds
+from network.embedded.founding import ORDERING_ORGANISATION
+from network.embedded.layout import Layout
+from network.embedded.material import load_key_pair
+from network.embedded.state import (
+    Genesis,
+    StoredState,
+    Tip,
+    read_block,
+    read_blocks,
+    read_genesis,
+    read_height,
+    read_transaction_status,
+)
+
+BROADCAST_TIMEOUT_S = 15.0
+POLL_INTERVAL_S = 0.02
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+_BLOCKS_AT_ONCE = 16
+
+
+class EmbeddedLedger:
+    """The channel as one organisation sees it, over a shared file.
+
+    Args:
+        directory: made by :func:`network.embedded.founding.init`.
+        msp_id: the organisation that signs what is submitted here.
+        clock: of the client and of the endorsing peers.
+        random: nonces.
+        contract: executes proposals.
+        role: whose key signs: ``node``; others have no rights in the contract.
+
+    Raises:
+        Invalid: the directory holds no ledger, one of a newer version, or no such organisation.
+        Tampered: the genesis block is not the one that was founded.
+        Unavailable: files cannot be read.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        msp_id: str,
+        clock: Clock,
+        random: RandomSource,
+        *,
+        contract: Contract,
+        role: str = "node",
+    ) -> None:
+        layout = Layout(directory)
+        self._channel_file = read_channel_file(layout.channel)
+        self._msp_id = check_msp_id(msp_id, "msp_id")
+        self._clock, self._random = clock, random
+        self._database = Database(layout.database)
+        genesis = self._genesis()
+        self._signer = load_key_pair(layout.identity(msp_id, role)).signer(msp_id)
+        peers = [
+            load_key_pair(layout.identity(member, "peer")).signer(member)
+            for member in genesis.config.application_organizations.values()
+        ]
+        self._endorser = Endorser(self._database, genesis.channel, genesis.config, contract, peers, clock=clock)
+        orderer = load_key_pair(layout.ordering(ORDERING_ORGANISATION, "orderer")).signer(ORDERING_ORGANISATION)
+        writer = BlockWriter(genesis.channel, genesis.config, orderer)
+        self.committer = Committer(self._database, writer, random)
+        self._queue = CommitQueue(self.committer.commit)
+        self._reader = BlockReader(genesis.channel, genesis.config, self._channel_file.contract, self._definitions())
+        self._verified = Tip(-1, b"", b"")
+
+    @property
+    def channel(self) -> str:
+        """The channel's name."""
+        return self._channel_file.channel
+
+    @property
+    def msp_id(self) -> str:
+        """The organisation that signs what is submitted here."""
+        return self._msp_id
+
+    def __enter__(self) -> EmbeddedLedger:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the file; calls after this are Unavailable."""
+        self._database.close()
+
+    def submit(self, name: str, arguments: bytes) -> str:
+        """Endorses and commits a transaction; when this returns, it stands in a durable block.
+
+        Whether it is valid is learnt from :meth:`status` or from the block.
+
+        Raises:
+            Invalid, Denied, NotFound, Conflict: the contract's own answer; nothing was broadcast.
+            Unavailable: nothing was broadcast.
+            OutcomeUnknown: it may be in.
+        """
+        return self.broadcast(self.assemble(self.endorse(self.propose(name, arguments))))
+
+    def propose(self, name: str, arguments: bytes) -> SignedProposal:
+        """First stage of :meth:`submit`: a proposal signed by the organisation."""
+        proposal = self._proposal(name, arguments)
+        return SignedProposal(proposal, self._signer.sign(proposal.serialize()))
+
+    def endorse(self, signed: SignedProposal) -> Endorsed:
+        """Second stage: executed, and signed by every organisation's peer.
+
+        Raises:
+            Invalid, Denied, NotFound, Conflict, Unavailable: see :meth:`submit`.
+        """
+        return self._endorser.endorse(signed)
+
+    def assemble(self, endorsed: Endorsed) -> bytes:
+        """Third stage: ``common.Envelope`` with the organisation's signature."""
+        payload = build_transaction(endorsed.proposal, endorsed.response_payload, endorsed.endorsements)
+        return sign_envelope(payload, self._signer)
+
+    def broadcast(self, envelope: bytes) -> str:
+        """Last stage: commits an envelope, valid or not, and returns its transaction id.
+
+        Raises:
+            Invalid: no envelope of a contract's transaction.
+            Unavailable, OutcomeUnknown: see :meth:`submit`.
+        """
+        tx_id = admit(envelope)
+        self._queue.broadcast(tx_id, envelope, BROADCAST_TIMEOUT_S)
+        return tx_id
+
+    def evaluate(self, name: str, arguments: JsonObject) -> JsonValue:
+        """Runs a query of the contract on the present state.
+
+        Raises:
+            Invalid, Denied, NotFound: the contract's own answer.
+            Unavailable: the file cannot be read.
+        """
+        answer = self._endorser.evaluate(self._proposal(name, jcs.canonical(arguments)))
+        return jcs.load(answer, max_bytes=MAX_ANSWER_BYTES, max_depth=jcs.MAX_SIGNED_DEPTH)
+
+    def status(self, tx_id: str) -> TransactionStatus | None:
+        """What became of a transaction, or None while it is in no block.
+
+        Raises:
+            Unavailable: the file cannot be read.
+        """
+        with self._database.connection() as connection:
+            found = read_transaction_status(connection, tx_id)
+        return None if found is None else TransactionStatus(tx_id, code_name(found[1]), found[0])
+
+    def height(self) -> int:
+        """The number of blocks.
+
+        Raises:
+            Unavailable: the file cannot be read.
+        """
+        with self._database.connection() as connection:
+            return read_height(connection)
+
+    def blocks(self, start: int) -> Iterator[CommittedBlock]:
+        """The verified blocks from ``start`` that exist now.
+
+        The block at ``start`` must follow the block before it, as this object verified it last or else as the file
+        has it.
+
+        Raises:
+            Tampered: a block does not verify.
+            Unavailable: the file cannot be read.
+        """
+        end = self.height()
+        previous = self._tip_before(start) if start < end else None
+        while previous is not None and previous.number + 1 < end:
+            with self._database.connection() as connection:
+                stored = read_blocks(connection, previous.number + 1, min(_BLOCKS_AT_ONCE, end - previous.number - 1))
+            if not stored:
+                raise Tampered("a block is missing", reason="missing-block", place=f"block {previous.number + 1}")
+            for _, raw in stored:
+                block, previous = self._read(raw, previous)
+                yield block
+
+    def wait_for_block(self, height: int, timeout_s: float) -> bool:
+        """Waits until the channel is higher than ``height`` or the time is over; True if it is.
+
+        Asks SQLite every 20 ms whether anybody committed (``PRAGMA data_version``, no disk access) and only then reads.
+
+        Raises:
+            Unavailable: the file cannot be read.
+        """
+        deadline = time.monotonic() + timeout_s
+        with self._database.connection() as connection:
+            seen = None
+            while True:
+                (version,) = connection.execute("PRAGMA data_version").fetchone()
+                if version != seen and read_height(connection) > height:
+                    return True
+                seen = version
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return False
+                time.sleep(min(POLL_INTERVAL_S, left))
+
+    def _proposal(self, name: str, arguments: bytes) -> Proposal:
+        return propose(
+            channel=self.channel,
+            chaincode=self._channel_file.contract,
+            args=(name.encode(), arguments),
+            creator=self._signer.identity,
+            nonce=self._random(NONCE_BYTES),
+            timestamp_ns=nanoseconds(self._clock.now()),
+        )
+
+    def _read(self, raw: bytes, previous: Tip) -> tuple[CommittedBlock, Tip]:
+        if previous.number < 0:
+            self._check_genesis(raw)
+            tip = _tip(raw)
+            self._verified = tip
+            return CommittedBlock(0, tip.header_hash, ()), tip
+        block, tip = self._reader.read(raw, previous)
+        self._verified = tip
+        return block, tip
+
+    def _tip_before(self, start: int) -> Tip:
+        if start < 0:
+            raise Invalid("block numbers begin at 0", place="start")
+        if start == 0 or self._verified.number == start - 1:
+            return self._verified if start else Tip(-1, b"", b"")
+        with self._database.connection() as connection:
+            return _tip(read_block(connection, start - 1))
+
+    def _genesis(self) -> Genesis:
+        with self._database.connection() as connection:
+            raw = read_block(connection, 0)
+        self._check_genesis(raw)
+        return read_genesis(raw)
+
+    def _check_genesis(self, raw: bytes) -> None:
+        if _tip(raw).header_hash.hex() != self._channel_file.genesis:
+            raise Tampered("this is another channel's genesis block", reason="bad-genesis", place="block 0")
+
+    def _definitions(self) -> dict[str, bytes]:
+        with self._database.snapshot() as connection:
+            state = StoredState(connection)
+            return {key: value for key, value, _ in state.range(lifecycle.NAMESPACE, "", "")}
+
+
+def _tip(raw: bytes) -> Tip:
+    try:
+        block = parse_block(raw)
+    except Invalid as error:
+        raise Tampered("a block cannot be read", reason=error.reason) from error
+    return Tip(block.number, block.header.hash(), block.commit_hash)
