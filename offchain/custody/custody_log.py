@@ -12,7 +12,7 @@ from typing import Final
 from domain import jcs
 from domain.errors import Invalid, Tampered
 from offchain.custody.key_custody import CustodyCount, CustodyEntry
-from offchain.stores.disk import Disk, disk_errors
+from offchain.disk import Disk, disk_errors
 
 _MAX_LINE_BYTES: Final = 4096
 

@@ -9,15 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 
-from domain.errors import Conflict, Invalid
+from domain.errors import Conflict, Invalid, Tampered
 from domain.identifiers import IDENTIFIER_BYTES, identifier
 from domain.instants import check_instant
 from offchain.custody.custody_log import CustodyLog
 from offchain.custody.key_custody import MAX_WRAPS_PER_CALL, CustodyCount, CustodyEntry, NoKey
 from offchain.custody.keyring_file import Keyring, KeyringEntry, read_keyring, write_keyring
+from offchain.disk import Disk, disk_errors
 from offchain.envelope.keys import CustodyKey, DataKey
 from offchain.envelope.wraps import KeyBinding, Wrap, unwrap_for_custodian, wrap_for_custodian
-from offchain.stores.disk import Disk, disk_errors
 
 
 class FileKeyring:
@@ -81,7 +81,11 @@ class FileKeyring:
         if len(wraps) > MAX_WRAPS_PER_CALL or len(wraps) > entry.evaluated:
             raise Invalid(f"at most {MAX_WRAPS_PER_CALL} wraps, and no more than evaluated", reason="too-many")
         keyring = self._keyring()
-        opened = [_unwrap(keyring, binding, wrap) for binding, wrap in wraps]
+        try:
+            opened = [_unwrap(keyring, binding, wrap) for binding, wrap in wraps]
+        except Tampered:
+            self._log.append(entry, 0)
+            raise
         self._log.append(entry, sum(isinstance(key, DataKey) for key in opened))
         return opened
 

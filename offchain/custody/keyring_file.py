@@ -17,12 +17,13 @@ from domain import jcs
 from domain.errors import Conflict, Invalid, NotFound, Tampered, Unavailable
 from domain.identifiers import check_identifier, decode_bytes, encode_bytes
 from domain.instants import check_instant
+from offchain.disk import Disk
 from offchain.envelope.keys import CustodyKey
 from offchain.envelope.suite import DATA_KEY_BYTES
 from offchain.envelope.wraps import A256GCM
-from offchain.stores.disk import Disk
 
 VERSION: Final = 1
+MAX_KEYS: Final = 2048
 MAX_KEYRING_BYTES: Final = 1 << 20
 
 
@@ -44,7 +45,13 @@ class Keyring:
     entries: dict[str, KeyringEntry]
 
     def with_new(self, entry: KeyringEntry) -> Keyring:
-        """A further key, current from now on."""
+        """A further key, current from now on.
+
+        Raises:
+            Conflict: the keyring is full.
+        """
+        if len(self.entries) >= MAX_KEYS:
+            raise Conflict(f"a keyring has at most {MAX_KEYS} keys", reason="keyring-full")
         return Keyring(entry.key_id, {**self.entries, entry.key_id: entry})
 
     def without(self, key_id: str, at: str) -> Keyring:

@@ -19,12 +19,12 @@ from typing import Final
 
 from domain.errors import Invalid, NotFound, Tampered, Unavailable
 from domain.identifiers import DIGEST_BYTES, decode_bytes, encode_bytes
+from offchain.disk import Disk, can_sync_file_system, disk_errors
 from offchain.envelope.chunk_list import Buffer, ChunkList
 from offchain.envelope.header import MAX_HEADER_JSON_BYTES
 from offchain.envelope.sealed import SealedBytes, SealedObject, SealedStream
 from offchain.envelope.suite import A256GCM_1M, PRODUCTION_SUITES, Suite
 from offchain.stores.blob_store import Stored
-from offchain.stores.disk import Disk, can_sync_file_system, disk_errors
 
 MIN_ORPHAN_AGE: Final = timedelta(hours=24)
 MAX_BATCH_OBJECTS: Final = 4096
@@ -190,7 +190,7 @@ class LocalStore:
             digest = encode_bytes(bytes.fromhex(path.name))
             if _changed_before(path, before) and not is_referenced(digest) and self._remove_orphan(path, before):
                 removed.append(digest)
-        for path in (*self._incoming.iterdir(), *self._lists_without_object()):
+        for path in (*_entries(self._incoming), *self._lists_without_object()):
             if _changed_before(path, before):
                 self._disk.remove(path)
         return removed
@@ -250,12 +250,12 @@ class LocalStore:
             raise Tampered(error.detail, reason=error.reason, place=digest) from error
 
     def _object_files(self) -> Iterator[Path]:
-        for directory in self._objects.iterdir():
-            yield from (path for path in directory.iterdir() if _NAME.fullmatch(path.name))
+        for directory in _entries(self._objects):
+            yield from (path for path in _entries(directory) if _NAME.fullmatch(path.name))
 
     def _lists_without_object(self) -> Iterator[Path]:
-        for directory in self._objects.iterdir():
-            lists = (path for path in directory.iterdir() if path.suffix == _CHUNKS)
+        for directory in _entries(self._objects):
+            lists = (path for path in _entries(directory) if path.suffix == _CHUNKS)
             yield from (path for path in lists if not path.with_suffix("").exists())
 
     @contextmanager
@@ -274,6 +274,12 @@ def _list_of(path: Path) -> Path:
     return path.with_name(path.name + _CHUNKS)
 
 
+@disk_errors("reading a directory")
+def _entries(directory: Path) -> list[Path]:
+    return list(directory.iterdir())
+
+
+@disk_errors("looking at a file")
 def _changed_before(path: Path, before: float) -> bool:
     try:
         return path.stat().st_mtime < before

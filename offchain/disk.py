@@ -35,7 +35,7 @@ def disk_errors(doing: str) -> Iterator[None]:
 
 
 class Disk:
-    """What a store asks of its disk; a faulty disk replaces ``write``, ``fsync`` and ``pread``."""
+    """What a store asks of its disk; a faulty disk replaces ``write``, ``fsync``, ``syncfs``, ``pread``."""
 
     __slots__ = ()
 
@@ -46,6 +46,12 @@ class Disk:
     def fsync(self, descriptor: int) -> None:
         """fsync(2). After a failure the pages are lost: it is never tried again."""
         os.fsync(descriptor)
+
+    def syncfs(self, descriptor: int) -> None:
+        """syncfs(2): the whole file system; it tells of failed writes since Linux 5.8."""
+        if _LIBC.syncfs(descriptor) != 0:
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number))
 
     def pread(self, descriptor: int, length: int, offset: int) -> bytes:
         """pread(2): may give fewer bytes."""
@@ -83,11 +89,9 @@ class Disk:
 
     @disk_errors("syncing the file system")
     def sync_file_system(self, path: Path) -> None:
-        """Wait for everything on the file system of ``path`` (syncfs(2); tells of failed writes since Linux 5.8)."""
+        """Wait for everything on the file system of ``path``."""
         with self.opened(path) as descriptor:
-            if _LIBC.syncfs(descriptor) != 0:
-                number = ctypes.get_errno()
-                raise OSError(number, os.strerror(number))
+            self.syncfs(descriptor)
 
     @disk_errors("renaming a file")
     def replace(self, source: Path, target: Path) -> None:
