@@ -28,7 +28,7 @@ from network.blocks.rwset import Version
 from network.blocks.transaction import HeaderType, Transaction, parse_envelope
 from network.blocks.validation import ValidatedBlock, ValidatedTransaction, validate_block
 from network.verifier.orderer import verify_orderer_signatures
-from network.verifier.replay import ContractReplay, difference
+from network.verifier.replay import UNKNOWN_CONTRACT, ContractReplay, difference
 from network.verifier.report import OrdererSigner, Rule, VerifiedBlock, VerifiedChain
 from network.verifier.world_state import WorldState
 
@@ -235,6 +235,8 @@ class ChainVerifier:
         try:
             replayed = self._replay(transaction, definition.sequence, self.state)
         except YilianError as error:
+            if error.reason == UNKNOWN_CONTRACT:
+                raise Invalid(error.detail, reason=error.reason, place=f"block {self._height}") from error
             detail = f"transaction {position} is refused by the contract: {error.reason}"
             raise self._tampered(detail, Rule.CONTRACT) from error
         if replayed is None:

@@ -14,7 +14,7 @@ from network.blocks.mvcc import record_range
 from network.blocks.proposal import NANOSECONDS, ChaincodeEvent, Response, Simulation
 from network.blocks.rwset import NamespaceRwset, Read, Version, Write
 from network.blocks.transaction import Transaction
-from network.verifier.replay import StateView
+from network.verifier.replay import UNKNOWN_CONTRACT, StateView
 
 
 class Contract(Protocol):
@@ -45,7 +45,7 @@ class ContractReplayer:
             return None
         contract = self.contract_for(sequence)
         if contract is None:
-            raise Invalid(f"there is no contract of sequence {sequence} here", reason="unknown-contract")
+            raise Invalid(f"there is no contract of sequence {sequence} here", reason=UNKNOWN_CONTRACT)
         name, arguments = _invocation(transaction)
         identity = parse_identity(transaction.envelope.creator)
         context = stub.TransactionStub(

@@ -9,6 +9,9 @@ from network.blocks.proposal import Simulation
 from network.blocks.rwset import NamespaceRwset, Version
 from network.blocks.transaction import Transaction
 
+UNKNOWN_CONTRACT = "unknown-contract"
+"""Reason of an error that says: this verifier is too old, which is no tampering."""
+
 
 class StateView(Protocol):
     """The world state just before a transaction in block order.
