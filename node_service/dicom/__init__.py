@@ -1,0 +1,1 @@
+"""Reading DICOM headers: files in, series out; pixels are never decoded."""

@@ -1,0 +1,1 @@
+"""Files and folders as input: what each file is, in path order."""
