@@ -1,0 +1,1 @@
+"""The node and the ledger: follower, projection, anchors, submission."""

@@ -1,0 +1,223 @@
+"""The anchorer: leaves from the outbox into the record log, and heads of both logs onto the ledger.
+
+It keeps nothing that a crash could lose: what is appended is in the database, what is anchored is in the projection,
+and an anchor submitted twice, or beside a larger one, changes nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import bindparam, delete, exists, func, select, update
+from sqlalchemy.orm import Session
+
+from domain import merkle, transactions
+from domain.entries import Head, LogEntry, incarnation_attribute
+from domain.errors import OutcomeUnknown, Tampered, YilianError
+from domain.identifiers import decode_bytes, encode_bytes
+from domain.instants import instant
+from domain.transactions import Anchor, LogHead
+from node_service.context import Node
+from node_service.database.models import (
+    AccessRow,
+    Alarm,
+    LedgerTransaction,
+    LogSize,
+    Outbox,
+    RecordVersion,
+)
+from node_service.ledger_sync import projection
+from node_service.ledger_sync.alarm import raise_alarm
+from node_service.logs.log import ACCESS, RECORDS, Log, recomputed_root
+
+ANCHORER: Final = "anchorer"
+MAX_LEAVES_PER_APPEND: Final = 5_000
+POLL: Final = timedelta(milliseconds=50)
+PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
+FORGET_AFTER: Final = timedelta(seconds=10)
+_EMPTY: Final = Head(0, encode_bytes(merkle.empty_root()))
+_LOG: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _InFlight:
+    tx_id: str
+    since: datetime
+
+
+class Anchorer:
+    """One per node; ``step`` is called by one thread."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._in_flight: _InFlight | None = None
+        self._last_anchor: datetime | None = None
+        self._start_height: int | None = None
+
+    def step(self, now: datetime) -> datetime:
+        """Append what waits, anchor what is due; return when to look again.
+
+        What does not verify raises an alarm; while it stands nothing is anchored.
+        """
+        try:
+            return self._step(now)
+        except Tampered as error:
+            raise_alarm(self._node.database, ANCHORER, error, instant(now))
+        except YilianError as error:
+            _LOG.warning("anchoring has to wait: %s", error.reason)
+        return now + PAUSE_AFTER_FAILURE
+
+    def _step(self, now: datetime) -> datetime:
+        waiting = self._append()
+        if self._is_blocked(now):
+            return now if waiting else now + POLL
+        with self._node.database.reading() as session:
+            growth = _growth(self._node, session)
+            if not self._is_due(growth, now):
+                return now if waiting else now + POLL
+            records, access = growth.heads(session)
+        unwraps = self._node.custody.count().released
+        self._submit(Anchor(growth.incarnation, None, records, access, unwraps), now)
+        return now + POLL
+
+    def _append(self) -> bool:
+        """Move leaves from the outbox into the record log; true if more wait."""
+        with self._node.database.reading() as session:
+            if not session.execute(select(exists().select_from(Outbox))).scalar_one():
+                return False
+        with self._node.database.transaction() as session:
+            return append_outbox(session) == MAX_LEAVES_PER_APPEND
+
+    def _is_blocked(self, now: datetime) -> bool:
+        """True while an alarm stands, the projection has not caught up with the start, or an anchor is on its way."""
+        if self._start_height is None:
+            self._start_height = self._node.ledger.height()
+        with self._node.database.reading() as session:
+            if session.get(Alarm, ANCHORER) is not None or projection.height(session) < self._start_height:
+                return True
+            sent = self._in_flight
+            if sent is None:
+                return False
+            seen = session.get(LedgerTransaction, sent.tx_id) is not None
+        if seen or now - sent.since >= FORGET_AFTER:
+            self._in_flight = None
+        return self._in_flight is not None
+
+    def _is_due(self, growth: _Growth, now: datetime) -> bool:
+        if not growth.has_records and not growth.has_access:
+            return False
+        settings = self._node.settings
+        interval = settings.anchor_interval_s if growth.has_records else settings.access_anchor_interval_s
+        return self._last_anchor is None or now - self._last_anchor >= timedelta(seconds=interval)
+
+    def _submit(self, anchor: Anchor, now: datetime) -> None:
+        self._last_anchor = now
+        try:
+            tx_id = self._node.ledger.submit(*transactions.encode(anchor))
+        except OutcomeUnknown as error:
+            tx_id = error.tx_id
+        self._in_flight = _InFlight(tx_id, now)
+
+
+@dataclass(frozen=True, slots=True)
+class _Growth:
+    """What both logs hold beyond their heads on the ledger."""
+
+    incarnation: int
+    records: Log
+    access: Log
+    anchored_records: Head
+    anchored_access: Head
+
+    @property
+    def has_records(self) -> bool:
+        """True if record leaves wait for an anchor, or the record log became shorter, which its head will name."""
+        return self.records.size != self.anchored_records.size
+
+    @property
+    def has_access(self) -> bool:
+        """The same for the access log."""
+        return self.access.size != self.anchored_access.size
+
+    def heads(self, session: Session) -> tuple[LogHead, LogHead]:
+        """The new heads with the proofs that they continue the anchored ones.
+
+        Raises:
+            Tampered: the database does not continue what is anchored.
+        """
+        records = _record_leaves(session, self.incarnation, self.anchored_records.size, self.records.size)
+        access = _access_leaves(session, self.incarnation, self.anchored_access.size, self.access.size)
+        return _head(self.records, self.anchored_records, records), _head(self.access, self.anchored_access, access)
+
+
+def current_incarnation(session: Session) -> int:
+    """The incarnation to which the hospital's logs append: the highest, 1 in the beginning."""
+    return session.execute(select(func.max(LogSize.incarnation))).scalar_one_or_none() or 1
+
+
+def append_outbox(session: Session) -> int:
+    """Append the oldest leaves of the outbox to the record log, in the caller's transaction; return how many."""
+    rows = session.execute(
+        select(Outbox.id, Outbox.record, Outbox.version, Outbox.leaf_hash)
+        .order_by(Outbox.id)
+        .limit(MAX_LEAVES_PER_APPEND)
+        .with_for_update()
+    ).all()
+    if not rows:
+        return 0
+    incarnation = current_incarnation(session)
+    first = Log(session, RECORDS, incarnation).append([row.leaf_hash for row in rows])
+    placed = [
+        {"b_record": row.record, "b_version": row.version, "b_index": index} for index, row in enumerate(rows, first)
+    ]
+    table = RecordVersion.__table__
+    session.connection().execute(
+        update(RecordVersion)
+        .where(table.c.record == bindparam("b_record"), table.c.version == bindparam("b_version"))
+        .values(incarnation=incarnation, log_index=bindparam("b_index")),
+        placed,
+    )
+    session.execute(delete(Outbox).where(Outbox.id <= rows[-1].id))
+    return len(rows)
+
+
+def _growth(node: Node, session: Session) -> _Growth:
+    incarnation = current_incarnation(session)
+    anchored = projection.entry(session, LogEntry, node.msp_id, incarnation_attribute(incarnation))
+    return _Growth(
+        incarnation,
+        Log(session, RECORDS, incarnation),
+        Log(session, ACCESS, incarnation),
+        anchored.records if anchored else _EMPTY,
+        anchored.access if anchored else _EMPTY,
+    )
+
+
+def _head(log: Log, anchored: Head, leaves: list[bytes]) -> LogHead:
+    """The head over committed leaves; hashes in the database must agree with what the leaves themselves give."""
+    if log.size < anchored.size:
+        raise Tampered("the log is shorter than its anchored head", reason="log-behind", place=f"size {log.size}")
+    if anchored.size + len(leaves) != log.size:
+        raise Tampered("leaves of the log are missing", reason="log-leaves", place=f"size {log.size}")
+    root = recomputed_root(log, anchored.size, decode_bytes(anchored.root, "root"), leaves)
+    if log.root() != root:
+        raise Tampered("the log's hashes are not those of its leaves", reason="log-hashes", place=f"size {log.size}")
+    proof = tuple(encode_bytes(item) for item in log.consistency(anchored.size, log.size))
+    return LogHead(log.size, encode_bytes(root), proof)
+
+
+def _record_leaves(session: Session, incarnation: int, begin: int, end: int) -> list[bytes]:
+    query = select(RecordVersion.leaf).where(
+        RecordVersion.incarnation == incarnation, RecordVersion.log_index >= begin, RecordVersion.log_index < end
+    )
+    return [merkle.leaf_hash(leaf) for leaf in session.scalars(query.order_by(RecordVersion.log_index))]
+
+
+def _access_leaves(session: Session, incarnation: int, begin: int, end: int) -> list[bytes]:
+    query = select(AccessRow.leaf).where(
+        AccessRow.incarnation == incarnation, AccessRow.log_index >= begin, AccessRow.log_index < end
+    )
+    return [merkle.leaf_hash(leaf) for leaf in session.scalars(query.order_by(AccessRow.log_index))]

@@ -1,0 +1,175 @@
+"""The contract's present state and transactions as the follower wrote them from verified blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from domain import entries, jcs
+from domain.errors import Invalid, Tampered
+from domain.identifiers import decode_bytes
+from domain.instants import instant
+from domain.jcs import JsonObject
+from domain.ports import CommittedBlock, CommittedTransaction
+from node_service.database.models import AnchoredHead, Checkpoint, LedgerState, LedgerTransaction
+
+FOLLOWER: Final = "follower"
+VALID: Final = "VALID"
+_NUL: Final = "\x00"
+
+
+def composite_key(object_type: str, *attributes: str) -> bytes:
+    """UTF-8 of a Fabric composite key: U+0000 ‖ object type ‖ U+0000 ‖ attribute ‖ U+0000 …"""
+    return (_NUL + _NUL.join((object_type, *attributes)) + _NUL).encode()
+
+
+def split_key(key: bytes | str) -> tuple[str, ...]:
+    """Object type and attributes of a composite key; empty for any other key."""
+    text = key if isinstance(key, str) else key.decode()
+    if len(text) < 2 or text[0] != _NUL or text[-1] != _NUL:
+        return ()
+    return tuple(text[1:-1].split(_NUL))
+
+
+def state(session: Session, object_type: str, *attributes: str) -> JsonObject | None:
+    """The value of one key, None where the projection holds none."""
+    value = _value(session, composite_key(object_type, *attributes))
+    return None if value is None else jcs.parse_object(value)
+
+
+def entry(session: Session, kind: type[entries.Kind], *attributes: str) -> entries.Kind | None:
+    """The value of one key as its type."""
+    value = _value(session, composite_key(entries.OBJECT_TYPE_OF[kind], *attributes))
+    return None if value is None else entries.parse(kind, value)
+
+
+def states(session: Session, object_type: str, *attributes: str) -> Iterator[tuple[tuple[str, ...], JsonObject]]:
+    """Attributes and value of every key that begins with these attributes, in key order."""
+    for names, value in _range(session, object_type, *attributes):
+        yield names, jcs.parse_object(value)
+
+
+def typed_states(
+    session: Session, kind: type[entries.Kind], *attributes: str
+) -> Iterator[tuple[tuple[str, ...], entries.Kind]]:
+    """As :func:`states`, with values as their type."""
+    for names, value in _range(session, entries.OBJECT_TYPE_OF[kind], *attributes):
+        yield names, entries.parse(kind, value)
+
+
+def transaction_of(session: Session, object_type: str, *attributes: str) -> LedgerTransaction | None:
+    """The transaction that last wrote a key, with its signed arguments."""
+    key = composite_key(object_type, *attributes)
+    tx_id = session.execute(select(LedgerState.tx_id).where(LedgerState.key == key)).scalar_one_or_none()
+    return None if tx_id is None else session.get(LedgerTransaction, tx_id)
+
+
+def height(session: Session) -> int:
+    """How many blocks the projection holds."""
+    found = session.execute(select(Checkpoint.next_block).where(Checkpoint.name == FOLLOWER)).scalar_one_or_none()
+    return found or 0
+
+
+def anchored_size(session: Session, msp_id: str, incarnation: int, log: str) -> int:
+    """The largest anchored size of one log, 0 where none is."""
+    query = select(AnchoredHead.size).where(
+        AnchoredHead.msp_id == msp_id, AnchoredHead.incarnation == incarnation, AnchoredHead.log == log
+    )
+    return session.execute(query.order_by(AnchoredHead.size.desc()).limit(1)).scalar_one_or_none() or 0
+
+
+def covering_head(session: Session, msp_id: str, incarnation: int, log: str, index: int) -> AnchoredHead | None:
+    """The first anchored head that covers a leaf, None while none does."""
+    query = select(AnchoredHead).where(
+        AnchoredHead.msp_id == msp_id,
+        AnchoredHead.incarnation == incarnation,
+        AnchoredHead.log == log,
+        AnchoredHead.size > index,
+    )
+    return session.scalars(query.order_by(AnchoredHead.size).limit(1)).first()
+
+
+def apply_block(session: Session, block: CommittedBlock) -> None:
+    """Write one verified block into the projection and move the checkpoint, in the caller's transaction.
+
+    Raises:
+        Tampered: it is not the block that comes next, or a log's head cannot be read.
+    """
+    checkpoint = session.get(Checkpoint, FOLLOWER)
+    if checkpoint is None:
+        checkpoint = Checkpoint(name=FOLLOWER, next_block=0, header_hash=b"")
+        session.add(checkpoint)
+    if block.number != checkpoint.next_block:
+        raise Tampered("the ledger skips a block", reason="block-order", place=f"block {block.number}")
+    for position, transaction in enumerate(block.transactions):
+        _apply_transaction(session, block.number, position, transaction)
+    checkpoint.next_block = block.number + 1
+    checkpoint.header_hash = block.header_hash
+    session.flush()
+
+
+def _apply_transaction(session: Session, block: int, position: int, transaction: CommittedTransaction) -> None:
+    if session.get(LedgerTransaction, transaction.tx_id) is not None:
+        return  # a duplicate id does not change what the first one became
+    session.add(
+        LedgerTransaction(
+            tx_id=transaction.tx_id,
+            block=block,
+            position=position,
+            code=transaction.code,
+            creator=transaction.creator,
+            name=transaction.name,
+            arguments=transaction.arguments,
+            submitted_at=instant(transaction.submitted_at),
+        )
+    )
+    if transaction.code != VALID:
+        return
+    for write in transaction.writes:
+        _apply_write(session, block, transaction.tx_id, write.key, write.value)
+
+
+def _apply_write(session: Session, block: int, tx_id: str, key: str, value: bytes | None) -> None:
+    encoded = key.encode()
+    if value is None:
+        session.execute(delete(LedgerState).where(LedgerState.key == encoded))
+        return
+    session.merge(LedgerState(key=encoded, value=value, block=block, tx_id=tx_id))
+    names = split_key(key)
+    if len(names) == 3 and names[0] == "log":
+        _apply_heads(session, block, tx_id, names[1], names[2], value)
+
+
+def _apply_heads(session: Session, block: int, tx_id: str, msp_id: str, incarnation: str, value: bytes) -> None:
+    try:
+        heads = entries.parse(entries.LogEntry, value)
+        number = int(incarnation)
+    except (Invalid, ValueError) as error:
+        raise Tampered(
+            "a log's head on the ledger cannot be read", reason="log-head", place=f"block {block}"
+        ) from error
+    for log, head in (("records", heads.records), ("access", heads.access)):
+        if session.get(AnchoredHead, (msp_id, number, log, head.size)) is None:
+            root = decode_bytes(head.root, "root")
+            session.add(
+                AnchoredHead(
+                    msp_id=msp_id, incarnation=number, log=log, size=head.size, root=root, block=block, tx_id=tx_id
+                )
+            )
+
+
+def _value(session: Session, key: bytes) -> bytes | None:
+    return session.execute(select(LedgerState.value).where(LedgerState.key == key)).scalar_one_or_none()
+
+
+def _range(session: Session, object_type: str, *attributes: str) -> Iterator[tuple[tuple[str, ...], bytes]]:
+    """Keys from the prefix up to the prefix followed by U+10FFFF, as Fabric's partial composite key range."""
+    prefix = composite_key(object_type, *attributes)
+    query = select(LedgerState.key, LedgerState.value).where(
+        LedgerState.key > prefix, LedgerState.key < prefix + "\U0010ffff".encode()
+    )
+    for key, value in session.execute(query.order_by(LedgerState.key)):
+        yield split_key(key)[1:], value

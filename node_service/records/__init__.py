@@ -1,0 +1,1 @@
+"""Records of the own hospital: persons, writing, ingestion, reading, evidence."""
