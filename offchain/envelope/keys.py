@@ -5,13 +5,16 @@ from __future__ import annotations
 import hmac
 import os
 from dataclasses import dataclass, field
-from typing import NoReturn, Self
+from typing import Final, NoReturn, Self
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from domain import jcs
 from domain.errors import Tampered
 from offchain.envelope.suite import COMMITMENT_BYTES, DATA_KEY_BYTES, NONCE_PREFIX_BYTES
+
+OWNER_SALT_BYTES: Final = 32
 
 
 class SecretKey:
@@ -83,6 +86,15 @@ def derive_object_keys(key: DataKey, salt: bytes, head: bytes) -> ObjectKeys:
     okm = HKDF(algorithm=SHA256(), length=length, salt=salt, info=head).derive(key.reveal())
     split = DATA_KEY_BYTES + NONCE_PREFIX_BYTES
     return ObjectKeys(file_key=okm[:DATA_KEY_BYTES], nonce_prefix=okm[DATA_KEY_BYTES:split], commitment=okm[split:])
+
+
+def derive_owner_salt(key: DataKey, object_id: str) -> bytes:
+    """The owner salt of a record's leaf, known to the holders of its data key and to nobody else.
+
+    HKDF-SHA-256(data key, no salt, info = JCS ["owner-salt", object id]), 32 bytes (docs/adr/0002).
+    """
+    info = jcs.canonical(["owner-salt", object_id])
+    return HKDF(algorithm=SHA256(), length=OWNER_SALT_BYTES, salt=None, info=info).derive(key.reveal())
 
 
 def verify_commitment(keys: ObjectKeys, commitment: bytes) -> None:
