@@ -31,7 +31,7 @@ def read_ndjson(stream: BinaryIO, *, max_line_bytes: int = MAX_LINE_BYTES) -> It
     A line that is too long is reported and passed over without being held in memory.
     """
     number = 0
-    while line := stream.readline(max_line_bytes + 1):
+    while line := stream.readline(max_line_bytes + len(b"\r\n")):
         number += 1
         if len(line.rstrip(b"\r\n")) > max_line_bytes:
             _pass_over(stream, line, max_line_bytes)
@@ -42,7 +42,7 @@ def read_ndjson(stream: BinaryIO, *, max_line_bytes: int = MAX_LINE_BYTES) -> It
 
 def _read(line: bytes, max_line_bytes: int) -> Resource | Invalid:
     try:
-        return parse_resource(line, max_bytes=max_line_bytes + 2)
+        return parse_resource(line, max_bytes=max_line_bytes + len(b"\r\n"))
     except Invalid as error:
         return error
 
