@@ -36,6 +36,11 @@ class CommitQueue:
         self._waiting_lock = threading.Lock()
         self._commit_lock = threading.Lock()
 
+    @property
+    def waiting(self) -> int:
+        """How many envelopes wait for the next block."""
+        return len(self._waiting)
+
     def broadcast(self, tx_id: str, envelope: bytes, timeout_s: float) -> None:
         """Returns when the envelope stands in a durable block.
 

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+from chaincode.contract import v1
 from domain import jcs
 from domain.errors import Invalid, Tampered
 from domain.identifiers import check_msp_id
 from domain.jcs import JsonObject, JsonValue
 from domain.ports import Clock, CommittedBlock, RandomSource, TransactionStatus
 from network.blocks import lifecycle
-from network.blocks.block import parse_block
+from network.blocks.block import Block, parse_block
 from network.blocks.codes import code_name
 from network.blocks.proposal import NONCE_BYTES, Proposal, build_transaction, propose, sign_envelope
 from network.embedded.block_reader import BlockReader
@@ -55,7 +56,7 @@ class EmbeddedLedger:
         msp_id: the organisation that signs what is submitted here.
         clock: of the client and of the endorsing peers.
         random: nonces.
-        contract: executes proposals.
+        contract: executes proposals; by default the product's own, version 1.
         role: whose key signs: ``node``; others have no rights in the contract.
 
     Raises:
@@ -71,7 +72,7 @@ class EmbeddedLedger:
         clock: Clock,
         random: RandomSource,
         *,
-        contract: Contract,
+        contract: Contract = v1.invoke,
         role: str = "node",
     ) -> None:
         layout = Layout(directory)
@@ -206,6 +207,16 @@ class EmbeddedLedger:
                 block, previous = self._read(raw, previous)
                 yield block
 
+    def raw_block(self, number: int) -> bytes:
+        """The bytes of a block as the file has them, not verified: ``common.Block``.
+
+        Raises:
+            NotFound: there is no such block.
+            Unavailable: the file cannot be read.
+        """
+        with self._database.connection() as connection:
+            return read_block(connection, number)
+
     def wait_for_block(self, height: int, timeout_s: float) -> bool:
         """Waits until the channel is higher than ``height`` or the time is over; True if it is.
 
@@ -252,17 +263,16 @@ class EmbeddedLedger:
             raise Invalid("block numbers begin at 0", place="start")
         if start == 0 or self._verified.number == start - 1:
             return self._verified if start else Tip(-1, b"", b"")
-        with self._database.connection() as connection:
-            return _tip(read_block(connection, start - 1))
+        return _tip(self.raw_block(start - 1))
 
     def _genesis(self) -> Genesis:
-        with self._database.connection() as connection:
-            raw = read_block(connection, 0)
+        raw = self.raw_block(0)
         self._check_genesis(raw)
         return read_genesis(raw)
 
     def _check_genesis(self, raw: bytes) -> None:
-        if _tip(raw).header_hash.hex() != self._channel_file.genesis:
+        block = _parse(raw)
+        if block.header.hash().hex() != self._channel_file.genesis or block.header.data_hash != block.data_hash():
             raise Tampered("this is another channel's genesis block", reason="bad-genesis", place="block 0")
 
     def _definitions(self) -> dict[str, bytes]:
@@ -271,9 +281,13 @@ class EmbeddedLedger:
             return {key: value for key, value, _ in state.range(lifecycle.NAMESPACE, "", "")}
 
 
-def _tip(raw: bytes) -> Tip:
+def _parse(raw: bytes) -> Block:
     try:
-        block = parse_block(raw)
+        return parse_block(raw)
     except Invalid as error:
         raise Tampered("a block cannot be read", reason=error.reason) from error
+
+
+def _tip(raw: bytes) -> Tip:
+    block = _parse(raw)
     return Tip(block.number, block.header.hash(), block.commit_hash)
