@@ -10,9 +10,10 @@ from node_service.access_log.rows import Entry, record
 from node_service.client.wire import Committed, ConsentedStatement
 from node_service.context import Node
 from node_service.database.models import HeldConsent
+from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit_and_wait
-from node_service.sharing import held_consents, view
-from node_service.sharing.consent_content import check_consent
+from node_service.sharing import held_consents
+from node_service.sharing.consent_content import check_consent, time_zone
 from node_service.sharing.register import verify_current
 
 Terms = statements.GrantTerms | statements.DissentTerms
@@ -60,7 +61,7 @@ def _keep(node: Node, patient: str, body: ConsentedStatement, kind: type[Terms])
         if envelope.patient != patient:
             raise Denied("the statement is another patient's", reason="other-patient")
         copy.verify_digest(terms.consent_digest)
-        check_consent(copy.consent, patient)
+        check_consent(copy.consent, patient, time_zone(node.settings))
         held_consents.hold(
             node,
             session,
@@ -80,7 +81,7 @@ def _forget(node: Node, statement: statements.Statement) -> None:
     kind = GrantEntry if isinstance(statement.body, statements.GrantTerms) else DissentEntry
     with node.database.transaction() as session:
         row = session.get(HeldConsent, (envelope.id, "custodian"))
-        if row is not None and view.find(session, kind, envelope.patient, envelope.id) is None:
+        if row is not None and projection.entry(session, kind, envelope.patient, envelope.id) is None:
             session.delete(row)
 
 

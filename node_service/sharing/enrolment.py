@@ -21,8 +21,8 @@ from node_service.access_log.rows import Entry, record
 from node_service.client.wire import Committed, EnrolmentFinish, EnrolmentOffer, EnrolmentStart, HospitalCard
 from node_service.context import Node
 from node_service.database.models import PatientKey, Person
+from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit_and_wait
-from node_service.sharing import view
 from node_service.sharing.enrolment_codes import count_failure, live_code
 from offchain.envelope.hpke import RecipientPublicKey
 
@@ -66,8 +66,8 @@ def complete(node: Node, patient: str) -> bool:
     """Mark a person as enrolled whose keys the own projection shows as registered; true if so."""
     with node.database.transaction() as session:
         person, key = session.get(Person, patient), session.get(PatientKey, (patient, 1))
-        registered = view.find(session, PatientEntry, patient)
-        if person is None or key is None or registered is None or registered.entry.keys.signing != key.signing:
+        registered = projection.entry(session, PatientEntry, patient)
+        if person is None or key is None or registered is None or registered.keys.signing != key.signing:
             return False
         if person.status == "enrolling":
             person.status, person.key_epoch, person.enrolled_at = "enrolled", 1, instant(node.clock.now())
@@ -144,7 +144,11 @@ def _withdraw(node: Node, patient: str) -> None:
     """The ledger refused the registration: the register forgets the keys, so that the person can enrol again."""
     with node.database.transaction() as session:
         person = session.get(Person, patient)
-        if person is None or person.status != "enrolling" or view.find(session, PatientEntry, patient) is not None:
+        if (
+            person is None
+            or person.status != "enrolling"
+            or projection.entry(session, PatientEntry, patient) is not None
+        ):
             return
         person.status = "unclaimed"
         key = session.get(PatientKey, (patient, 1))

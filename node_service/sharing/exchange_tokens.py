@@ -12,7 +12,8 @@ from domain.identifiers import decode_bytes
 from domain.instants import instant
 from node_service.client.wire import ExchangeToken, Token
 from node_service.context import Node
-from node_service.sharing import assertions, tokens, view
+from node_service.ledger_sync import projection
+from node_service.sharing import assertions, tokens
 from node_service.sharing.nonces import use_once
 
 
@@ -45,16 +46,16 @@ def authenticate_hospital(node: Node, token: str) -> str:
     """
     with node.database.reading() as session:
         row = tokens.holder(session, node.clock.now(), "exchange", token)
-        member = view.find(session, OrganizationEntry, row.subject)
-        if member is None or member.entry.status != "active":
+        member = projection.entry(session, OrganizationEntry, row.subject)
+        if member is None or member.status != "active":
             raise Denied("the organisation is not an active member", reason="no-session")
         return row.subject
 
 
 def _signing_key(session: Session, claimed: assertions.Claimed, now: datetime) -> bytes:
-    member = view.find(session, OrganizationEntry, claimed.msp_id)
-    if member is not None and member.entry.status == "active":
-        for key in member.entry.keys:
+    member = projection.entry(session, OrganizationEntry, claimed.msp_id)
+    if member is not None and member.status == "active":
+        for key in member.keys:
             live = key.valid_from <= instant(now) and (key.valid_until is None or instant(now) < key.valid_until)
             if key.use == "signing" and key.kid == claimed.kid and live:
                 return decode_bytes(key.key, "key", length=32)

@@ -11,8 +11,8 @@ from domain.transactions import Dissent, RevokeAccess, RevokeAll
 from node_service.access_log.rows import Entry, record
 from node_service.client.wire import Committed, SignedStatementBody
 from node_service.context import Node
+from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit_and_wait
-from node_service.sharing import view
 
 
 async def relay(node: Node, body: SignedStatementBody) -> Committed:
@@ -40,11 +40,11 @@ def _verified(node: Node, body: SignedStatementBody) -> statements.Statement:
 
 
 def _verify_signature(session: Session, statement: statements.Statement, body: SignedStatementBody) -> None:
-    registered = view.find(session, PatientEntry, statement.envelope.patient)
+    registered = projection.entry(session, PatientEntry, statement.envelope.patient)
     if registered is None:
         raise NotFound("there is no such registration", place="statement.patient")
     try:
-        statements.verify(body.statement, body.signature, registered.entry.keys.signing)
+        statements.verify(body.statement, body.signature, registered.keys.signing)
     except Tampered as error:
         raise Denied(error.detail, reason=error.reason, place="signature") from error
 

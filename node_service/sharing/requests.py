@@ -22,8 +22,8 @@ from node_service.client.wire import (
 )
 from node_service.context import Node
 from node_service.database.models import IncomingRequest, OutgoingRequest, Person
+from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit_and_wait
-from node_service.sharing import view
 from node_service.sharing.exchange import Exchange
 from node_service.sharing.notices import notify
 from node_service.sharing.practitioners import Practitioner
@@ -116,8 +116,8 @@ def _keep(node: Node, practitioner: Practitioner, body: AccessRequest, content: 
     """The own copy, written before anything leaves."""
     text = content.model_dump_json().encode()
     with node.database.transaction() as session:
-        custodian = view.find(session, OrganizationEntry, body.card.custodian)
-        if custodian is None or custodian.entry.status != "active":
+        custodian = projection.entry(session, OrganizationEntry, body.card.custodian)
+        if custodian is None or custodian.status != "active":
             raise NotFound("there is no such hospital in the registry", place="card.custodian")
         session.add(
             OutgoingRequest(
@@ -134,8 +134,8 @@ def _keep(node: Node, practitioner: Practitioner, body: AccessRequest, content: 
 def _accept(node: Node, caller: str, body: RequestDelivery, message: SealedMessage) -> None:
     now = instant(node.clock.now())
     with node.database.transaction() as session:
-        announced = view.find(session, RequestEntry, body.id)
-        if announced is None or announced.entry != RequestEntry(caller, body.valid_until) or body.valid_until <= now:
+        announced = projection.entry(session, RequestEntry, body.id)
+        if announced is None or announced != RequestEntry(caller, body.valid_until) or body.valid_until <= now:
             raise Denied("the ledger has no such live request of yours", reason="request")
         person = session.get(Person, body.patient)
         if person is None or person.status != "enrolled" or session.get(IncomingRequest, body.id) is not None:

@@ -1,0 +1,152 @@
+"""Checks the hospital's own logs: every row against its hash, every hash against the tree, every anchored head.
+
+A row that was altered, removed, added or moved after it was integrated is named; so is a leaf whose hash no longer
+fits. What lies behind the last anchored head can only be compared with the database itself, and the report says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from domain import merkle
+from node_service.context import Node
+from node_service.database.models import AccessRow, AnchoredHead, LogNode, LogSize, RecordVersion
+from node_service.logs.log import ACCESS
+
+_FETCH_ROWS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The first thing that does not fit in one log.
+
+    Attributes:
+        reason: ``missing-leaf``, ``altered-leaf``, ``log-node``, ``log-size``, ``root``.
+        index: position in the log.
+        row: ``access row 17`` or ``record <id> version 2``; empty where no row can be named.
+    """
+
+    log: str
+    incarnation: int
+    reason: str
+    index: int
+    row: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LogReport:
+    """One log: how many leaves were compared, and up to which size the ledger vouches for them."""
+
+    log: str
+    incarnation: int
+    size: int
+    anchored_size: int
+    finding: Finding | None
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """All logs of the hospital."""
+
+    logs: tuple[LogReport, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What does not fit; empty if all is well."""
+        return tuple(log.finding for log in self.logs if log.finding is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaf:
+    index: int
+    computed: bytes
+    kept: bytes
+    row: str
+
+
+def check(node: Node) -> Report:
+    """Recompute both logs of every incarnation from their rows.
+
+    Raises:
+        Unavailable: the database cannot be read.
+    """
+    with node.database.reading() as session:
+        places = _logs(node, session)
+        return Report(tuple(_check_log(node, session, log, incarnation) for log, incarnation in places))
+
+
+def _logs(node: Node, session: Session) -> list[tuple[str, int]]:
+    """Every log that the database or the ledger knows of: one whose size row was removed is checked all the same."""
+    kept = session.execute(select(LogSize.log, LogSize.incarnation)).tuples().all()
+    anchored = session.execute(
+        select(AnchoredHead.log, AnchoredHead.incarnation).where(AnchoredHead.msp_id == node.msp_id).distinct()
+    ).tuples()
+    return sorted({*kept, *anchored})
+
+
+def _check_log(node: Node, session: Session, log: str, incarnation: int) -> LogReport:
+    heads = _anchored(node, session, log, incarnation)
+    stored = session.get(LogSize, (log, incarnation))
+    tree = merkle.MemoryTree()
+    finding = _compare_leaves(session, log, incarnation, heads, tree)
+    size = 0 if stored is None else stored.size
+    if finding is None and tree.size != max(size, max(heads, default=0)):
+        missing = min(tree.size, size)
+        reason = "missing-leaf" if tree.size < max(size, max(heads, default=0)) else "log-size"
+        finding = Finding(log, incarnation, reason, missing)
+    return LogReport(log, incarnation, tree.size, max(heads, default=0), finding)
+
+
+def _compare_leaves(
+    session: Session, log: str, incarnation: int, heads: dict[int, bytes], tree: merkle.MemoryTree
+) -> Finding | None:
+    """Rebuild the tree leaf by leaf; the database's nodes and the ledger's heads must agree all the way."""
+    nodes = _nodes(session, log, incarnation)
+    for leaf in _leaves(session, log, incarnation):
+        at = Finding(log, incarnation, "missing-leaf", tree.size)
+        if leaf.index != tree.size:
+            return at
+        if leaf.computed != leaf.kept or nodes.get((0, leaf.index)) != leaf.computed:
+            return Finding(log, incarnation, "altered-leaf", leaf.index, leaf.row)
+        for level, position, value in merkle.completed_subtrees(leaf.index, leaf.computed, tree.read):
+            if nodes.get((level, position)) != value:
+                return Finding(log, incarnation, "log-node", leaf.index, leaf.row)
+        tree.append(leaf.computed)
+        expected = heads.get(tree.size)
+        if expected is not None and tree.root() != expected:
+            return Finding(log, incarnation, "root", leaf.index, _first_unvouched(heads, tree.size))
+    return None
+
+
+def _first_unvouched(heads: dict[int, bytes], size: int) -> str:
+    before = max((other for other in heads if other < size), default=0)
+    return f"a row between {before} and {size - 1}"
+
+
+def _leaves(session: Session, log: str, incarnation: int) -> Iterator[_Leaf]:
+    if log == ACCESS:
+        rows = select(AccessRow).where(AccessRow.incarnation == incarnation).order_by(AccessRow.log_index, AccessRow.id)
+        for row in session.scalars(rows.execution_options(yield_per=_FETCH_ROWS)):
+            value = merkle.leaf_hash(row.leaf)
+            yield _Leaf(-1 if row.log_index is None else row.log_index, value, value, f"access row {row.id}")
+        return
+    versions = select(RecordVersion).where(RecordVersion.incarnation == incarnation).order_by(RecordVersion.log_index)
+    for version in session.scalars(versions.execution_options(yield_per=_FETCH_ROWS)):
+        name = f"record {version.record} version {version.version}"
+        index = -1 if version.log_index is None else version.log_index
+        yield _Leaf(index, merkle.leaf_hash(version.leaf), version.leaf_hash, name)
+
+
+def _nodes(session: Session, log: str, incarnation: int) -> dict[tuple[int, int], bytes]:
+    query = select(LogNode.level, LogNode.position, LogNode.hash).filter_by(log=log, incarnation=incarnation)
+    return {(level, position): value for level, position, value in session.execute(query).tuples()}
+
+
+def _anchored(node: Node, session: Session, log: str, incarnation: int) -> dict[int, bytes]:
+    query = select(AnchoredHead.size, AnchoredHead.root).filter_by(msp_id=node.msp_id, log=log, incarnation=incarnation)
+    return dict(session.execute(query).tuples().all())
