@@ -134,23 +134,24 @@ def _read_members(cursor: Cursor) -> tuple[JsonObject, dict[str, int]]:
     value: JsonObject = {}
     places: dict[str, int] = {"body": cursor.at + 1}
     for key in cursor.members():
-        if key == "meta" and cursor.peek() == "{":
-            value[key] = _read_meta(cursor, places)
-            continue
         start = cursor.at
-        value[key] = cursor.value()
+        value[key] = _read_meta(cursor, places) if key == "meta" else cursor.value()
         if key == "id":
             places["id"], places["id_end"] = start, cursor.at
     return value, places
 
 
 def _read_meta(cursor: Cursor, places: dict[str, int]) -> JsonValue:
+    if cursor.peek() != "{":
+        raise Invalid("the element is an object in FHIR", reason="wrong-value", place="meta")
     places["meta"] = cursor.at + 1
     meta: JsonObject = {}
     for key in cursor.members():
         start = cursor.at
         meta[key] = cursor.value()
         if key in _SERVER_META:
+            if not isinstance(meta[key], str):
+                raise Invalid("the element is a string in FHIR", reason="wrong-value", place=f"meta.{key}")
             places[key], places[f"{key}_end"] = start, cursor.at
     places["meta_members"] = len(meta)
     return meta

@@ -76,10 +76,15 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
     max_leaves=12,
 )
+metas = st.builds(
+    lambda rest, server: {**rest, **server},
+    st.dictionaries(names.filter(lambda name: name not in ("versionId", "lastUpdated")), values, max_size=3),
+    st.dictionaries(st.sampled_from(["versionId", "lastUpdated"]), texts),
+)
 resources = st.builds(
     lambda body, meta, id_: {**body, **meta, **id_, "resourceType": "Basic"},
-    st.dictionaries(names.filter(lambda name: name != "id"), values, max_size=4),
-    st.just({}) | st.fixed_dictionaries({"meta": st.dictionaries(names, values, max_size=3)}),
+    st.dictionaries(names.filter(lambda name: name not in ("id", "meta")), values, max_size=4),
+    st.just({}) | st.fixed_dictionaries({"meta": metas}),
     st.just({}) | st.just({"id": "a.B-1"}),
 )
 spaces = st.sampled_from(["", " ", "\n\t", "\r\n  "])
@@ -131,11 +136,8 @@ def test_the_spliced_resource_is_the_received_one_with_id_version_and_time(
 ) -> None:
     resource = parse_resource(written(body, space, ascii_only, False).encode())
     stored = splice(resource, record_id=RECORD_ID, version_id="1", last_updated=NOW, references={}).stored
-    meta = (
-        {**body.get("meta", {}), "versionId": "1", "lastUpdated": NOW} if isinstance(body.get("meta", {}), dict) else 0
-    )
-    if meta:
-        assert parse_resource(stored).value == {**body, "id": RECORD_ID, "meta": meta}
+    meta = {**body.get("meta", {}), "versionId": "1", "lastUpdated": NOW}
+    assert parse_resource(stored).value == {**body, "id": RECORD_ID, "meta": meta}
 
 
 def bundle_of(*entries: dict[str, Any], kind: str = "batch") -> bytes:
@@ -165,6 +167,12 @@ def test_an_entry_that_deletes_has_no_resource_and_stays_in_the_skeleton() -> No
         (b'{"resourceType":"Bundle","type":"x"}', "wrong-value", "type"),
         (bundle_of({"resource": {"id": "1"}}), "no-resource-type", "entry[0].resource.resourceType"),
         (bundle_of({}, {"resource": {"resourceType": "Basic", "id": "a b"}}), "wrong-value", "entry[1].resource.id"),
+        (
+            bundle_of({"resource": {"resourceType": "Basic", "meta": {"versionId": {"reference": ""}}}}),
+            "wrong-value",
+            "entry[0].resource.meta.versionId",
+        ),
+        (bundle_of({"resource": {"meta": 5}}), "wrong-value", "entry[0].resource.meta"),
         (bundle_of({"fullUrl": 1}), "wrong-value", "entry[0].fullUrl"),
         (bundle_of({"request": []}), "wrong-value", "entry[0].request"),
         (b'{"resourceType":"Bundle","type":"batch","entry":{}}', "not-json", "line 1 column 49"),
