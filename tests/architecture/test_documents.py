@@ -1,0 +1,48 @@
+"""Documents that lie are bugs: settings, links and files that documents name exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from node_service.settings import PREFIX, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+FOLDERS = ("domain", "chaincode", "network", "offchain", "node_service", "patient_wallet", "yilian", "tests", "docs")
+
+
+def test_every_setting_is_documented_and_nothing_else() -> None:
+    table = (ROOT / "docs" / "operations.md").read_text()
+    documented = dict(re.findall(r"^\| `(YILIAN_[A-Z_]+)` \| (.*?) \|", table, re.MULTILINE))
+    assert set(documented) == {PREFIX + name.upper() for name in Settings.model_fields} | {"YILIAN_LANG"}
+
+
+def test_settings_are_documented_with_their_defaults() -> None:
+    table = (ROOT / "docs" / "operations.md").read_text()
+    for name, field in Settings.model_fields.items():
+        default = "required" if field.is_required() else f"`{field.default}`" if field.default != () else "none"
+        row = re.search(rf"^\| `{PREFIX}{name.upper()}` \| (.*?) \| (.*?) \|", table, re.MULTILINE)
+        assert row is not None
+        assert row[1] == ("empty" if default == "``" else default), name
+        assert row[2] == field.description, name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_links_of_a_document_lead_somewhere(document: Path) -> None:
+    targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", document.read_text())
+    missing = [t for t in targets if "://" not in t and not (document.parent / t).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize(
+    "document",
+    [path for path in DOCUMENTS if path.name != "CHANGELOG.md"],  # it also names what was
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
+def test_files_that_a_document_names_exist(document: Path) -> None:
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[A-Za-z0-9_./-]*)`", document.read_text())
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert not missing
