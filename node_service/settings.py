@@ -34,6 +34,9 @@ class Settings(BaseModel):
     commit_timeout_s: float = Field(10.0, gt=0, description="how long an answer waits for a commit")
     freshness_timeout_s: float = Field(2.0, gt=0, description="how long a release waits for the own projection")
     anchor_interval_s: float = Field(0.1, gt=0, description="least time between two anchors while records wait")
+    ledger_record_categories: tuple[str, ...] = Field(
+        ("document",), description="categories whose records also stand on the ledger by id, as leaf hashes"
+    )
     access_anchor_interval_s: float = Field(10.0, gt=0, description="time between anchors for access rows alone")
     ledger_threads: int = Field(32, ge=1, description="ledger calls at once")
     database_threads: int = Field(16, ge=1, description="database calls at once")
@@ -66,9 +69,12 @@ class Settings(BaseModel):
         return self.database_url or f"sqlite:///{self.data_dir / 'node.db'}"
 
 
+_LISTS = ("YILIAN_ALLOWED_NODES", "YILIAN_LEDGER_RECORD_CATEGORIES")
+
+
 def _is_ours(name: str) -> bool:
     return name.startswith(PREFIX) and name != "YILIAN_LANG"
 
 
 def _split(name: str, text: str) -> object:
-    return tuple(text.split()) if name == "YILIAN_ALLOWED_NODES" else text
+    return tuple(text.split()) if name in _LISTS else text
