@@ -1,0 +1,171 @@
+"""Rules 1 and 2: who calls, and membership."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from chaincode.stub import Creator
+from domain import transactions
+from domain.instants import moment
+from domain.queries import QueryOrganization
+from domain.transactions import CreateRecord, RegisterOrganization, UpdateOrganization
+from tests.unit.chaincode.world import (
+    A,
+    MemoryChannel,
+    Refused,
+    a_digest,
+    an_id,
+    organization_key,
+    registration,
+)
+
+
+def status_for(creator: Creator) -> int:
+    return MemoryChannel().simulate(*transactions.encode(registration()), creator=creator).response.status
+
+
+@pytest.mark.parametrize(
+    ("attributes", "units", "status"),
+    [
+        ({"yilian.role": "node"}, (), 200),
+        ({"yilian.role": "node"}, ("admin",), 200),
+        ({}, ("client",), 200),
+        ({}, ("client", "department"), 200),
+        ({"yilian.role": "auditor"}, ("client",), 403),
+        ({"hf.Type": "client"}, ("client",), 403),
+        ({}, ("peer",), 403),
+        ({}, ("admin",), 403),
+        ({}, (), 403),
+    ],
+)
+def test_only_the_certificate_of_a_node_may_call(
+    attributes: dict[str, str], units: tuple[str, ...], status: int
+) -> None:
+    assert status_for(Creator(A, attributes, units)) == status
+
+
+def test_an_msp_id_that_would_shift_a_key_is_refused() -> None:
+    assert status_for(Creator("A\0B", {}, ("client",))) == 400
+
+
+def test_an_organization_registers_itself_under_its_certificate() -> None:
+    channel = MemoryChannel()
+    assert channel.submit(registration("a"), A)
+    written = channel.written()
+    assert list(written) == [f"org/{A}"]
+    assert written[f"org/{A}"]["status"] == "active"
+    assert channel.event() == ("RegisterOrganization", {"keys": [f"org/{A}"]})
+
+
+def test_registering_again_with_the_same_values_changes_nothing() -> None:
+    channel = MemoryChannel()
+    channel.submit(registration("a"), A)
+    assert not channel.submit(registration("a"), A)
+
+
+def test_registering_again_with_other_values_is_a_conflict() -> None:
+    channel = MemoryChannel()
+    channel.submit(registration("a"), A)
+    with pytest.raises(Refused, match="409 registered"):
+        channel.submit(registration("b"), A)
+
+
+def test_who_is_no_member_may_write_nothing_else() -> None:
+    for transaction in (
+        CreateRecord(an_id("r"), a_digest("leaf")),
+        UpdateOrganization("https://a.example", (organization_key(),)),
+    ):
+        with pytest.raises(Refused, match="403 not-a-member"):
+            MemoryChannel().submit(transaction, A)
+
+
+def test_who_leaves_or_left_may_write_nothing(channel: MemoryChannel) -> None:
+    key = f"\0org\0{A}\0"
+    for status in ("leaving", "left"):
+        value = channel.state[key]
+        changed = value.value.replace(b'"status":"active"', f'"status":"{status}"'.encode())
+        assert changed != value.value
+        channel.state[key] = type(value)(changed, value.version)
+        with pytest.raises(Refused, match="403 not-a-member"):
+            channel.submit(CreateRecord(an_id("r"), a_digest("leaf")), A)
+        channel.state[key] = value
+
+
+def update(*keys: transactions.OrganizationKey, url: str = f"https://{A}.example") -> UpdateOrganization:
+    return UpdateOrganization(url, keys)
+
+
+def test_an_update_replaces_address_and_adds_keys(channel: MemoryChannel) -> None:
+    assert channel.submit(update(organization_key(), organization_key("k2", use="tls"), url="https://new.example"), A)
+    found = channel.query(QueryOrganization(A))
+    assert found["url"] == "https://new.example"
+    assert [key["kid"] for key in found["keys"]] == ["k1", "k2"]
+
+
+def test_an_update_without_change_changes_nothing(channel: MemoryChannel) -> None:
+    assert not channel.submit(update(organization_key()), A)
+
+
+def test_a_published_key_is_never_removed(channel: MemoryChannel) -> None:
+    with pytest.raises(Refused, match="409 key-removed"):
+        channel.submit(update(organization_key("k2")), A)
+
+
+def test_a_published_key_never_changes(channel: MemoryChannel) -> None:
+    with pytest.raises(Refused, match="409 key-changed"):
+        channel.submit(update(organization_key("k1", use="witness")), A)
+
+
+def test_the_end_of_a_key_is_set_or_comes_earlier_and_never_moves_later(channel: MemoryChannel) -> None:
+    assert channel.submit(update(organization_key(until="2027-01-01T00:00:00Z")), A)
+    assert channel.submit(update(organization_key(until="2026-06-01T00:00:00Z")), A)
+    for later in ("2026-06-01T00:00:01Z", None):
+        with pytest.raises(Refused, match="409 key-revived"):
+            channel.submit(update(organization_key(until=later)), A)
+
+
+def test_an_update_keeps_fields_that_a_later_program_added(channel: MemoryChannel) -> None:
+    key = f"\0org\0{A}\0"
+    value = channel.state[key]
+    channel.state[key] = type(value)(value.value[:-1] + b',"w":"kept"}', value.version)
+    channel.submit(update(organization_key(), url="https://new.example"), A)
+    assert channel.written()[f"org/{A}"]["w"] == "kept"
+
+
+@pytest.mark.parametrize("year", [1999, 3000, 9999])
+def test_a_timestamp_out_of_range_is_refused(year: int) -> None:
+    name, arguments = transactions.encode(registration())
+    at = moment("2026-03-01T12:00:00Z").replace(year=year)
+    response = MemoryChannel().simulate(name, arguments, at=at).response
+    assert (response.status, "timestamp" in response.message) == (400, True)
+
+
+def test_fractions_of_a_second_do_not_reach_the_rules(channel: MemoryChannel) -> None:
+    at = moment("2026-03-01T12:00:00Z") + timedelta(microseconds=999_999)
+    name, arguments = transactions.encode(RegisterOrganization("https://d.example", (organization_key(),)))
+    assert channel.simulate(name, arguments, "DMSP", at).response.status == 200
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("Nothing", b"{}"),
+        ("CreateRecord", b"{}"),
+        ("CreateRecord", b"[]"),
+        ("CreateRecord", b""),
+        ("CreateRecord", b'{"leaf":1, "record":2}'),
+        ("QueryPatient", b"{}"),
+        ("QueryPatient", b'{"patient":"x","patient":"y"}'),
+        ("", b"{}"),
+    ],
+)
+def test_malformed_invocations_are_invalid_and_never_raise(channel: MemoryChannel, name: str, arguments: bytes) -> None:
+    assert channel.simulate(name, arguments).response.status == 400
+
+
+def test_a_caller_cannot_be_given_as_an_argument(channel: MemoryChannel) -> None:
+    name, arguments = transactions.encode(CreateRecord(an_id("r"), a_digest("leaf")))
+    forged = arguments[:-1].replace(b'{"leaf"', b'{"caller":"HospitalBMSP","leaf"') + b"}"
+    assert channel.simulate(name, forged).response.status == 400
