@@ -68,14 +68,16 @@ def write_block(connection: sqlite3.Connection, tip: Tip, raw: bytes) -> None:
 def _write_index(connection: sqlite3.Connection, number: int, transactions: Sequence[ValidatedTransaction]) -> None:
     """The first transaction of an id keeps it, as in Fabric: a duplicate does not change its predecessor's status.
 
-    An id that is not the hash of its own nonce and creator is not indexed: else a forger could take a stranger's id.
+    Unlike Fabric's, the status is never that of an invalid predecessor in the same block, which does not count as the
+    first to the validator either.
     """
     connection.executemany(
-        "INSERT OR IGNORE INTO tx (tx_id, block, tx, code) VALUES (?, ?, ?, ?)",
+        "INSERT INTO tx (tx_id, block, tx, code) VALUES (?, ?, ?, ?) ON CONFLICT (tx_id)"
+        " DO UPDATE SET tx = excluded.tx, code = excluded.code WHERE excluded.code = 0 AND tx.block = excluded.block",
         (
             (item.envelope.tx_id, number, position, int(item.code))
             for position, item in enumerate(transactions)
-            if item.envelope is not None and item.envelope.tx_id == item.envelope.expected_tx_id()
+            if item.envelope is not None and item.envelope.tx_id
         ),
     )
 

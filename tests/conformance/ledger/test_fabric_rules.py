@@ -14,8 +14,11 @@ from domain import jcs
 from domain.errors import NotFound
 from domain.jcs import JsonObject
 from domain.ports import Ledger
-from network.blocks.proposal import Endorsement
+from network.blocks import protos
+from network.blocks.proposal import Endorsement, build_channel_header
 from network.blocks.protos import common, parse_into, serialize
+from network.blocks.transaction import HeaderType
+from network.embedded.endorser import Endorsed
 from tests.conformance.ledger.adapters import HOSPITALS, Network, StagedLedger, decided
 
 
@@ -178,6 +181,37 @@ def signed_by_another_member(bench: Bench) -> str:
     return bench.code(bench.south.assemble(endorsed))
 
 
+def _under_the_id(bench: Bench, endorsed: Endorsed, tx_id: str) -> bytes:
+    """An envelope whose header claims another transaction's id."""
+    asked = endorsed.proposal
+    extension = protos.proposal.ChaincodeHeaderExtension()
+    extension.chaincode_id.name = asked.chaincode
+    header = build_channel_header(
+        HeaderType.ENDORSER_TRANSACTION, asked.channel, tx_id, asked.timestamp_ns, serialize(extension)
+    )
+    return bench.south.assemble(replace(endorsed, proposal=replace(asked, channel_header=header)))
+
+
+def id_that_is_not_the_hash_of_nonce_and_creator(bench: Bench) -> str:
+    endorsed = bench.south.endorse(bench.south.propose("Put", jcs.canonical({"drawer": "a", "text": "1"})))
+    return bench.code(_under_the_id(bench, endorsed, "00" * 32))
+
+
+def id_taken_before_by_a_forger(bench: Bench) -> str:
+    """Fabric's block index holds every id that a header claims."""
+    victim = bench.north.endorse(bench.north.propose("Put", jcs.canonical({"drawer": "a", "text": "1"})))
+    forger = bench.south.endorse(bench.south.propose("Put", jcs.canonical({"drawer": "a", "text": "2"})))
+    bench.code(_under_the_id(bench, forger, victim.proposal.tx_id))
+    bench.code(bench.north.assemble(victim))
+    return last_code(bench.north)
+
+
+def result_of_another_proposal(bench: Bench) -> str:
+    first = bench.north.endorse(bench.north.propose("Put", jcs.canonical({"drawer": "a", "text": "1"})))
+    second = bench.north.endorse(bench.north.propose("Put", jcs.canonical({"drawer": "a", "text": "2"})))
+    return bench.code(bench.north.assemble(replace(first, proposal=second.proposal)))
+
+
 TABLE: dict[Story, str] = {
     nothing_in_between: "VALID",
     read_key_changed: "MVCC_READ_CONFLICT",
@@ -201,6 +235,9 @@ TABLE: dict[Story, str] = {
     endorsed_result_altered: "BAD_CREATOR_SIGNATURE",
     creators_signature_missing: "BAD_CREATOR_SIGNATURE",
     signed_by_another_member: "BAD_CREATOR_SIGNATURE",
+    id_that_is_not_the_hash_of_nonce_and_creator: "BAD_PROPOSAL_TXID",
+    id_taken_before_by_a_forger: "DUPLICATE_TXID",
+    result_of_another_proposal: "INVALID_ENDORSER_TRANSACTION",
 }
 
 
@@ -217,6 +254,10 @@ def test_fabrics_code(bench: Bench, story: Story) -> None:
     assert bench.north.height() > height
     assert [block.number for block in bench.south.blocks(0)] == list(range(bench.south.height()))
     assert codes(bench.north)[: len(before)] == before
+
+
+def last_code(ledger: Ledger) -> str:
+    return codes(ledger)[-1]
 
 
 def codes(ledger: Ledger) -> list[str]:
@@ -261,6 +302,15 @@ def test_a_transaction_twice_in_one_block_counts_once(bench: Bench) -> None:
     envelope = bench.endorsed("Append", {"drawer": "a", "text": "1"})
     bench.network.commit_together([envelope, envelope])
     assert codes(bench.north)[-2:] == ["VALID", "DUPLICATE_TXID"]
+
+
+def test_an_id_claimed_by_a_forger_in_the_same_block_still_has_its_owners_status(bench: Bench) -> None:
+    victim = bench.north.endorse(bench.north.propose("Put", jcs.canonical({"drawer": "a", "text": "1"})))
+    forger = bench.south.endorse(bench.south.propose("Put", jcs.canonical({"drawer": "a", "text": "2"})))
+    forged = _under_the_id(bench, forger, victim.proposal.tx_id)
+    bench.network.commit_together([forged, bench.north.assemble(victim)])
+    assert decided(bench.north, victim.proposal.tx_id).valid
+    assert bench.north.evaluate("Read", {"drawer": "a"}) == "1"
 
 
 def test_a_rejected_transaction_cannot_be_broadcast_again(bench: Bench) -> None:

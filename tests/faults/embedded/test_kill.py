@@ -39,7 +39,7 @@ def start(founding: Founding) -> Iterator[Start]:
 
     def run(msp_id: str, *step: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.faults.embedded.writer", str(founding.directory), msp_id, *step]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own module
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         started.append(process)
         return process
 
