@@ -1,0 +1,1 @@
+"""The node's HTTP interface (docs/formats/http.md): routers translate, use cases decide."""

@@ -1,0 +1,54 @@
+"""What routes work with, made once per application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from node_service.api.condition import Condition
+from node_service.api.metrics import Metrics
+from node_service.api.rate_limits import Rate, RateLimit
+from node_service.client.wire import HospitalCard
+from node_service.context import Node
+from node_service.sharing.exchange import Exchange
+
+SIGN_IN_RATE: Final = Rate(burst=30, per_s=2)
+PUBLIC_RATE: Final = Rate(burst=200, per_s=20)
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """How often one address may use routes without credentials.
+
+    Attributes:
+        sign_in: attempts to sign in, each of which costs a password hash.
+        public: everything else that needs no credentials.
+    """
+
+    sign_in: Rate = SIGN_IN_RATE
+    public: Rate = PUBLIC_RATE
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """A node, its condition, and the application's own counters."""
+
+    node: Node
+    hospital: HospitalCard
+    condition: Condition
+    exchange: Exchange
+    metrics: Metrics
+    sign_in_rate: RateLimit
+    public_rate: RateLimit
+
+
+async def services(request: Request) -> Services:
+    """The application's services."""
+    found = request.app.state.services
+    assert isinstance(found, Services)  # noqa: S101 - create_app put it there
+    return found
+
+
+Serving = Annotated[Services, Depends(services)]
