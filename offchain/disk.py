@@ -14,6 +14,7 @@ from domain.errors import Unavailable
 from offchain.envelope.chunk_list import Buffer
 
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_WRITEBACK_BYTES: Final = 8 << 20
 _LIBC: Final = ctypes.CDLL(None, use_errno=True)
 
 
@@ -62,10 +63,14 @@ class Disk:
         with disk_errors("creating a file"):
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
         try:
+            written = begun = 0
             for piece in pieces:
-                self._write_all(descriptor, memoryview(piece))
+                written += self._write_all(descriptor, memoryview(piece))
+                if written - begun >= _WRITEBACK_BYTES:
+                    _begin_writeback(descriptor, begun, written - begun)
+                    begun = written
             if sync:
-                self._sync(descriptor)
+                self.sync(descriptor)
         finally:
             os.close(descriptor)
 
@@ -76,7 +81,7 @@ class Disk:
             os.lseek(descriptor, end, os.SEEK_SET)
         try:
             self._write_all(descriptor, memoryview(line))
-            self._sync(descriptor)
+            self.sync(descriptor)
         except Unavailable:
             with suppress(OSError):
                 os.ftruncate(descriptor, end)
@@ -85,7 +90,7 @@ class Disk:
     def sync_directory(self, path: Path) -> None:
         """Wait until the entries of a directory are on the medium."""
         with self.opened(path) as descriptor:
-            self._sync(descriptor)
+            self.sync(descriptor)
 
     @disk_errors("syncing the file system")
     def sync_file_system(self, path: Path) -> None:
@@ -132,14 +137,27 @@ class Disk:
             data += more
         return data
 
+    def append(self, descriptor: int, view: memoryview) -> None:
+        """Write all to a file opened for appending."""
+        self._write_all(descriptor, view)
+
     @disk_errors("writing a file")
-    def _write_all(self, descriptor: int, view: memoryview) -> None:
+    def _write_all(self, descriptor: int, view: memoryview) -> int:
+        total = len(view)
         while view:
             view = view[self.write(descriptor, view) :]
+        return total
 
     @disk_errors("syncing a file")
-    def _sync(self, descriptor: int) -> None:
+    def sync(self, descriptor: int) -> None:
+        """Wait until a file is on the medium."""
         self.fsync(descriptor)
+
+
+def _begin_writeback(descriptor: int, offset: int, length: int) -> None:
+    """Let the disk begin while more is sealed: Linux starts to write pages that are advised as not needed."""
+    if hasattr(os, "posix_fadvise"):
+        os.posix_fadvise(descriptor, offset, length, os.POSIX_FADV_DONTNEED)
 
 
 def can_sync_file_system() -> bool:

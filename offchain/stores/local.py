@@ -25,6 +25,7 @@ from offchain.envelope.header import MAX_HEADER_JSON_BYTES
 from offchain.envelope.sealed import SealedBytes, SealedObject, SealedStream
 from offchain.envelope.suite import A256GCM_1M, PRODUCTION_SUITES, Suite
 from offchain.stores.blob_store import Stored
+from offchain.stores.partial import Fetch, partial_file, receive_rest
 
 MIN_ORPHAN_AGE: Final = timedelta(hours=24)
 MAX_BATCH_OBJECTS: Final = 4096
@@ -33,6 +34,7 @@ _IN_MEMORY_BYTES: Final = A256GCM_1M.sealed_chunk_bytes + 2 * MAX_HEADER_JSON_BY
 """More than any object of one chunk has; such an object has no list beside it, for its digest alone decides."""
 _NAME: Final = re.compile(r"[0-9a-f]{64}")
 _CHUNKS: Final = ".chunks"
+_PARTIAL: Final = ".partial"
 
 
 class LocalStore:
@@ -66,10 +68,11 @@ class LocalStore:
                 raise Tampered("the object is not the expected one", reason="not-anchored", place=digest)
             self._write_list(temporary, sealed, sync=True)
             with self._locked(fcntl.LOCK_SH):
-                place = self._publish(temporary, sealed.digest)
+                place = self._publish(temporary, sealed)
                 self._disk.sync_directory(place.parent)
-        finally:
+        except BaseException:
             self._discard(temporary)
+            raise
         return Stored(sealed.digest, sealed.chunk_list.total_bytes)
 
     def put_many(self, sealed: Sequence[SealedBytes]) -> list[Stored]:
@@ -91,12 +94,41 @@ class LocalStore:
             self._disk.sync_file_system(self._objects)
             with self._locked(fcntl.LOCK_SH):
                 for temporary, one in zip(temporaries, sealed, strict=True):
-                    self._publish(temporary, one.digest)
+                    self._publish(temporary, one)
                 self._disk.sync_file_system(self._objects)
-        finally:
+        except BaseException:
             for temporary in temporaries:
                 self._discard(temporary)
+            raise
         return [Stored(one.digest, one.chunk_list.total_bytes) for one in sealed]
+
+    def put_received(self, digest: str, fetch: Fetch, *, max_bytes: int) -> Stored:
+        """Store an object that comes from elsewhere; what came before a broken transfer is kept for a day.
+
+        Args:
+            digest: the anchored digest; nothing else is ever stored under this call.
+            fetch: gives the sealed bytes from an offset on; its own exceptions pass through, and the next call goes on.
+            max_bytes: the longest object that is taken.
+
+        Raises:
+            Conflict: somebody else receives the same object now.
+            Invalid, Tampered: what came is not the object; it is thrown away.
+            Unavailable: the disk failed or is full.
+        """
+        partial = self._incoming / f"{self._place(digest).name}{_PARTIAL}"
+        with partial_file(partial) as descriptor:
+            try:
+                stream = receive_rest(
+                    descriptor, fetch, digest=digest, max_bytes=max_bytes, allowed=self._allowed, disk=self._disk
+                )
+            except (Invalid, Tampered):
+                self._discard(partial)
+                raise
+            self._disk.remove(_list_of(partial))
+            self._write_list(partial, stream, sync=True)
+            with self._locked(fcntl.LOCK_SH):
+                self._disk.sync_directory(self._publish(partial, stream).parent)
+        return Stored(digest, stream.chunk_list.total_bytes)
 
     @contextmanager
     def get(self, digest: str) -> Iterator[SealedObject]:
@@ -219,10 +251,10 @@ class LocalStore:
         if len(sealed.chunk_list.hashes) > 1:
             self._disk.write_file(_list_of(temporary), (sealed.chunk_list.encode(),), sync=sync)
 
-    def _publish(self, temporary: Path, digest: str) -> Path:
+    def _publish(self, temporary: Path, sealed: SealedBytes | SealedStream) -> Path:
         """Rename list, then object. One that is there already counts as put now, so that nobody collects it."""
-        place = self._place(digest)
-        if _list_of(temporary).exists():
+        place = self._place(sealed.digest)
+        if len(sealed.chunk_list.hashes) > 1:
             self._disk.replace(_list_of(temporary), _list_of(place))
         self._disk.replace(temporary, place)
         return place

@@ -301,7 +301,7 @@ def _killed_while_putting(root: Path, lines: int) -> list[str]:
     command = [sys.executable, "-c", textwrap.dedent(KILLED), str(root)]
     repository = Path(__file__).resolve().parents[4]
     environment = {**os.environ, "PYTHONPATH": str(repository)}
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:  # noqa: S603
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as writer:
         assert writer.stdout is not None
         acknowledged = [writer.stdout.readline().strip() for _ in range(lines)]
         writer.send_signal(signal.SIGKILL)
