@@ -403,6 +403,34 @@ class OpenedAccess(Base):
     opened_at: Mapped[str] = mapped_column(InstantText)
 
 
+class EmergencyAdmission(Base):
+    """A broken glass at another hospital, about a patient of this one: let in, or held for the duty officer."""
+
+    __tablename__ = "emergency_admission"
+
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)  # emergency id
+    requester: Mapped[str] = mapped_column(MspId)
+    practitioner: Mapped[str] = mapped_column(Identifier)
+    patient: Mapped[str] = mapped_column(Identifier)
+    status: Mapped[str] = mapped_column(Code)  # admitted, held, approved, refused
+    at: Mapped[str] = mapped_column(InstantText)
+    decided_by: Mapped[str | None] = mapped_column(Identifier)
+
+    __table_args__ = (Index("ix_emergency_admission_practitioner", "requester", "practitioner", "at"),)
+
+
+class EmergencyReview(Base):
+    """The verdict of this hospital's privacy officer on a broken glass; the ledger has the note's keyed digest."""
+
+    __tablename__ = "emergency_review"
+
+    emergency: Mapped[str] = mapped_column(Identifier, primary_key=True)
+    reviewer: Mapped[str] = mapped_column(Identifier)
+    outcome: Mapped[str] = mapped_column(Code)
+    note: Mapped[bytes] = mapped_column(LargeBinary)  # sealed JSON {note, salt}
+    reviewed_at: Mapped[str] = mapped_column(InstantText)
+
+
 class Notice(Base):
     """Something that a patient or a role has to see, for example a broken glass; ids and codes only."""
 

@@ -35,6 +35,29 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_access_token_expires_at"), "access_token", ["expires_at"], unique=False)
     op.create_table(
+        "emergency_admission",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("requester", sa.String(length=64), nullable=False),
+        sa.Column("practitioner", sa.String(length=26), nullable=False),
+        sa.Column("patient", sa.String(length=26), nullable=False),
+        sa.Column("status", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.String(length=20), nullable=False),
+        sa.Column("decided_by", sa.String(length=26), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "ix_emergency_admission_practitioner", "emergency_admission", ["requester", "practitioner", "at"], unique=False
+    )
+    op.create_table(
+        "emergency_review",
+        sa.Column("emergency", sa.String(length=26), nullable=False),
+        sa.Column("reviewer", sa.String(length=26), nullable=False),
+        sa.Column("outcome", sa.String(length=64), nullable=False),
+        sa.Column("note", sa.LargeBinary(), nullable=False),
+        sa.Column("reviewed_at", sa.String(length=20), nullable=False),
+        sa.PrimaryKeyConstraint("emergency"),
+    )
+    op.create_table(
         "alarm",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("reason", sa.String(length=64), nullable=False),

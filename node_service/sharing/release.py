@@ -1,0 +1,221 @@
+"""The custodian's side of a shared read: search and release, decided here and logged before any key leaves.
+
+Procedure (architecture.md, "Shared read"): 1 the projection is fresh; 2 the opening is verified; 3 each record is
+decided; 4 keys come out of custody; 5 directory records that a permitted resource refers to join; 6 on the then
+present view the opening is verified once more, and the access row that names every released record is committed;
+7 the answer: data keys under a session key, and that sealed to the one-use key of the access entry.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy.orm import Session
+
+from domain.errors import Denied, Tampered, YilianError
+from domain.identifiers import encode_bytes
+from domain.leaves import LeafPath
+from node_service.access_log.rows import Entry, record, record_alone
+from node_service.client import wire
+from node_service.context import Node
+from node_service.records.entries import page_of_patient
+from node_service.records.evidence import leaves_and_paths
+from node_service.records.reading import VersionKey, version_keys
+from node_service.sharing import emergencies
+from node_service.sharing.candidates import judge, readable, readable_directory, requested
+from node_service.sharing.directory import directory_references
+from node_service.sharing.openings import EmergencyBasis, LiveOpening, verify_opening, wait_until_fresh
+from node_service.sharing.sealed_messages import from_wire
+from offchain.envelope.hpke import HPKE_HYBRID, RecipientPublicKey
+from offchain.envelope.keys import SessionKey
+from offchain.envelope.messages import SealedMessage
+from offchain.envelope.sealed import SealedBytes
+from offchain.envelope.wraps import KeyBinding, wrap_for_access, wrap_session
+
+MAX_INLINE_BYTES: Final = 256 * 1024
+MAX_INLINE_TOTAL_BYTES: Final = 64 << 20
+MAX_DIRECTORY_RECORDS: Final = 1000
+DIRECTORY_DEPTH: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A record that will be released, with its key and evidence."""
+
+    entry: wire.RecordEntry
+    held: VersionKey = field(repr=False)
+    path: LeafPath
+    chunks: tuple[bytes, ...]
+    inline: SealedBytes | None = field(repr=False)
+    references: frozenset[str] = field(repr=False)
+
+
+async def search(node: Node, caller: str, body: wire.ExchangeSearch) -> wire.RecordPage:
+    """List what may be released under an opening.
+
+    Raises:
+        Denied: the opening is not verified; outside it looks like something that does not exist.
+        Tampered: forged committed state.
+        Unavailable: not fresh in time, an alarm stands, or the access row cannot be written.
+    """
+    reader = _reader(body.opening)
+    await wait_until_fresh(node)
+    return await node.in_database(_search, node, caller, body, reader)
+
+
+async def release(node: Node, caller: str, body: wire.ExchangeRelease) -> wire.Released:
+    """Release the permitted ones of the requested records; the others are simply not among the items.
+
+    Raises:
+        Invalid: a field breaks a rule.
+        Denied: the opening is not verified, or the key is not the one of the access entry.
+        Tampered: forged committed state, or a stored object was altered.
+        Unavailable: not fresh in time, an alarm stands, custody, store or the access log cannot serve.
+    """
+    reader = _reader(body.opening)
+    one_use = RecipientPublicKey.parse(HPKE_HYBRID, body.public_key, "public_key")
+    await wait_until_fresh(node)
+    return await node.in_crypto(_release, node, caller, body, one_use, reader)
+
+
+def verified_opening(node: Node, session: Session, caller: str, opening: wire.Opening) -> LiveOpening:
+    """Verify an opening; a refusal about a patient of this hospital is logged, so that the patient sees the attempt.
+
+    Raises:
+        Denied, Tampered, Unavailable: as :func:`node_service.sharing.openings.verify_opening`.
+    """
+    try:
+        return verify_opening(node, session, caller, opening)
+    except (Denied, Tampered) as error:
+        emergencies.log_refusal(node, session, caller, opening, error)
+        raise
+
+
+def _search(
+    node: Node, caller: str, body: wire.ExchangeSearch, reader: SealedMessage | None
+) -> wire.RecordPage:
+    with node.database.reading() as session:
+        live = verified_opening(node, session, caller, body.opening)
+        page = page_of_patient(
+            node,
+            session,
+            live.patient,
+            after=body.after,
+            limit=body.limit,
+            resource_types=body.resource_types,
+            categories=body.categories,
+        )
+        items = readable(node, session, judge(node, session, live), page.items)
+    emergencies.admit(node, live, reader)
+    ids = tuple(item.record for item in items)
+    record_alone(node, access_entry(live, "search", ids, reader))
+    return wire.RecordPage(items=items, next=page.next)
+
+
+def _release(
+    node: Node, caller: str, body: wire.ExchangeRelease, one_use: RecipientPublicKey, reader: SealedMessage | None
+) -> wire.Released:
+    with node.database.reading() as session:
+        live = verified_opening(node, session, caller, body.opening)
+        if not hmac.compare_digest(one_use.digest, live.key_digest):
+            raise Denied("the key is not the one of the access entry", reason="one-use-key")
+        chosen = requested(node, session, judge(node, session, live), body.records)
+    emergencies.admit(node, live, reader)
+    prepared = _with_directory(node, live, _prepare(node, live, chosen, MAX_INLINE_TOTAL_BYTES))
+    with node.database.transaction() as session:
+        verify_opening(node, session, caller, body.opening)
+        ids = tuple(item.entry.record for item in prepared)
+        action = "break-glass" if isinstance(live.basis, EmergencyBasis) else "release"
+        record(node, session, access_entry(live, action, ids, reader))
+    return _released(live, prepared, one_use)
+
+
+def access_entry(
+    live: LiveOpening, action: str, records: tuple[str, ...], reader: SealedMessage | None, outcome: str = "ok"
+) -> Entry:
+    """The row of the access log for something done under an opening."""
+    return Entry(
+        action=action,
+        organisation=live.caller,
+        actor=live.practitioner,
+        patient=live.patient,
+        records=records,
+        purpose=live.purpose,
+        access=live.id,
+        outcome=outcome,
+        reader=reader,
+    )
+
+
+def _reader(opening: wire.Opening) -> SealedMessage | None:
+    return None if opening.reader is None else from_wire(opening.reader, "opening.reader")
+
+
+def _prepare(
+    node: Node, live: LiveOpening, chosen: Sequence[wire.RecordEntry], inline_bytes: int
+) -> list[Prepared]:
+    """Evidence, key and sealed bytes of each; an object beyond the inline limits comes from the object route."""
+    if not chosen:
+        return []
+    versions = [(entry.record, entry.version) for entry in chosen]
+    with node.database.reading() as session:
+        evidence = leaves_and_paths(node, session, versions)
+    prepared: list[Prepared] = []
+    for entry, held in zip(chosen, version_keys(node, versions, purpose="release", entry_id=live.id), strict=True):
+        _, path = evidence[entry.record, entry.version]
+        if path is None:
+            continue
+        with node.blobs.get(held.digest) as sealed:
+            fits = sealed.geometry.total_bytes <= min(MAX_INLINE_BYTES, inline_bytes)
+            inline = sealed.whole() if fits else None
+            references = directory_references(entry, sealed, held)
+            chunks = sealed.chunk_list.hashes
+        inline_bytes -= len(inline.data) if inline is not None else 0
+        prepared.append(Prepared(entry, held, path, chunks, inline, references))
+    return prepared
+
+
+def _with_directory(node: Node, live: LiveOpening, prepared: list[Prepared]) -> list[Prepared]:
+    """Directory records to which a permitted resource, or such a directory record, refers."""
+    known = {item.entry.record for item in prepared}
+    newest = prepared
+    for _ in range(DIRECTORY_DEPTH):
+        wanted = sorted({one for item in newest for one in item.references} - known)[:MAX_DIRECTORY_RECORDS]
+        if not wanted:
+            break
+        with node.database.reading() as session:
+            chosen = readable_directory(node, session, wanted)
+        newest = _prepare(node, live, chosen, MAX_INLINE_TOTAL_BYTES)
+        known.update(wanted)
+        prepared = [*prepared, *newest]
+    return prepared
+
+
+def _released(live: LiveOpening, prepared: Sequence[Prepared], one_use: RecipientPublicKey) -> wire.Released:
+    session_key = SessionKey.generate()
+    return wire.Released(
+        session=encode_bytes(wrap_session(session_key, one_use, live.id).encode()),
+        items=[_item(live, one, session_key) for one in prepared],
+    )
+
+
+def _item(live: LiveOpening, one: Prepared, session_key: SessionKey) -> wire.SealedRecord:
+    binding = KeyBinding(one.held.object_id, one.held.record, one.held.version)
+    wrap = wrap_for_access(one.held.key, session_key, live.id, binding)
+    return wire.SealedRecord(
+        entry=one.entry,
+        object_id=one.held.object_id,
+        leaf=encode_bytes(one.held.leaf),
+        path=wire_path(one.path),
+        wrap=encode_bytes(wrap.encode()),
+        chunks=[encode_bytes(value) for value in one.chunks],
+        sealed=None if one.inline is None else encode_bytes(one.inline.data),
+    )
+
+
+def wire_path(path: LeafPath) -> wire.Path:
+    """A path as a body."""
+    return wire.Path(incarnation=path.incarnation, index=path.index, size=path.size, hashes=list(path.hashes))
