@@ -1,12 +1,15 @@
-"""Group commit within a process: whichever thread holds the commit lock commits for everybody who waits."""
+"""Group commit within a process: one thread at a time leads and commits for everybody who waits.
+
+A leader that is done wakes those whose transactions are in its block and makes the first who still waits the next
+leader, so nobody is woken in vain and nobody is overtaken.
+"""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from domain.errors import Denied, Invalid, OutcomeUnknown, Unavailable, YilianError
 
@@ -16,8 +19,12 @@ MAX_BLOCK_BYTES = 32 * 1024 * 1024
 
 @dataclass(slots=True, eq=False)
 class _Ticket:
+    """An envelope on its way; ``woken`` is set when it is done, or when its thread is to lead."""
+
     tx_id: str
     envelope: bytes
+    woken: threading.Event = field(default_factory=threading.Event)
+    leads: bool = False
     done: bool = False
     error: YilianError | None = None
 
@@ -33,8 +40,8 @@ class CommitQueue:
     def __init__(self, commit: Callable[[Sequence[bytes]], None]) -> None:
         self._commit = commit
         self._waiting: deque[_Ticket] = deque()
-        self._waiting_lock = threading.Lock()
-        self._commit_lock = threading.Lock()
+        self._lock = threading.Lock()
+        self._has_leader = False
 
     @property
     def waiting(self) -> int:
@@ -49,22 +56,19 @@ class CommitQueue:
             OutcomeUnknown: it may be in one.
         """
         ticket = _Ticket(tx_id, envelope)
-        with self._waiting_lock:
+        with self._lock:
             self._waiting.append(ticket)
-        deadline = time.monotonic() + timeout_s
-        while not ticket.done:
-            if not self._commit_lock.acquire(timeout=max(0.0, deadline - time.monotonic())):
-                self._give_up(ticket)
-                break
-            try:
-                if not ticket.done:
-                    self._lead()
-            finally:
-                self._commit_lock.release()
+            ticket.leads = not self._has_leader
+            self._has_leader = True
+        if not ticket.leads and not ticket.woken.wait(timeout_s):
+            self._give_up(ticket)
+        if ticket.leads and not ticket.done:
+            self._lead()
         if ticket.error is not None:
             raise _for_one(ticket.error, tx_id) from ticket.error
 
     def _lead(self) -> None:
+        """Commits one block; it holds the leader's own envelope, which waits first in the queue."""
         batch = self._take()
         try:
             self._commit_block(batch)
@@ -73,6 +77,16 @@ class CommitQueue:
                 if not ticket.done:
                     ticket.error = OutcomeUnknown("the commit was interrupted", tx_id=ticket.tx_id)
                     ticket.done = True
+            self._hand_over()
+            for ticket in batch:
+                ticket.woken.set()
+
+    def _hand_over(self) -> None:
+        with self._lock:
+            self._has_leader = bool(self._waiting)
+            if self._waiting:
+                self._waiting[0].leads = True
+                self._waiting[0].woken.set()
 
     def _commit_block(self, batch: Sequence[_Ticket]) -> None:
         error: YilianError | None = None
@@ -93,7 +107,7 @@ class CommitQueue:
     def _take(self) -> list[_Ticket]:
         batch: list[_Ticket] = []
         size = 0
-        with self._waiting_lock:
+        with self._lock:
             while self._waiting and len(batch) < MAX_BLOCK_TRANSACTIONS:
                 size += len(self._waiting[0].envelope)
                 if batch and size > MAX_BLOCK_BYTES:
@@ -102,12 +116,14 @@ class CommitQueue:
         return batch
 
     def _give_up(self, ticket: _Ticket) -> None:
-        with self._waiting_lock:
+        """Leaves the queue after the deadline, unless it is this thread's turn to lead just now."""
+        with self._lock:
+            if ticket.leads or ticket.done:
+                return
             if ticket in self._waiting:
                 self._waiting.remove(ticket)
                 raise Unavailable("the ledger is too busy", reason="ledger-busy")
-        if not ticket.done:
-            raise OutcomeUnknown("the block is still being written", tx_id=ticket.tx_id)
+        raise OutcomeUnknown("the block is still being written", tx_id=ticket.tx_id)
 
 
 def _for_one(error: YilianError, tx_id: str) -> YilianError:

@@ -50,6 +50,8 @@ def translated() -> Iterator[None]:
     except sqlite3.OperationalError as error:
         raise Unavailable(f"ledger.db: {error.sqlite_errorname}", reason="ledger-unavailable") from error
     except sqlite3.DatabaseError as error:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise
         raise Tampered("ledger.db is damaged", reason="ledger-damaged", place="ledger.db") from error
 
 

@@ -31,7 +31,7 @@ from network.embedded.block_writer import BlockWriter, write_block
 from network.embedded.channel_file import ChannelFile, check_names
 from network.embedded.database import create_database
 from network.embedded.endorser import nanoseconds
-from network.embedded.layout import Layout, create_directory, write_file
+from network.embedded.layout import FILE_MODE, Layout, create_directory, sync_directory, write_file
 from network.embedded.material import KeyPair, create_authority, issue
 from network.embedded.state import Tip, read_genesis
 
@@ -109,7 +109,8 @@ def init(
         layout.database,
         lambda connection: _write_first_blocks(connection, genesis, envelope, orderer, random(NONCE_BYTES)),
     )
-    layout.database.chmod(0o600)
+    layout.database.chmod(FILE_MODE)
+    sync_directory(directory)
     return founding
 
 

@@ -7,6 +7,7 @@ ledger alone, as a node does after a crash.
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sqlite3
 import sys
@@ -25,6 +26,7 @@ from network.embedded.ledger import EmbeddedLedger
 from tests.conformance.ledger.drawers import drawers
 
 SEPARATOR = ","
+FULL_DISK = "full-disk"
 
 
 class SystemClock:
@@ -50,6 +52,12 @@ def write(ledger: EmbeddedLedger, drawer: str) -> None:
         sys.stdout.write(f"{number} {tx_id}\n")
         sys.stdout.flush()
         number += 1
+
+
+def fill_disk(directory: Path) -> None:
+    """From here on no file of this process grows beyond what the write-ahead log is now and some pages more."""
+    size = (directory / "ledger.db-wal").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 200_000, resource.RLIM_INFINITY))
 
 
 def die() -> None:
@@ -92,10 +100,12 @@ STEPS: dict[str, tuple[Any, str, Any]] = {
 
 def main(directory: str, msp_id: str, step: str = "") -> None:
     """Arms the step, opens the ledger and writes."""
-    if step:
+    if step in STEPS:
         target, name, replacement = STEPS[step]
         setattr(target, name, replacement)
     with EmbeddedLedger(Path(directory), msp_id, SystemClock(), os.urandom, contract=drawers) as ledger:
+        if step == FULL_DISK:
+            fill_disk(Path(directory))
         write(ledger, msp_id)
 
 

@@ -1,4 +1,4 @@
-"""Writers are killed with SIGKILL at any moment; what they were told holds, nothing is doubled, the chain verifies."""
+"""Writers are killed at any moment or find the disk full; what they were told holds, nothing is doubled, the chain verifies."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from network.verifier.chain import verify_chain
 from network.verifier.contract import ContractReplayer
 from network.verifier.folder import read_blocks
 from tests.conformance.ledger.drawers import drawers
-from tests.faults.embedded.writer import STEPS, SystemClock, written
+from tests.faults.embedded.writer import FULL_DISK, STEPS, SystemClock, written
 
 HOSPITALS = ("NorthMSP", "SouthMSP")
 KILLS = int(os.environ.get("YILIAN_KILLS", "3"))
@@ -39,7 +39,7 @@ def start(founding: Founding) -> Iterator[Start]:
 
     def run(msp_id: str, *step: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "tests.faults.embedded.writer", str(founding.directory), msp_id, *step]
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         started.append(process)
         return process
 
@@ -102,5 +102,16 @@ def test_a_process_killed_at_a_step_leaves_all_or_nothing(founding: Founding, st
         output, _ = victim.communicate(timeout=60)
         assert (victim.returncode, output) == (-9, "")
         assert len(written(ledger, HOSPITALS[0])) == before + (1 if step == "after-the-commit" else 0)
+    told += acknowledged(start(HOSPITALS[0]), at_least=2)
+    check(founding, {HOSPITALS[0]: told})
+
+
+def test_a_full_disk_is_reported_and_nothing_told_before_it_is_lost(founding: Founding, start: Start) -> None:
+    with EmbeddedLedger(founding.directory, HOSPITALS[0], SystemClock(), os.urandom, contract=drawers) as ledger:
+        output, errors = start(HOSPITALS[0], FULL_DISK).communicate(timeout=60)
+        assert errors.splitlines()[-1].startswith(("domain.errors.OutcomeUnknown:", "domain.errors.Unavailable:"))
+        told = output.splitlines()
+        assert told
+        assert written(ledger, HOSPITALS[0]) == [line.split()[0] for line in told]
     told += acknowledged(start(HOSPITALS[0]), at_least=2)
     check(founding, {HOSPITALS[0]: told})
