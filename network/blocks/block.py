@@ -11,6 +11,7 @@ from network.blocks.header import BlockHeader, data_hash
 from network.blocks.proposal import build_signature_header
 from network.blocks.protos import common, parse_exactly, serialize
 from network.blocks.signature import Signer
+from network.blocks.wire import repeated_bytes, split_fields
 
 MAX_BLOCK_BYTES = 128 * 1024 * 1024
 _METADATA_ENTRIES = 5
@@ -72,8 +73,8 @@ def parse_block(raw: bytes) -> Block:
     """
     if len(raw) > MAX_BLOCK_BYTES:
         raise Invalid(f"block is larger than {MAX_BLOCK_BYTES} bytes", reason="too-large", place="block")
-    message = parse_exactly(common.Block(), raw, "Block")
-    entries = [*message.metadata.metadata, *[b""] * _METADATA_ENTRIES]
+    header, data, metadata = _split(raw)
+    entries = [*metadata, *[b""] * _METADATA_ENTRIES]
     if any(entries[_METADATA_ENTRIES:]) or entries[_ORDERER]:
         raise Invalid("block has unknown metadata", reason="bad-metadata", place="metadata")
     signed = parse_exactly(common.Metadata(), entries[_SIGNATURES], "Metadata")
@@ -85,14 +86,27 @@ def parse_block(raw: bytes) -> Block:
     if commit.signatures:
         raise Invalid("commit hash carries signatures", reason="bad-metadata", place="metadata")
     return Block(
-        header=BlockHeader(message.header.number, message.header.previous_hash, message.header.data_hash),
-        envelopes=tuple(message.data.data),
+        header=BlockHeader(header.number, header.previous_hash, header.data_hash),
+        envelopes=data,
         signed_value=signed.value,
         signatures=tuple(_parse_signature(item) for item in signed.signatures),
         last_config=last_config,
         consenter_metadata=orderer.consenter_metadata,
         validation_codes=entries[_FILTER],
         commit_hash=commit.value,
+    )
+
+
+def _split(raw: bytes) -> tuple[Any, tuple[bytes, ...], tuple[bytes, ...]]:
+    """Header, envelopes and metadata entries, copied once: blocks are large, and their hash is cheap to compute."""
+    fields = split_fields(raw, 0, len(raw), "Block")
+    if [number for number, _, _ in fields] != [1, 2, 3]:
+        raise Invalid("block has other parts than header, data, metadata", reason="not-canonical", place="Block")
+    header, data, metadata = ((start, end) for _, start, end in fields)
+    return (
+        parse_exactly(common.BlockHeader(), raw[slice(*header)], "BlockHeader"),
+        repeated_bytes(raw, *data, "BlockData"),
+        repeated_bytes(raw, *metadata, "BlockMetadata"),
     )
 
 

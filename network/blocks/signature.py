@@ -63,8 +63,13 @@ def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
         if isinstance(key, ed25519.Ed25519PublicKey):
             key.verify(signature, message)
             return
-        if decode_dss_signature(signature)[1] > _HALF_ORDERS[key.curve.name]:
-            raise Tampered("signature has a high S", reason="high-s")
         key.verify(signature, message, _SHA256)
+        if _s(signature) > _HALF_ORDERS[key.curve.name]:
+            raise Tampered("signature has a high S", reason="high-s")
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, KeyError) as error:
         raise Tampered("signature does not verify", reason="bad-signature") from error
+
+
+def _s(signature: bytes) -> int:
+    """S of a signature that verified: OpenSSL accepts minimal DER only, so its two lengths are single bytes."""
+    return int.from_bytes(signature[6 + signature[3] :], "big")

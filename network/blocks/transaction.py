@@ -112,8 +112,11 @@ def parse_envelope(raw: bytes) -> Envelope:
     payload = parse_into(common.Payload(), envelope.payload, "Payload")
     if not payload.HasField("header"):
         raise Invalid("payload has no header", reason="bad-header", place="Header")
-    channel = parse_into(common.ChannelHeader(), payload.header.channel_header, "ChannelHeader")
-    signature = parse_into(common.SignatureHeader(), payload.header.signature_header, "SignatureHeader")
+    header = payload.header
+    channel_header, signature_header = header.channel_header, header.signature_header
+    channel = parse_into(common.ChannelHeader(), channel_header, "ChannelHeader")
+    signature = parse_into(common.SignatureHeader(), signature_header, "SignatureHeader")
+    timestamp = channel.timestamp
     return Envelope(
         payload=envelope.payload,
         signature=envelope.signature,
@@ -121,12 +124,12 @@ def parse_envelope(raw: bytes) -> Envelope:
         channel=channel.channel_id,
         tx_id=channel.tx_id,
         epoch=channel.epoch,
-        timestamp_ns=channel.timestamp.seconds * NANOSECONDS + channel.timestamp.nanos,
+        timestamp_ns=timestamp.seconds * NANOSECONDS + timestamp.nanos,
         extension=channel.extension,
         creator=signature.creator,
         nonce=signature.nonce,
-        channel_header=payload.header.channel_header,
-        signature_header=payload.header.signature_header,
+        channel_header=channel_header,
+        signature_header=signature_header,
         data=payload.data,
     )
 
@@ -148,19 +151,21 @@ def parse_transaction(envelope: Envelope) -> Transaction:
     payload = parse_into(
         protos.transaction.ChaincodeActionPayload(), message.actions[0].payload, "ChaincodeActionPayload"
     )
-    proposal_payload, response_payload = payload.chaincode_proposal_payload, payload.action.proposal_response_payload
+    endorsed, proposal_payload = payload.action, payload.chaincode_proposal_payload
+    response_payload = endorsed.proposal_response_payload
     action = _parse_action(envelope, proposal_payload, response_payload)
     rwsets = parse_rwsets(action.results)
-    if not action.chaincode_id.name or not action.chaincode_id.version:
+    chaincode, response = action.chaincode_id, action.response
+    if not chaincode.name or not chaincode.version:
         raise Invalid("chaincode has no name or version", reason="bad-chaincode", place="chaincode_id")
     return Transaction(
         envelope=envelope,
-        chaincode=action.chaincode_id.name,
-        version=action.chaincode_id.version,
+        chaincode=chaincode.name,
+        version=chaincode.version,
         proposal_payload=proposal_payload,
         response_payload=response_payload,
-        endorsements=tuple(Endorsement(item.endorser, item.signature) for item in payload.action.endorsements),
-        response=Response(action.response.status, action.response.message, action.response.payload),
+        endorsements=tuple(Endorsement(item.endorser, item.signature) for item in endorsed.endorsements),
+        response=Response(response.status, response.message, response.payload),
         event=_parse_event(action),
         rwsets=rwsets,
     )
