@@ -15,7 +15,12 @@ from node_service.fhir.json_text import byte_offsets
 MAX_REFERENCE_CHARS: Final = 4096
 
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*+"(?P<colon>[ \t\n\r]*:[ \t\n\r]*)?', re.DOTALL)
-_PLAIN_REFERENCE = re.compile(r'(?<!\\)"reference"[ \t\n\r]*:[ \t\n\r]*(?P<value>"(?:[^"\\]|\\.)*+")', re.DOTALL)
+_PLAIN_MEMBER = re.compile(
+    r'(?<!\\)"(?P<name>reference|url)"[ \t\n\r]*:[ \t\n\r]*(?P<value>"(?:[^"\\]|\\.)*+")', re.DOTALL
+)
+_BINARY_URL = re.compile(
+    r"(?:https?://[^?#]*/)?Binary/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?|urn:uuid:.+"
+)
 _RELATIVE = re.compile(r"(?P<type>[A-Z][A-Za-z]{1,63})/(?P<id>[A-Za-z0-9.-]{1,64})(?:/_history/[A-Za-z0-9.-]{1,64})?")
 _CONDITIONAL = re.compile(r"(?P<type>[A-Z][A-Za-z]{1,63})\?.+", re.DOTALL)
 _URN = re.compile(r"urn:(?:uuid|oid):.+", re.DOTALL)
@@ -37,9 +42,10 @@ class ReferenceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One ``Reference.reference`` of a resource.
+    """One ``Reference.reference`` of a resource, or an ``Attachment.url`` that can name a Binary.
 
     Attributes:
+        is_url: a ``url``; that it resolves to nothing is no finding.
         text: the reference as written, decoded.
         kind: how it names its target.
         target_type: the resource type that it names, empty where it names none.
@@ -54,6 +60,7 @@ class Reference:
     target_id: str = field(repr=False)
     start: int
     end: int
+    is_url: bool = False
 
 
 def find_references(text: str) -> tuple[Reference, ...]:
@@ -62,9 +69,18 @@ def find_references(text: str) -> tuple[Reference, ...]:
     Args:
         text: the JSON text of the resource, already read without error.
     """
-    spans = list(_spans(text))
-    offsets = iter(byte_offsets(text, [offset for span in spans for offset in span]))
-    return tuple(_reference(json.loads(text[start:end]), next(offsets), next(offsets)) for start, end in spans)
+    found = [(name, _string(text[start:end]), start, end) for name, start, end in _spans(text)]
+    kept = [one for one in found if is_reference(one[0], one[1])]
+    offsets = iter(byte_offsets(text, [offset for _, _, start, end in kept for offset in (start, end)]))
+    return tuple(_reference(name, written, next(offsets), next(offsets)) for name, written, _, _ in kept)
+
+
+def is_reference(name: str, written: str) -> bool:
+    """Whether a string member refers to a resource: ``reference``, or a ``url`` that can name a Binary.
+
+    A transaction has to rewrite both (FHIR R4, section 3.1.0.11.2).
+    """
+    return name == "reference" or (name == "url" and _BINARY_URL.fullmatch(written) is not None)
 
 
 def reference_paths(value: JsonObject) -> list[str]:
@@ -89,9 +105,9 @@ def parse_reference(written: str) -> tuple[ReferenceKind, str, str]:
     return ReferenceKind.OTHER, "", ""
 
 
-def _reference(written: str, start: int, end: int) -> Reference:
+def _reference(name: str, written: str, start: int, end: int) -> Reference:
     kind, target_type, target_id = parse_reference(written)
-    return Reference(written, kind, target_type, target_id, start, end)
+    return Reference(written, kind, target_type, target_id, start, end, is_url=name == "url")
 
 
 def _walk(value: JsonValue, path: str) -> Iterator[str]:
@@ -99,7 +115,7 @@ def _walk(value: JsonValue, path: str) -> Iterator[str]:
         for key, item in value.items():
             if isinstance(item, (dict, list)):
                 yield from _walk(item, f"{path}.{key}" if path else key)
-            elif key == "reference" and isinstance(item, str):
+            elif isinstance(item, str) and is_reference(key, item):
                 yield path
     elif isinstance(value, list):
         for position, item in enumerate(value):
@@ -107,26 +123,26 @@ def _walk(value: JsonValue, path: str) -> Iterator[str]:
                 yield from _walk(item, f"{path}[{position}]")
 
 
-def _spans(text: str) -> Iterator[tuple[int, int]]:
-    """The string values of all members named ``reference``.
+def _string(literal: str) -> str:
+    return str(json.loads(literal)) if "\\" in literal else literal[1:-1]
+
+
+def _spans(text: str) -> Iterator[tuple[str, int, int]]:
+    """Name and place of the string values of all members named ``reference`` or ``url``.
 
     In JSON that was read without error a quotation mark without a backslash before it opens or closes a string, so
-    the plain search cannot hit inside one. Only ``\\u`` can spell the name in another way; then every string is read.
+    the plain search cannot hit inside one. Only ``\\u`` can spell a name in another way; then every string is read.
     """
     if "\\u" in text:
         yield from _spans_of_escaped_names(text)
     else:
-        yield from (match.span("value") for match in _PLAIN_REFERENCE.finditer(text))
+        yield from ((match["name"], *match.span("value")) for match in _PLAIN_MEMBER.finditer(text))
 
 
-def _spans_of_escaped_names(text: str) -> Iterator[tuple[int, int]]:
-    value_at = -1
+def _spans_of_escaped_names(text: str) -> Iterator[tuple[str, int, int]]:
+    name, value_at = "", -1
     for match in _STRING.finditer(text):
         if match["colon"] is not None:
-            value_at = match.end() if _is_reference(text[match.start() : match.start("colon")]) else -1
-        elif match.start() == value_at:
-            yield match.span()
-
-
-def _is_reference(key: str) -> bool:
-    return key == '"reference"' or ("\\" in key and json.loads(key) == "reference")
+            name, value_at = _string(text[match.start() : match.start("colon")]), match.end()
+        elif match.start() == value_at and name in ("reference", "url"):
+            yield name, *match.span()

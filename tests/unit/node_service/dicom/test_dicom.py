@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pydicom
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import (
     UID,
@@ -143,6 +145,33 @@ def test_an_inflated_header_stops_at_the_bound(tmp_path: Path) -> None:
 def test_a_truncated_file_is_refused(tmp_path: Path, cut: int) -> None:
     path = write(tmp_path / "x", image())
     path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(Invalid):
+        read(path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(132, 700), st.binary(min_size=1, max_size=8))
+def test_a_damaged_file_is_read_or_refused_and_nothing_else(
+    tmp_path_factory: pytest.TempPathFactory, at: int, damage: bytes
+) -> None:
+    folder = tmp_path_factory.mktemp("damaged")
+    content = bytearray(write(folder / "x", image()).read_bytes())
+    content[at : at + len(damage)] = damage
+    (folder / "x").write_bytes(content)
+    try:
+        header = read_header(folder / "x", "x")
+    except Invalid as refused:
+        assert refused.reason in ("not-dicom", "wrong-value")
+    else:
+        assert header is None or header.length_bytes == len(content)
+
+
+def test_sequences_nested_without_end_are_refused_or_passed_over(tmp_path: Path) -> None:
+    path = write(tmp_path / "x", image())
+    item = b"\x08\x00\x15\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    content = path.read_bytes()
+    study = content.index(b"\x20\x00\x0d\x00UI")
+    path.write_bytes(content[:study] + item * 20_000 + content[study:])
     with pytest.raises(Invalid):
         read(path)
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from domain.errors import Invalid
 from node_service.fhir.bundle import BundleParts, Skeleton, reassemble, split_bundle
+from node_service.fhir.references import is_reference
 from node_service.fhir.resource import parse_resource
 from node_service.fhir.splice import Splice, SplicedResource, decode_splices, encode_splices, splice
 
@@ -69,8 +70,12 @@ def without_references(value: Any) -> Any:
     return [without_references(item) for item in value] if isinstance(value, list) else value
 
 
-texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-names = st.sampled_from(["reference", "id", "meta", "versionId", "lastUpdated", "resource", "fullUrl", "x", "\\", '"'])
+texts = st.sampled_from(["Binary/1", "urn:uuid:1", "http://x/Binary/1/_history/2", "Basic/1"]) | st.text(
+    st.characters(exclude_categories=["Cs"]), max_size=8
+)
+names = st.sampled_from(
+    ["reference", "url", "id", "meta", "versionId", "lastUpdated", "resource", "fullUrl", "x", "\\", '"']
+)
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=4),
@@ -93,7 +98,7 @@ spaces = st.sampled_from(["", " ", "\n\t", "\r\n  "])
 def written(value: Any, space: str, ascii_only: bool, escaped: bool) -> str:
     """JSON in one of many spellings."""
     text = json.dumps(value, ensure_ascii=ascii_only, separators=(f"{space},{space}", f"{space}:{space}"))
-    return text.replace('"reference"', '"\\u0072eferenc\\u0065"') if escaped else text
+    return text.replace('"reference"', '"\\u0072eferenc\\u0065"').replace('"url"', '"u\\u0072l"') if escaped else text
 
 
 @settings(max_examples=150, deadline=None)
@@ -125,7 +130,7 @@ def reference_strings(value: Any) -> list[str]:
     return [
         found
         for key, item in value.items()
-        for found in ([item] if key == "reference" and isinstance(item, str) else reference_strings(item))
+        for found in ([item] if isinstance(item, str) and is_reference(key, item) else reference_strings(item))
     ]
 
 
@@ -138,6 +143,21 @@ def test_the_spliced_resource_is_the_received_one_with_id_version_and_time(
     stored = splice(resource, record_id=RECORD_ID, version_id="1", last_updated=NOW, references={}).stored
     meta = {**body.get("meta", {}), "versionId": "1", "lastUpdated": NOW}
     assert parse_resource(stored).value == {**body, "id": RECORD_ID, "meta": meta}
+
+
+json_like = st.text(st.sampled_from('{}[]:,"\\u0eréaf1-. \n\x00'), max_size=24)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.one_of(json_like, values.map(lambda value: written(value, "", False, False))), st.binary(max_size=3))
+def test_what_is_read_is_what_python_reads_and_all_else_is_refused(member: str, tail: bytes) -> None:
+    received = b'{"resourceType":"Basic","x":' + member.encode() + b"}" + tail
+    try:
+        resource = parse_resource(received)
+    except Invalid:
+        return
+    assert resource.value == json.loads(received)
+    assert resource.encoded == received.strip()
 
 
 def bundle_of(*entries: dict[str, Any], kind: str = "batch") -> bytes:

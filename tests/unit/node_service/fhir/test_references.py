@@ -50,6 +50,21 @@ def test_the_paths_of_references_come_in_the_order_of_the_text() -> None:
     assert [one.target_type for one in resource.references] == ["Patient", "Practitioner", "Basic"]
 
 
+def test_the_url_of_an_attachment_that_names_a_binary_is_a_reference_and_other_urls_are_not() -> None:
+    urls = [
+        "Binary/1",
+        "urn:uuid:2",
+        "https://a.example/r4/Binary/3",
+        "https://a.example/x",
+        "urn:oid:1.2",
+        "urn:uuid:",
+    ]
+    value = {"resourceType": "DocumentReference", "content": [{"attachment": {"url": url}} for url in urls]}
+    resource = parse_resource(json.dumps(value).encode())
+    assert [(one.text, one.is_url) for one in resource.references] == [(url, True) for url in urls[:3]]
+    assert reference_paths(resource.value) == [f"content[{n}].attachment" for n in range(3)]
+
+
 def index() -> BundleIndex:
     entries = [
         ("urn:uuid:1", {"resourceType": "Patient", "id": "p"}),
