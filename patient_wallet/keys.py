@@ -44,7 +44,11 @@ class HospitalKeys:
 
     def sign(self, text: str) -> str:
         """Sign a statement's text; base64url."""
-        return encode_bytes(Ed25519PrivateKey.from_private_bytes(self.signing_seed).sign(text.encode()))
+        return encode_bytes(self.sign_bytes(text.encode()))
+
+    def sign_bytes(self, message: bytes) -> bytes:
+        """Sign bytes, for the proofs of a session's token (DPoP)."""
+        return Ed25519PrivateKey.from_private_bytes(self.signing_seed).sign(message)
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("keys are not pickled or copied")

@@ -109,6 +109,13 @@ class Vault:
         self._write(boxes)
         self._boxes = boxes
 
+    def remove(self, name: str) -> None:
+        """Take a box out and write the file durably; nothing happens if it is not there."""
+        boxes = {kept: box for kept, box in self._boxes.items() if kept != name}
+        if boxes != self._boxes:
+            self._write(boxes)
+            self._boxes = boxes
+
     def _box_key(self, name: str) -> bytes:
         return hashlib.blake2b(name.encode(), key=self._master, digest_size=SecretBox.KEY_SIZE).digest()
 

@@ -1,0 +1,377 @@
+"""The wallet's use cases: enrol, see, grant, revoke, who read what, export."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from domain import leaves, messages
+from domain import wire as values
+from domain.errors import Conflict, Denied, Invalid, NotFound, OutcomeUnknown, Unavailable
+from domain.identifiers import decode_bytes, encode_bytes, identifier
+from domain.statements import Enrol, Revoke, RevokeEverything, Session
+from domain.vocabulary import CATEGORIES
+from node_service.client import wire
+from node_service.client.transport import Transport
+from node_service.client.wallet_client import WalletClient
+from offchain.envelope.composite import Member
+from offchain.envelope.content import PlainBytes
+from offchain.envelope.hpke import HPKE_HYBRID, RecipientPublicKey
+from offchain.envelope.messages import SealedMessage, open_message, seal_message
+from patient_wallet.drafts import Draft, GrantChoice, draft_dissent, draft_grant
+from patient_wallet.keys import derive
+from patient_wallet.opening import MAX_RECORD_BYTES, OpenedRecord, open_member, open_record
+from patient_wallet.registration import SESSION_WITHIN, Registration, Signed
+from patient_wallet.vault import INDEX_BOX, SEED_BOX, Vault
+from patient_wallet.words import Language, seed_of, words_of
+
+RANGE_BYTES: Final = 4 << 20
+_SALT_BYTES: Final = 32
+_NONE_FIRST_EPOCH: Final = 1
+
+Connect = Callable[[str], Transport]
+Random = Callable[[int], bytes]
+Now = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One line of "who read my record": the custodian's log row, with the reader's name if it was sealed to us."""
+
+    row: leaves.AccessLeaf
+    reader: wire.ReaderCard | None = field(repr=False)
+    anchored: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An access request that a clinician sealed to this wallet."""
+
+    id: str
+    requester: str
+    content: wire.AccessRequestContent = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """A grant that is valid on the ledger; ``delivered`` tells whether the grantee has its package already."""
+
+    id: str
+    tx_id: str
+    block: int
+    delivered: bool
+
+
+def create_wallet(vault: Vault, language: Language, random: Random) -> str:
+    """Put a fresh seed into a new vault; return its words, which are shown once and written on paper."""
+    words = words_of(random(32), language)
+    restore_wallet(vault, words)
+    return words
+
+
+def restore_wallet(vault: Vault, words: str) -> None:
+    """Put the seed of the words into a new vault.
+
+    Raises:
+        Invalid: the words are wrong, or the vault has a seed already.
+    """
+    if SEED_BOX in vault.names():
+        raise Invalid("this wallet has its words already", reason="wallet-exists")
+    seed_of(words)
+    vault.put(SEED_BOX, {"words": words})
+
+
+class Wallet:
+    """A patient's wallet over an open vault. Each call opens only the box of the hospital concerned."""
+
+    def __init__(self, vault: Vault, connect: Connect, random: Random, now: Now) -> None:
+        self._vault, self._connect, self._random, self._now = vault, connect, random, now
+        self._sessions: dict[str, tuple[WalletClient, datetime]] = {}
+
+    # --- Hospitals --------------------------------------------------------------------------------------------------
+
+    def hospitals(self) -> dict[str, str]:
+        """MSP id → name of the hospitals at which this wallet is enrolled."""
+        return {msp_id: entry["name"] for msp_id, entry in self._vault.get(INDEX_BOX)["hospitals"].items()}
+
+    def registration(self, msp_id: str) -> Registration:
+        """The registration at a hospital.
+
+        Raises:
+            NotFound: the wallet is not enrolled there.
+        """
+        if f"hospital:{msp_id}" not in self._vault.names():
+            raise NotFound(f"this wallet is not enrolled at {msp_id}; known: {', '.join(self.hospitals()) or 'none'}")
+        return Registration.from_box(self._vault.get(f"hospital:{msp_id}"))
+
+    def enrol(self, url: str, code: str) -> Registration:
+        """Enrol at a hospital with the one-time code from its counter.
+
+        The seed is opened; the keys for this hospital are derived and kept before they are bound, so that nothing is
+        lost if the answer is lost.
+
+        Raises:
+            Denied: the code is not valid any more.
+            Conflict: already enrolled there.
+        """
+        client = WalletClient(self._connect(url), bytes(32), _refuse_to_sign)
+        offer = client.start_enrolment(code)
+        card = offer.hospital
+        if card.msp_id in self.hospitals():
+            raise Conflict(f"this wallet is enrolled at {card.msp_id} already", reason="enrolled")
+        keys = derive(seed_of(self._vault.get(SEED_BOX)["words"]), card.msp_id, _NONE_FIRST_EPOCH)
+        registration = Registration(
+            card.msp_id, card.name, url, card.channel, offer.patient, keys, grant_epoch=_NONE_FIRST_EPOCH
+        )
+        signed = registration.sign(Enrol(keys.public), statement=self._identifier(), now=self._now())
+        self._remember(registration)
+        try:
+            client.finish_enrolment(wire.EnrolmentFinish(code=code, statement=signed.text, signature=signed.signature))
+        except (Invalid, Denied, NotFound, Conflict):
+            self._forget(registration.msp_id)
+            raise
+        return registration
+
+    # --- Records ----------------------------------------------------------------------------------------------------
+
+    def records(self, msp_id: str) -> Iterator[wire.RecordEntry]:
+        """The own records at a hospital."""
+        client, after = self._session(msp_id), None
+        while True:
+            page = client.records(after)
+            yield from page.items
+            if page.next is None:
+                return
+            after = page.next
+
+    def open(self, msp_id: str, record: str) -> OpenedRecord:
+        """Fetch, verify and open one record with the own wrap.
+
+        Raises:
+            Tampered: what the hospital sent does not fit its leaf.
+            NotFound: no such record, or its wrap is not made yet.
+        """
+        registration, client = self.registration(msp_id), self._session(msp_id)
+        sealed = client.sealed_record(record)
+        data = None if sealed.sealed is None else decode_bytes(sealed.sealed, "sealed", max_length=MAX_RECORD_BYTES)
+        if data is None:
+            leaf = leaves.parse_record_leaf(decode_bytes(sealed.leaf, "leaf"))
+            data = self._fetch(client, leaf.digest)
+        return open_record(sealed, data, keys=registration.keys, patient=registration.patient)
+
+    def open_member(self, msp_id: str, member: Member) -> PlainBytes:
+        """Fetch, verify and open one member of a composite record."""
+        return open_member(member, self._fetch(self._session(msp_id), member.digest))
+
+    # --- Grants -----------------------------------------------------------------------------------------------------
+
+    def preview(self, msp_id: str, choice: GrantChoice) -> wire.Preview:
+        """What the reader would see today, and how much is withheld; nothing is signed."""
+        draft = self._draft(self.registration(msp_id), choice)
+        terms = values.to_json(draft.terms)
+        return self._session(msp_id).preview(wire.PreviewRequest(terms=terms, consent=draft.consent))
+
+    def grant(self, msp_id: str, choice: GrantChoice, grantee_url: str) -> Granted:
+        """Sign a grant, put it on the ledger through the custodian, and hand the package to the grantee.
+
+        Raises:
+            Denied: custodian or contract refuse.
+            OutcomeUnknown: it may be in; look at the list of grants before trying again.
+        """
+        client = self._session(msp_id)
+        registration = self._with_floor(msp_id, client.grants().floor)
+        draft = self._draft(registration, choice)
+        signed = registration.sign(draft.terms, statement=draft.id, now=self._now())
+        done = client.grant(_consented(signed, draft))
+        package = wire.GrantPackage(
+            grant=draft.id, card=registration.card, statement=signed.text, signature=signed.signature,
+            consent=draft.consent, salt=draft.salt_text,
+        )  # fmt: skip
+        outgoing = {"grantee": choice.grantee, "url": grantee_url, "package": package.model_dump(mode="json")}
+        self._vault.put(_package_box(draft.id), outgoing)
+        return Granted(draft.id, done.tx_id, done.block, delivered=draft.id not in self.deliver_packages())
+
+    def deliver_packages(self) -> list[str]:
+        """Hand waiting packages to their grantees; return the grants whose grantee could not be reached now.
+
+        Raises:
+            Denied: another hospital answers at a grantee's address; nothing was handed over.
+        """
+        waiting = []
+        for name in self._vault.names():
+            if name.startswith(_package_box("")):
+                outgoing = self._vault.get(name)
+                package = wire.GrantPackage.model_validate(outgoing["package"])
+                try:
+                    self._deliver(outgoing["grantee"], outgoing["url"], package)
+                except (Unavailable, OutcomeUnknown):
+                    waiting.append(package.grant)
+                else:
+                    self._vault.remove(name)
+        return waiting
+
+    def revoke(self, msp_id: str, target: str, *, kind: str = "grant", through: str | None = None) -> wire.Committed:
+        """Revoke one grant or withdraw one dissent, through the custodian or any other member's address.
+
+        Works also for a grant that is not on the ledger yet: it is refused for ever then.
+        """
+        registration = self.registration(msp_id)
+        signed = registration.sign(Revoke(kind, target), statement=self._identifier(), now=self._now())
+        return self._relay(registration, signed, through)
+
+    def revoke_all(self, msp_id: str, *, through: str | None = None) -> wire.Committed:
+        """Revoke every grant at a hospital by raising the floor of grant epochs."""
+        registration = self.registration(msp_id)
+        signed = registration.sign(
+            RevokeEverything(registration.grant_epoch + 1), statement=self._identifier(), now=self._now()
+        )
+        done = self._relay(registration, signed, through)
+        self._with_floor(msp_id, registration.grant_epoch + 1)
+        return done
+
+    def dissent(
+        self, msp_id: str, categories: Sequence[str] = CATEGORIES, purposes: Sequence[str] = ("BTG",)
+    ) -> wire.Committed:
+        """Refuse for everybody, whatever is granted; by default break-glass for all categories."""
+        registration = self.registration(msp_id)
+        draft = draft_dissent(
+            categories, purposes, statement=self._identifier(), patient=registration.patient, custodian=msp_id,
+            salt=self._random(_SALT_BYTES), now=self._now(),
+        )  # fmt: skip
+        signed = registration.sign(draft.terms, statement=draft.id, now=self._now())
+        return self._session(msp_id).dissent(_consented(signed, draft))
+
+    def grants(self, msp_id: str) -> wire.GrantPage:
+        """All grants and dissents at a hospital."""
+        return self._session(msp_id).grants()
+
+    # --- Who asks, who read -----------------------------------------------------------------------------------------
+
+    def requests(self, msp_id: str) -> list[Request]:
+        """The requests for access, opened.
+
+        Raises:
+            Tampered: a request is not what its clinician sealed.
+        """
+        registration = self.registration(msp_id)
+        opened = []
+        for entry in self._session(msp_id).requests():
+            info = messages.access_request(entry.id, registration.patient)
+            text = self._open(registration, info, entry.message)
+            content = wire.AccessRequestContent.model_validate_json(text)
+            opened.append(Request(entry.id, entry.requester, content))
+        return opened
+
+    def accesses(self, msp_id: str) -> Iterator[Access]:
+        """Who read what and what was released, as the custodian's access log has it, oldest first."""
+        registration, client, after = self.registration(msp_id), self._session(msp_id), None
+        while True:
+            page = client.accesses(after)
+            for item in page.items:
+                row = leaves.parse_access_leaf(decode_bytes(item.leaf, "leaf"))
+                yield Access(row, self._reader(registration, row, item.reader), item.path is not None)
+            if page.next is None:
+                return
+            after = page.next
+
+    def notices(self, msp_id: str) -> list[wire.NoticeEntry]:
+        """What the hospital has to tell, a broken glass above all."""
+        return self._session(msp_id).notices()
+
+    # --- Within -----------------------------------------------------------------------------------------------------
+
+    def _session(self, msp_id: str) -> WalletClient:
+        kept = self._sessions.get(msp_id)
+        if kept is not None and kept[1] > self._now():
+            return kept[0]
+        registration = self.registration(msp_id)
+        client = WalletClient(
+            self._connect(registration.url), decode_bytes(registration.keys.public.signing, "signing"),
+            registration.keys.sign_bytes,
+        )  # fmt: skip
+        nonce = client.nonce(registration.patient)
+        signed = registration.sign(
+            Session(msp_id, nonce.nonce), statement=self._identifier(), now=self._now(), within=SESSION_WITHIN
+        )
+        client.open_session(signed.text, signed.signature)
+        self._sessions[msp_id] = (client, self._now() + SESSION_WITHIN)
+        return client
+
+    def _draft(self, registration: Registration, choice: GrantChoice) -> Draft:
+        return draft_grant(
+            choice, statement=self._identifier(), patient=registration.patient, custodian=registration.msp_id,
+            salt=self._random(_SALT_BYTES), now=self._now(),
+        )  # fmt: skip
+
+    def _deliver(self, grantee: str, url: str, package: wire.GrantPackage) -> None:
+        client = WalletClient(self._connect(url), bytes(32), _refuse_to_sign)
+        card = client.hospital()
+        if card.msp_id != grantee:
+            raise Denied(f"{card.msp_id} answers there, not {grantee}", reason="other-hospital")
+        key = RecipientPublicKey.parse(HPKE_HYBRID, card.seal_key)
+        sealed = seal_message(key, messages.grant_package(grantee), package.model_dump_json().encode())
+        client.deliver_package(
+            wire.SealedMessage(kid=sealed.key_id, alg=sealed.alg, sealed=encode_bytes(sealed.sealed))
+        )
+
+    def _relay(self, registration: Registration, signed: Signed, through: str | None) -> wire.Committed:
+        client = WalletClient(self._connect(through or registration.url), bytes(32), _refuse_to_sign)
+        return client.relay_statement(signed.text, signed.signature)
+
+    def _reader(
+        self, registration: Registration, row: leaves.AccessLeaf, message: wire.SealedMessage | None
+    ) -> wire.ReaderCard | None:
+        if message is None:
+            return None
+        info = messages.reader(row.access or row.id, registration.patient)
+        return wire.ReaderCard.model_validate_json(self._open(registration, info, message))
+
+    @staticmethod
+    def _open(registration: Registration, info: messages.Info, message: wire.SealedMessage) -> bytes:
+        sealed = decode_bytes(message.sealed, "sealed", max_length=1 << 20)
+        return open_message(registration.keys.wrap, info, SealedMessage(message.alg, message.kid, sealed))
+
+    @staticmethod
+    def _fetch(client: WalletClient, digest: str) -> bytes:
+        parts: list[bytes] = []
+        while not parts or len(parts[-1]) == RANGE_BYTES:
+            parts.append(client.sealed_object(digest, sum(map(len, parts)), RANGE_BYTES))
+        return b"".join(parts)
+
+    def _with_floor(self, msp_id: str, floor: int) -> Registration:
+        registration = self.registration(msp_id)
+        raised = registration.with_floor(floor)
+        if raised != registration:
+            self._vault.put(f"hospital:{msp_id}", raised.to_box())
+        return raised
+
+    def _remember(self, registration: Registration) -> None:
+        self._vault.put(f"hospital:{registration.msp_id}", registration.to_box())
+        index = self._vault.get(INDEX_BOX)
+        index["hospitals"][registration.msp_id] = {"name": registration.name}
+        self._vault.put(INDEX_BOX, index)
+
+    def _forget(self, msp_id: str) -> None:
+        index = self._vault.get(INDEX_BOX)
+        index["hospitals"].pop(msp_id, None)
+        self._vault.put(INDEX_BOX, index)
+        self._vault.remove(f"hospital:{msp_id}")
+
+    def _identifier(self) -> str:
+        return identifier(self._random(16))
+
+
+def _package_box(grant: str) -> str:
+    return f"package:{grant}"
+
+
+def _consented(signed: Signed, draft: Draft) -> wire.ConsentedStatement:
+    return wire.ConsentedStatement(
+        statement=signed.text, signature=signed.signature, consent=draft.consent, salt=draft.salt_text
+    )
+
+
+def _refuse_to_sign(_message: bytes) -> bytes:
+    raise Denied("this call carries no session", reason="unauthenticated")
