@@ -32,10 +32,10 @@ def seal(plain: PlainBytes, key: DataKey, header: Header) -> SealedBytes:
         plaintext = b"".join(pieces).ljust(padme(len(preamble) + size), b"\x00")
         ciphertext = AESGCM(keys.file_key).encrypt(keys.nonce(0, last=True), plaintext, head)
         chunk_list = ChunkList.of(head, len(head) + len(ciphertext), [chunk_hash(ciphertext)])
-        return SealedBytes(head + ciphertext, anchored_digest(head, chunk_list), chunk_list)
+        return SealedBytes(head + ciphertext, anchored_digest(head, chunk_list), chunk_list, header)
     stream = SealedStream(head, _encrypted(keys, head, rechunk(pieces, header.suite.chunk_bytes)))
     data = b"".join(stream)
-    return SealedBytes(data, stream.digest, stream.chunk_list)
+    return SealedBytes(data, stream.digest, stream.chunk_list, header)
 
 
 def seal_stream(

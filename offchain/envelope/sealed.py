@@ -14,7 +14,7 @@ from offchain.envelope.header import Header, head_bytes
 from offchain.envelope.rechunk import rechunk
 from offchain.envelope.suite import COMMITMENT_BYTES, PRODUCTION_SUITES, Suite
 
-ReadAt = Callable[[int, int], bytes]
+ReadAt = Callable[[int, int], Buffer]
 """Reads ``length`` bytes at ``offset``; fewer only at the end of what there is."""
 
 _HASHES_IN_FLIGHT = 4
@@ -27,6 +27,7 @@ class SealedBytes:
     data: bytes = field(repr=False)
     digest: str
     chunk_list: ChunkList = field(repr=False)
+    header: Header = field(repr=False)
 
     @classmethod
     def of(cls, data: bytes, allowed: Sequence[Suite] = PRODUCTION_SUITES) -> SealedBytes:
@@ -43,7 +44,7 @@ class SealedBytes:
         spans = (geometry.span(index) for index in range(geometry.chunks))
         hashes = [chunk_hash(view[offset : offset + length]) for offset, length in spans]
         chunk_list = ChunkList.of(data[:size], len(data), hashes)
-        return cls(data, anchored_digest(data[:size], chunk_list), chunk_list)
+        return cls(data, anchored_digest(data[:size], chunk_list), chunk_list, header)
 
     def verified(self, digest: str, allowed: Sequence[Suite] = PRODUCTION_SUITES) -> SealedObject:
         """The object for reading, if these bytes are the anchored ones.
@@ -51,11 +52,15 @@ class SealedBytes:
         Raises:
             Tampered: they are not.
         """
-        return SealedObject.verified(self.read_at, len(self.data), digest, self.chunk_list, allowed=allowed)
+        if self.digest != digest or self.header.suite not in allowed:
+            return SealedObject.verified(self.read_at, len(self.data), digest, self.chunk_list, allowed=allowed)
+        head = self.data[: head_bytes(self.data[:8])]
+        geometry = Geometry(self.header.suite, len(head), len(self.data))
+        return SealedObject(digest, self.header, head, self.chunk_list, geometry, self.read_at, _hashed=True)
 
-    def read_at(self, offset: int, length: int) -> bytes:
+    def read_at(self, offset: int, length: int) -> memoryview:
         """The bytes of one range."""
-        return self.data[offset : offset + length]
+        return memoryview(self.data)[offset : offset + length]
 
 
 class SealedStream:
@@ -174,6 +179,8 @@ class SealedObject:
     chunk_list: ChunkList = field(repr=False)
     geometry: Geometry = field(repr=False)
     _read_at: ReadAt = field(repr=False)
+    _hashed: bool = field(default=False, repr=False)
+    """The chunk list was computed from the bytes in memory that the reader gives: no need to hash them again."""
 
     @classmethod
     def verified(
@@ -192,8 +199,8 @@ class SealedObject:
             Invalid: the object is genuine, of a suite that is not accepted here.
         """
         try:
-            size = head_bytes(read_at(0, 8))
-            head = read_at(0, size)
+            size = head_bytes(bytes(read_at(0, 8)))
+            head = bytes(read_at(0, size))
         except Invalid:
             size, head = 0, b""
         agrees = (total_bytes, hashlib.sha256(head).digest()) == (chunk_list.total_bytes, chunk_list.head_hash)
@@ -210,7 +217,7 @@ class SealedObject:
         """The key commitment."""
         return self.head[-COMMITMENT_BYTES:]
 
-    def chunk(self, index: int) -> bytes:
+    def chunk(self, index: int) -> Buffer:
         """The ciphertext of one chunk, verified against the chunk list.
 
         Raises:
@@ -218,14 +225,14 @@ class SealedObject:
         """
         offset, length = self.geometry.span(index)
         ciphertext = self._read_at(offset, length)
-        if chunk_hash(ciphertext) != self.chunk_list.hashes[index]:
+        if not self._hashed and chunk_hash(ciphertext) != self.chunk_list.hashes[index]:
             kind = "truncated" if len(ciphertext) < length else "chunk-altered"
             raise Tampered(
                 f"a chunk of the sealed object {self.digest} was altered", reason=kind, place=f"chunk[{index}]"
             )
         return ciphertext
 
-    def pieces(self) -> Iterator[bytes]:
+    def pieces(self) -> Iterator[Buffer]:
         """Head and verified chunks in order: the sealed bytes, for a copy or another hospital."""
         yield self.head
         for index in range(self.geometry.chunks):
@@ -244,7 +251,7 @@ class SealedObject:
         if offset == end:
             return b""
         begin_of_body, step = self.geometry.head_bytes, self.geometry.suite.sealed_chunk_bytes
-        parts = [self.head[offset:end]]
+        parts: list[Buffer] = [self.head[offset:end]]
         first = max(offset - begin_of_body, 0) // step
         for index in range(first, -(-max(end - begin_of_body, 0) // step)):
             start, _ = self.geometry.span(index)
@@ -253,7 +260,7 @@ class SealedObject:
 
     def whole(self) -> SealedBytes:
         """The object in memory, all verified."""
-        return SealedBytes(b"".join(self.pieces()), self.digest, self.chunk_list)
+        return SealedBytes(b"".join(self.pieces()), self.digest, self.chunk_list, self.header)
 
 
 def _blame(

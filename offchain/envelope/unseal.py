@@ -10,10 +10,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from domain.errors import Invalid, Tampered
 from offchain.envelope.content import Description, PlainBytes, Preamble, content_length
-from offchain.envelope.header import Header
 from offchain.envelope.keys import DataKey, ObjectKeys, derive_object_keys, verify_commitment
 from offchain.envelope.sealed import SealedObject
-from offchain.envelope.suite import TAG_BYTES
+from offchain.envelope.suite import COMMITMENT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,7 @@ class OpenedObject:
     _sealed: SealedObject = field(repr=False)
     _keys: ObjectKeys = field(repr=False)
     _preamble_bytes: int = field(repr=False)
+    _first: memoryview = field(repr=False)
 
     def whole(self, *, max_bytes: int) -> PlainBytes:
         """The whole content; nothing is returned until all of it is verified.
@@ -62,7 +62,7 @@ class OpenedObject:
         step = self._sealed.header.suite.chunk_bytes
         begin, end = begin + self._preamble_bytes, end + self._preamble_bytes
         for index in range(begin // step, -(-end // step)):
-            chunk = _open_chunk(self._sealed, self._keys, index)
+            chunk = _open_chunk(self._sealed, self._keys, index) if index else self._first
             yield chunk[max(begin - index * step, 0) : end - index * step]
 
 
@@ -72,34 +72,33 @@ def unseal(sealed: SealedObject, key: DataKey, *, object_id: str) -> OpenedObjec
     Raises:
         Tampered: ``other-object``, ``wrong-key``, ``chunk-altered``, ``preamble``.
     """
-    keys = verify_key(sealed.header, sealed.commitment, key, object_id=object_id)
+    keys = verify_key(sealed, key, object_id=object_id)
     first = _open_chunk(sealed, keys, 0)
     preamble = Preamble.parse(first)
     geometry = sealed.geometry
     length = content_length(preamble, geometry.plaintext_bytes, first, single=geometry.chunks == 1)
-    return OpenedObject(preamble.description, length, sealed, keys, preamble.size)
+    return OpenedObject(preamble.description, length, sealed, keys, preamble.size, first)
 
 
-def verify_key(header: Header, commitment: bytes, key: DataKey, *, object_id: str) -> ObjectKeys:
-    """Verify that a data key is the one that this header commits to; done before every re-wrap too.
+def verify_key(sealed: SealedObject, key: DataKey, *, object_id: str) -> ObjectKeys:
+    """Verify that a data key is the one that an object commits to; done before every re-wrap too.
 
     Raises:
         Tampered: the header is of another object (``other-object``), or the key of another (``wrong-key``).
     """
-    if header.object_id != object_id:
+    if sealed.header.object_id != object_id:
         raise Tampered("the header is of another object", reason="other-object", place=object_id)
-    keys = derive_object_keys(key, header.salt, header.encode())
-    verify_commitment(keys, commitment)
+    keys = derive_object_keys(key, sealed.header.salt, sealed.head[:-COMMITMENT_BYTES])
+    verify_commitment(keys, sealed.commitment)
     return keys
 
 
 def _open_chunk(sealed: SealedObject, keys: ObjectKeys, index: int) -> memoryview:
     ciphertext = sealed.chunk(index)
     last = index == sealed.geometry.chunks - 1
-    plain = memoryview(bytearray(len(ciphertext) - TAG_BYTES))
+    cipher, nonce = AESGCM(keys.file_key), keys.nonce(index, last=last)
     try:
-        AESGCM(keys.file_key).decrypt_into(keys.nonce(index, last=last), ciphertext, sealed.head, plain)
+        return memoryview(cipher.decrypt(nonce, ciphertext, sealed.head))
     except InvalidTag:
         detail = f"a chunk of the sealed object {sealed.digest} does not open under its key"
         raise Tampered(detail, reason="chunk-altered", place=f"chunk[{index}]") from None
-    return plain

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -61,6 +62,17 @@ def test_an_object_is_sealed_into_the_store_as_it_streams(store: BlobStore) -> N
         assert opened.length == LARGE
         assert b"".join(opened.stream()) == content
         assert opened.range(1_048_000, 1_000) == content[1_048_000:1_049_000]
+
+
+def test_hashing_threads_change_nothing_in_what_is_stored(store: BlobStore) -> None:
+    content = hashlib.shake_128(b"threads").digest(9 << 20)
+    header = Header(identifier(bytes(16)), "HospitalA", bytes(32))
+    description = Description("application/dicom")
+    whole = seal(PlainBytes(content, description), KEY, header)
+    with ThreadPoolExecutor(2) as executor:
+        stored = store.put(seal_stream([content], description, KEY, header, length=len(content), executor=executor))
+    assert stored.digest == whole.digest
+    assert _read(store, whole.digest) == whole.data
 
 
 def test_a_received_object_is_stored_only_under_the_expected_digest(store: BlobStore) -> None:

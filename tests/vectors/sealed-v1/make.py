@@ -41,7 +41,7 @@ def _object(name: str, suite: Suite, size: int, description: Description, *, kno
         sealed = seal(PlainBytes(content, description), key, header)
     else:
         stream = seal_stream([content], description, key, header)
-        sealed = SealedBytes(b"".join(stream), stream.digest, stream.chunk_list)
+        sealed = SealedBytes(b"".join(stream), stream.digest, stream.chunk_list, header)
     short = len(sealed.data) <= 4096
     return {
         "name": name,

@@ -54,7 +54,7 @@ def _sealed(vector: Json) -> SealedBytes:
     if vector["lengthKnown"]:
         return seal(PlainBytes(_content(vector), description), key, header)
     stream = seal_stream([_content(vector)], description, key, header)
-    return SealedBytes(b"".join(stream), stream.digest, stream.chunk_list)
+    return SealedBytes(b"".join(stream), stream.digest, stream.chunk_list, header)
 
 
 @pytest.mark.parametrize("vector", OBJECTS, ids=lambda vector: vector["name"])
