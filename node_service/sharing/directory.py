@@ -8,18 +8,12 @@ from domain import jcs, resource_facts
 from domain.errors import Invalid
 from domain.identifiers import check_identifier
 from node_service.client.wire import RecordEntry
+from node_service.fhir.types import DIRECTORY_TYPES
 from node_service.records.drafts import FHIR_JSON
 from node_service.records.reading import VersionKey
 from offchain.envelope.sealed import SealedObject
 from offchain.envelope.unseal import unseal
 
-DIRECTORY_TYPES: Final = frozenset(
-    {
-        "Device", "DeviceDefinition", "Endpoint", "HealthcareService", "InsurancePlan", "Location", "Medication",
-        "MedicationKnowledge", "Organization", "OrganizationAffiliation", "Practitioner", "PractitionerRole",
-        "Schedule", "Slot", "Substance",
-    }
-)  # fmt: skip
 MAX_RESOURCE_BYTES: Final = 4 << 20
 MAX_RESOURCE_DEPTH: Final = 128
 _NONE: Final[frozenset[str]] = frozenset()

@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from domain.errors import Denied, Tampered, YilianError
+from domain.errors import Denied, Tampered
 from domain.identifiers import encode_bytes
 from domain.leaves import LeafPath
 from node_service.access_log.rows import Entry, record, record_alone
@@ -28,6 +28,7 @@ from node_service.sharing import emergencies
 from node_service.sharing.candidates import judge, readable, readable_directory, requested
 from node_service.sharing.directory import directory_references
 from node_service.sharing.openings import EmergencyBasis, LiveOpening, verify_opening, wait_until_fresh
+from node_service.sharing.refusals import log_refusal
 from node_service.sharing.sealed_messages import from_wire
 from offchain.envelope.hpke import HPKE_HYBRID, RecipientPublicKey
 from offchain.envelope.keys import SessionKey
@@ -90,13 +91,11 @@ def verified_opening(node: Node, session: Session, caller: str, opening: wire.Op
     try:
         return verify_opening(node, session, caller, opening)
     except (Denied, Tampered) as error:
-        emergencies.log_refusal(node, session, caller, opening, error)
+        log_refusal(node, caller, opening, error)
         raise
 
 
-def _search(
-    node: Node, caller: str, body: wire.ExchangeSearch, reader: SealedMessage | None
-) -> wire.RecordPage:
+def _search(node: Node, caller: str, body: wire.ExchangeSearch, reader: SealedMessage | None) -> wire.RecordPage:
     with node.database.reading() as session:
         live = verified_opening(node, session, caller, body.opening)
         page = page_of_patient(
@@ -154,9 +153,7 @@ def _reader(opening: wire.Opening) -> SealedMessage | None:
     return None if opening.reader is None else from_wire(opening.reader, "opening.reader")
 
 
-def _prepare(
-    node: Node, live: LiveOpening, chosen: Sequence[wire.RecordEntry], inline_bytes: int
-) -> list[Prepared]:
+def _prepare(node: Node, live: LiveOpening, chosen: Sequence[wire.RecordEntry], inline_bytes: int) -> list[Prepared]:
     """Evidence, key and sealed bytes of each; an object beyond the inline limits comes from the object route."""
     if not chosen:
         return []
