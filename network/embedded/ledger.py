@@ -193,10 +193,12 @@ class EmbeddedLedger:
         has it.
 
         Raises:
-            Tampered: a block does not verify.
+            Tampered: a block does not verify, or the channel is shorter than what was read before.
             Unavailable: the file cannot be read.
         """
-        end = self.height()
+        seen, end = self._verified.number, self.height()
+        if max(seen + 1, start) > end:
+            raise Tampered("blocks that were there are gone", reason="shortened", place=f"block {end}")
         previous = self._tip_before(start) if start < end else None
         while previous is not None and previous.number + 1 < end:
             with self._database.connection() as connection:

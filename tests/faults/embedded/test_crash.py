@@ -1,4 +1,4 @@
-"""Writers are killed at any moment or find the disk full; what they were told holds, nothing is doubled, the chain verifies."""
+"""Writers are killed or find the disk full: what they were told holds, nothing is doubled, the chain verifies."""
 
 from __future__ import annotations
 
@@ -115,3 +115,12 @@ def test_a_full_disk_is_reported_and_nothing_told_before_it_is_lost(founding: Fo
         assert written(ledger, HOSPITALS[0]) == [line.split()[0] for line in told]
     told += acknowledged(start(HOSPITALS[0]), at_least=2)
     check(founding, {HOSPITALS[0]: told})
+
+
+def test_a_block_of_another_process_ends_the_waiting(founding: Founding, start: Start) -> None:
+    with EmbeddedLedger(founding.directory, HOSPITALS[0], SystemClock(), os.urandom, contract=drawers) as ledger:
+        height = ledger.height()
+        start(HOSPITALS[1])
+        assert ledger.wait_for_block(height, timeout_s=60)
+        block = next(ledger.blocks(height))
+        assert [item.creator for item in block.transactions] == [HOSPITALS[1]]

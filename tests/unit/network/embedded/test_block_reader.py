@@ -135,6 +135,30 @@ def test_a_missing_block_is_noticed(founding: Founding, three: EmbeddedLedger) -
         list(three.blocks(0))
 
 
+def remove_last(founding: Founding) -> None:
+    with closing(sqlite3.connect(founding.directory / "ledger.db")) as connection, connection:
+        connection.execute("DELETE FROM block WHERE number = (SELECT max(number) FROM block)")
+
+
+def test_a_ledger_that_became_shorter_is_noticed_by_who_read_it_before(
+    founding: Founding, three: EmbeddedLedger
+) -> None:
+    list(three.blocks(0))
+    remove_last(founding)
+    with pytest.raises(Tampered) as caught:
+        list(three.blocks(0))
+    assert caught.value.reason == "shortened"
+
+
+def test_a_ledger_shorter_than_a_followers_checkpoint_is_noticed(founding: Founding, opened: Open) -> None:
+    follower = opened("NorthMSP")
+    assert list(follower.blocks(2)) == []
+    remove_last(founding)
+    with pytest.raises(Tampered) as caught:
+        list(follower.blocks(2))
+    assert caught.value.reason == "shortened"
+
+
 def test_a_past_that_was_rewritten_since_it_was_read_is_noticed(
     founding: Founding, three: EmbeddedLedger, opened: Open
 ) -> None:
