@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from domain.errors import Invalid
 
 PREFIX = "YILIAN_"
+OTHER_PROGRAMS = ("YILIAN_LANG", "YILIAN_STAFF_PASSWORD", "YILIAN_WALLET_FILE", "YILIAN_WALLET_PASSPHRASE")
+"""Variables of the command line and the wallet, which a node leaves alone."""
 
 
 class Settings(BaseModel):
@@ -73,7 +75,7 @@ _LISTS = ("YILIAN_ALLOWED_NODES", "YILIAN_LEDGER_RECORD_CATEGORIES")
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith(PREFIX) and name != "YILIAN_LANG"
+    return name.startswith(PREFIX) and name not in OTHER_PROGRAMS
 
 
 def _split(name: str, text: str) -> object:
