@@ -9,7 +9,7 @@ revision: str = "0001"
 down_revision: str | None = None
 
 
-def upgrade() -> None:
+def upgrade() -> None:  # noqa: PLR0915 - one statement per table
     """Apply."""
     op.create_table(
         "access_row",
@@ -35,29 +35,6 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_access_token_expires_at"), "access_token", ["expires_at"], unique=False)
     op.create_table(
-        "emergency_admission",
-        sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("requester", sa.String(length=64), nullable=False),
-        sa.Column("practitioner", sa.String(length=26), nullable=False),
-        sa.Column("patient", sa.String(length=26), nullable=False),
-        sa.Column("status", sa.String(length=64), nullable=False),
-        sa.Column("at", sa.String(length=20), nullable=False),
-        sa.Column("decided_by", sa.String(length=26), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index(
-        "ix_emergency_admission_practitioner", "emergency_admission", ["requester", "practitioner", "at"], unique=False
-    )
-    op.create_table(
-        "emergency_review",
-        sa.Column("emergency", sa.String(length=26), nullable=False),
-        sa.Column("reviewer", sa.String(length=26), nullable=False),
-        sa.Column("outcome", sa.String(length=64), nullable=False),
-        sa.Column("note", sa.LargeBinary(), nullable=False),
-        sa.Column("reviewed_at", sa.String(length=20), nullable=False),
-        sa.PrimaryKeyConstraint("emergency"),
-    )
-    op.create_table(
         "alarm",
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("reason", sa.String(length=64), nullable=False),
@@ -65,13 +42,6 @@ def upgrade() -> None:
         sa.Column("raised_at", sa.String(length=20), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
-    op.create_table(
-        "record_token",
-        sa.Column("token", sa.LargeBinary(length=32), nullable=False),
-        sa.Column("record", sa.String(length=26), nullable=False),
-        sa.PrimaryKeyConstraint("token"),
-    )
-    op.create_index(op.f("ix_record_token_record"), "record_token", ["record"], unique=False)
     op.create_table(
         "anchored_head",
         sa.Column("msp_id", sa.String(length=64), nullable=False),
@@ -101,6 +71,29 @@ def upgrade() -> None:
         sa.Column("next_block", sa.BigInteger(), nullable=False),
         sa.Column("header_hash", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "emergency_admission",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("requester", sa.String(length=64), nullable=False),
+        sa.Column("practitioner", sa.String(length=26), nullable=False),
+        sa.Column("patient", sa.String(length=26), nullable=False),
+        sa.Column("status", sa.String(length=64), nullable=False),
+        sa.Column("at", sa.String(length=20), nullable=False),
+        sa.Column("decided_by", sa.String(length=26), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(
+        "ix_emergency_admission_practitioner", "emergency_admission", ["requester", "practitioner", "at"], unique=False
+    )
+    op.create_table(
+        "emergency_review",
+        sa.Column("emergency", sa.String(length=26), nullable=False),
+        sa.Column("reviewer", sa.String(length=26), nullable=False),
+        sa.Column("outcome", sa.String(length=64), nullable=False),
+        sa.Column("note", sa.LargeBinary(), nullable=False),
+        sa.Column("reviewed_at", sa.String(length=20), nullable=False),
+        sa.PrimaryKeyConstraint("emergency"),
     )
     op.create_table(
         "held_consent",
@@ -243,6 +236,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(op.f("ix_quality_finding_run"), "quality_finding", ["run"], unique=False)
+    op.create_table(
+        "record_token",
+        sa.Column("token", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("record", sa.String(length=26), nullable=False),
+        sa.PrimaryKeyConstraint("token"),
+    )
+    op.create_index(op.f("ix_record_token_record"), "record_token", ["record"], unique=False)
     op.create_table(
         "staff",
         sa.Column("id", sa.String(length=26), nullable=False),

@@ -1,0 +1,199 @@
+"""The one place that names adapters, and the only one that owns threads."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import Final, Self
+
+from anyio import CapacityLimiter
+from fastapi import FastAPI
+
+from domain.errors import Invalid
+from domain.ports import Clock, RandomSource
+from network.embedded.ledger import EmbeddedLedger
+from node_service import organization_keys, secrets
+from node_service.access_log.sequencer import Sequencer
+from node_service.addresses import node_address
+from node_service.api.app import create_app
+from node_service.api.condition import Condition
+from node_service.api.services import Rates
+from node_service.background import Step, Worker
+from node_service.client.exchange_client import ExchangeClient
+from node_service.context import Limits, Node
+from node_service.database.engine import Database
+from node_service.database.migrations import upgrade
+from node_service.ledger_sync.anchorer import Anchorer
+from node_service.ledger_sync.commits import ProjectedCommits
+from node_service.ledger_sync.follower import Follower
+from node_service.ledger_sync.submission import Resubmitter
+from node_service.node_status import node_status
+from node_service.profiles import check_profile
+from node_service.settings import Settings
+from node_service.sharing.enrolment import Enrolments
+from node_service.sharing.patient_wraps import PatientWraps
+from offchain.custody.file_keyring import FileKeyring
+from offchain.stores.local import LocalStore
+
+STOP_TIMEOUT_S: Final = 5.0
+MEASURE_INTERVAL: Final = timedelta(seconds=2)
+OBJECTS_FOLDER: Final = "objects"
+CUSTODY_FOLDER: Final = "custody"
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        """The present moment in UTC."""
+        return datetime.now(UTC)
+
+
+class Measuring:
+    """The step that measures the node for health, readiness and metrics."""
+
+    def __init__(self, node: Node, condition: Condition) -> None:
+        self._node = node
+        self._condition = condition
+
+    def step(self, now: datetime) -> datetime:
+        """Measure; return when to measure again."""
+        self._condition.measured(node_status(self._node), now)
+        return now + MEASURE_INTERVAL
+
+
+@dataclass(frozen=True, slots=True)
+class RunningNode:
+    """A node with its background work and its application. Background work runs between :meth:`start` and :meth:`stop`.
+
+    ``app`` starts and stops it too, with the server that serves it.
+    """
+
+    node: Node
+    app: FastAPI
+    condition: Condition
+    exchange: ExchangeClient = field(repr=False)
+    workers: tuple[Worker, ...] = field(repr=False)
+    resources: ExitStack = field(repr=False)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start the background work."""
+        for worker in self.workers:
+            worker.start()
+
+    def stop(self) -> bool:
+        """End the background work and close everything, within five seconds; false if something was still at work."""
+        deadline = time.monotonic() + STOP_TIMEOUT_S
+        for worker in self.workers:
+            worker.ask_to_stop()
+        ended = [worker.join(max(0.0, deadline - time.monotonic())) for worker in self.workers]
+        if all(ended):
+            self.resources.close()
+        return all(ended)
+
+
+def build(
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    random: RandomSource = os.urandom,
+    rates: Rates | None = None,
+) -> RunningNode:
+    """A node that is ready to be started, over what :func:`node_service.provisioning.initialise` made.
+
+    Raises:
+        Invalid: the profile does not allow these settings or keys, or the node was never initialised.
+        Conflict: the database was written by a newer version.
+        Unavailable: database, ledger, store or custody cannot be opened.
+    """
+    check_profile(settings)
+    clock = clock or SystemClock()
+    upgrade(settings.sqlalchemy_url)
+    with ExitStack() as opened:
+        node, commits = _open(settings, clock, random, opened)
+        condition = Condition()
+        exchange = _exchange_client(node, clock)
+        app = create_app(node, condition, exchange, rates=rates, lifespan=_lifespan)
+        steps = _steps(node, commits, condition)
+        failed = app.state.services.metrics.step_failed
+        workers = tuple(Worker(name, step, clock, node.database, failed) for name, step in steps.items())
+        running = RunningNode(node, app, condition, exchange, workers, opened.pop_all())
+        app.state.running = running
+        return running
+
+
+def _open(settings: Settings, clock: Clock, random: RandomSource, opened: ExitStack) -> tuple[Node, ProjectedCommits]:
+    database = Database(settings.sqlalchemy_url)
+    opened.callback(database.close)
+    ledger = opened.enter_context(EmbeddedLedger(settings.ledger_dir, settings.msp_id, clock, random))
+    commits = ProjectedCommits(database)
+    node = Node(
+        settings=settings,
+        database=database,
+        ledger=ledger,
+        blobs=LocalStore(settings.data_dir / OBJECTS_FOLDER),
+        custody=FileKeyring(settings.data_dir / CUSTODY_FOLDER),
+        secrets=secrets.load(settings.data_dir),
+        clock=clock,
+        random=random,
+        commits=commits,
+        limits=Limits(
+            ledger=CapacityLimiter(settings.ledger_threads),
+            database=CapacityLimiter(settings.database_threads),
+            crypto=CapacityLimiter(settings.crypto_threads),
+        ),
+    )
+    return node, commits
+
+
+def _steps(node: Node, commits: ProjectedCommits, condition: Condition) -> dict[str, Step]:
+    return {
+        "follower": Follower(node.database, node.ledger, commits),
+        "anchorer": Anchorer(node),
+        "sequencer": Sequencer(node),
+        "resubmitter": Resubmitter(node),
+        "patient-wraps": PatientWraps(node),
+        "enrolments": Enrolments(node),
+        "measuring": Measuring(node, condition),
+    }
+
+
+def _exchange_client(node: Node, clock: Clock) -> ExchangeClient:
+    async def address(msp_id: str) -> str:
+        return await node.in_database(node_address, node, msp_id)
+
+    return ExchangeClient(
+        node.msp_id,
+        organization_keys.signing_kid(node.secrets),
+        lambda message: organization_keys.sign(node.secrets, message),
+        address,
+        now_s=lambda: clock.now().timestamp(),
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """Background work lives as long as the application is served."""
+    running = app.state.running
+    if not isinstance(running, RunningNode):
+        raise Invalid("the application is not of a running node", reason="composition")
+    running.start()
+    try:
+        yield
+    finally:
+        await running.exchange.close()
+        running.stop()
