@@ -137,7 +137,7 @@ def parse_msp(raw: bytes) -> Msp:
     """
     config = parse_into(msp_config.MSPConfig(), raw, "MSPConfig")
     if config.type != 0:
-        raise Invalid("only X.509 MSPs are known", reason="bad-msp", place="MSPConfig.type")
+        raise Invalid("only X.509 MSPs are known", reason="unsupported", place="MSPConfig.type")
     fabric = parse_into(msp_config.FabricMSPConfig(), config.config, "FabricMSPConfig")
     if not fabric.name or not fabric.root_certs:
         raise Invalid("an MSP has a name and a root certificate", reason="bad-msp", place="FabricMSPConfig")

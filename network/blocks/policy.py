@@ -200,6 +200,6 @@ def _role(message: Any) -> Matcher:
 
 def _unit(message: Any) -> Matcher:
     if message.certifiers_identifier:
-        raise Invalid("principal limits the certifiers of a unit, which is not supported", reason="bad-policy")
+        raise Invalid("principal limits the certifiers of a unit", reason="unsupported")
     msp_id, unit = message.msp_identifier, message.organizational_unit_identifier
     return lambda member: member.identity.msp_id == msp_id and unit in member.identity.organizational_units

@@ -40,6 +40,10 @@ _TRANSACTION_CODES = {
 }
 
 
+UNSUPPORTED = "unsupported"
+"""Reason of an error that says: Fabric knows this, the product does not; which is no tampering."""
+
+
 class LedgerState(CommittedState, Protocol):
     """What validation asks about everything before the block."""
 
@@ -100,7 +104,17 @@ def validate_block(
     for position, item in enumerate(validated):
         if item.code == ValidationCode.VALID and item.transaction is not None:
             item.code = updates.validate(item.transaction.rwsets, position)
+            _refuse_key_policies(item)
     return ValidatedBlock(tuple(validated), updates, validator.config)
+
+
+def _refuse_key_policies(item: ValidatedTransaction) -> None:
+    """Only a valid transaction can set one: an invalid one that tries must not stop anybody's verification."""
+    if item.code != ValidationCode.VALID or item.transaction is None:
+        return
+    for rwset in item.transaction.rwsets:
+        if rwset.metadata_write_keys or any(collection.has_metadata_writes for collection in rwset.collections):
+            raise Invalid("key-level endorsement policies are not supported", reason=UNSUPPORTED, place="rwset")
 
 
 @dataclass(slots=True)
@@ -168,11 +182,15 @@ class TransactionValidator:
 
     def _check_namespace(self, rwset: NamespaceRwset, members: Sequence[Member]) -> None:
         """The chaincode's policy for public writes, and whenever no collection has a policy of its own to ask."""
-        if rwset.metadata_write_keys or any(item.has_metadata_writes for item in rwset.collections):
-            raise Invalid("key-level endorsement policies are not supported", reason="unsupported", place="rwset")
-        policy = self._namespace_policy(rwset.namespace)
-        asked = [self._collection_policy(rwset.namespace, item, policy) for item in rwset.collections if item.writes]
-        if rwset.writes or not asked:
+        try:
+            policy = self._namespace_policy(rwset.namespace)
+            written = [item for item in rwset.collections if item.writes or item.has_metadata_writes]
+            asked = [self._collection_policy(rwset.namespace, item, policy) for item in written]
+        except Invalid as error:
+            if error.reason == UNSUPPORTED:
+                raise
+            raise _Rejected(ValidationCode.ENDORSEMENT_POLICY_FAILURE, error.reason) from error
+        if rwset.writes or rwset.metadata_write_keys or not asked:
             asked.append(policy)
         if not all(item.satisfied_by(members) for item in asked):
             raise _Rejected(ValidationCode.ENDORSEMENT_POLICY_FAILURE, rwset.namespace)

@@ -20,13 +20,13 @@ from collections.abc import Callable, Iterable
 
 from domain.errors import Denied, Invalid, Tampered, YilianError
 from network.blocks.block import Block, parse_block
-from network.blocks.channel_config import ChannelConfig, parse_config_envelope, read_channel_config
+from network.blocks.channel_config import APPLICATION, ChannelConfig, parse_config_envelope, read_channel_config
 from network.blocks.codes import ValidationCode, code_name
 from network.blocks.commit_hash import commit_hash
 from network.blocks.lifecycle import NAMESPACE, read_definition
 from network.blocks.rwset import Version
 from network.blocks.transaction import HeaderType, Transaction, parse_envelope
-from network.blocks.validation import ValidatedBlock, ValidatedTransaction, validate_block
+from network.blocks.validation import UNSUPPORTED, ValidatedBlock, ValidatedTransaction, validate_block
 from network.verifier.orderer import verify_orderer_signatures
 from network.verifier.replay import UNKNOWN_CONTRACT, ContractReplay, difference
 from network.verifier.report import OrdererSigner, Rule, VerifiedBlock, VerifiedChain
@@ -35,6 +35,8 @@ from network.verifier.world_state import WorldState
 _NO_REPLAY = "contract: no transaction was executed again"
 _NO_COMMIT_HASH = "commit hashes: this copy carries none for {} blocks"
 _NO_FILTER = "validation codes: this copy carries none for {} blocks; they were computed, not compared"
+_CHANNEL = frozenset({"V2_0", "V3_0"})
+_APPLICATION = frozenset({"V2_0", "V2_5"})
 _ALWAYS = (
     "TLS certificates",
     "expiry of private data",
@@ -164,6 +166,7 @@ class ChainVerifier:
             envelope = parse_envelope(raw)
             config = read_channel_config(parse_config_envelope(envelope).config)
         except (ValueError, Invalid) as error:
+            self._raise_if_unsupported(error)
             raise self._tampered("genesis block holds no configuration", Rule.GENESIS) from error
         if envelope.type != HeaderType.CONFIG or config.sequence != 0 or not envelope.channel:
             raise self._tampered("genesis block founds no channel", Rule.GENESIS)
@@ -171,6 +174,7 @@ class ChainVerifier:
             raise self._tampered("genesis transaction is not marked valid", Rule.VALIDATION_CODE)
         if block.commit_hash or block.signatures or block.last_config or block.consenter_metadata:
             raise self._tampered("genesis block carries metadata of a later block", Rule.GENESIS)
+        self._check_capabilities(config)
         self._channel, self._config = envelope.channel, config
         return self._accept(block, (ValidatedTransaction(ValidationCode.VALID, envelope=envelope),), (), 0)
 
@@ -180,18 +184,17 @@ class ChainVerifier:
             raise self._tampered("block holds no transaction", Rule.VALIDATION_CODE)
         try:
             return validate_block(block.number, block.envelopes, channel=self._channel, config=config, state=self.state)
-        except Invalid as error:
-            if error.reason == "unsupported":
-                raise Invalid(error.detail, reason=error.reason, place=f"block {block.number}") from error
-            raise self._tampered(error.detail, Rule.CONFIGURATION) from error
-        except Denied as error:
+        except (Invalid, Denied) as error:
+            self._raise_if_unsupported(error)
             raise self._tampered(error.detail, Rule.CONFIGURATION) from error
 
     def _check_last_config(self, block: Block, validated: ValidatedBlock) -> int:
         """6. A configuration block stands alone and names itself."""
         changes = validated.config is not self._config
-        if changes and len(block.envelopes) != 1:
-            raise self._tampered("configuration shares its block", Rule.CONFIGURATION)
+        if changes:
+            self._check_capabilities(validated.config)
+            if len(block.envelopes) != 1:
+                raise self._tampered("configuration shares its block", Rule.CONFIGURATION)
         expected = block.number if changes else self._last_config
         if block.last_config != expected:
             raise self._tampered(f"last configuration is block {expected}", Rule.LAST_CONFIG)
@@ -235,8 +238,7 @@ class ChainVerifier:
         try:
             replayed = self._replay(transaction, definition.sequence, self.state)
         except YilianError as error:
-            if error.reason == UNKNOWN_CONTRACT:
-                raise Invalid(error.detail, reason=error.reason, place=f"block {self._height}") from error
+            self._raise_if_unsupported(error)
             detail = f"transaction {position} is refused by the contract: {error.reason}"
             raise self._tampered(detail, Rule.CONTRACT) from error
         if replayed is None:
@@ -269,6 +271,18 @@ class ChainVerifier:
             config_sequence=self.config.sequence,
             replayed=replayed,
         )
+
+    def _check_capabilities(self, config: ChannelConfig) -> None:
+        """Other capabilities mean other rules of validation than those known here."""
+        known = ((config.capabilities(), _CHANNEL), (config.capabilities(APPLICATION), _APPLICATION))
+        for found, supported in known:
+            if not found or not found <= supported:
+                detail = f"channel has capabilities other than {', '.join(sorted(supported))}"
+                raise Invalid(detail, reason=UNSUPPORTED, place=f"block {self._height}")
+
+    def _raise_if_unsupported(self, error: Exception) -> None:
+        if isinstance(error, YilianError) and error.reason in (UNSUPPORTED, UNKNOWN_CONTRACT):
+            raise Invalid(error.detail, reason=error.reason, place=f"block {self._height}") from error
 
     def _not_checked(self) -> tuple[str, ...]:
         found = list(_ALWAYS)

@@ -13,8 +13,16 @@ from domain.errors import Denied, Invalid
 from network.blocks import protos
 from network.blocks.block import parse_block
 from network.blocks.codes import ValidationCode, code_name
-from network.blocks.proposal import build_channel_header, build_payload, build_signature_header, sign_envelope
+from network.blocks.lifecycle import ChaincodeDefinition, commit_definition
+from network.blocks.proposal import (
+    build_channel_header,
+    build_payload,
+    build_signature_header,
+    endorse,
+    sign_envelope,
+)
 from network.blocks.protos import common, parse_into, serialize
+from network.blocks.rwset import Version
 from network.blocks.transaction import HeaderType, parse_envelope
 from network.blocks.validation import TransactionValidator, validate_block
 from network.verifier.chain import ChainVerifier
@@ -159,15 +167,47 @@ def test_a_creator_who_signs_garbage_gets_a_code(changes: list[tuple[int, int]])
         assert _code(sign_envelope(bytes(payload), CLIENT)) in set(ValidationCode)
 
 
-def test_key_level_policies_are_refused_rather_than_ignored() -> None:
+def _with_key_policy() -> bytes:
     public = protos.kvrwset.KVRWSet()
     public.metadata_writes.add(key="a")
     results = protos.rwset.TxReadWriteSet()
     results.ns_rwset.add(namespace=CHAINCODE, rwset=serialize(public))
-    raw = _with_action("results", serialize(results))
+    return serialize(results)
+
+
+def test_a_key_level_policy_that_nobody_endorsed_is_a_policy_failure_and_stops_no_verification() -> None:
+    assert _code(_with_action("results", _with_key_policy())) == Code.ENDORSEMENT_POLICY_FAILURE
+
+
+def test_an_endorsed_key_level_policy_is_refused_rather_than_ignored() -> None:
+    raw = _endorsed(_with_action("results", _with_key_policy()))
+    assert _code(raw) == Code.VALID
     with pytest.raises(Invalid) as caught:
         validate_block(2, [raw], channel=CHANNEL, config=VERIFIER.config, state=VERIFIER.state)
     assert caught.value.reason == "unsupported"
+
+
+def _endorsed(raw: bytes) -> bytes:
+    """The same transaction, endorsed again over what it says now."""
+    envelope = parse_envelope(raw)
+    transaction = parse_into(protos.transaction.Transaction(), envelope.data, "Transaction")
+    payload = parse_into(protos.transaction.ChaincodeActionPayload(), transaction.actions[0].payload, "Payload")
+    del payload.action.endorsements[:]
+    for hospital in CHANNEL_UNDER_TEST.hospitals:
+        endorsement = endorse(payload.action.proposal_response_payload, hospital.peer)
+        payload.action.endorsements.add(endorser=endorsement.endorser, signature=endorsement.signature)
+    transaction.actions[0].payload = serialize(payload)
+    return _signed(serialize(transaction))
+
+
+@pytest.mark.parametrize("validation_parameter", [b"\xff", b"", b"\x12\x08/Channel"])
+def test_a_definition_with_a_policy_that_is_none_lets_nothing_through(validation_parameter: bytes) -> None:
+    definition = ChaincodeDefinition(CHAINCODE, 2, "1", validation_parameter)
+    state = _verifier().state
+    state.apply((commit_definition(definition, None)[1],), Version(2, 0))
+    validated = TransactionValidator(CHANNEL, VERIFIER.config, state).validate(HONEST)
+    expected = Code.ENDORSEMENT_POLICY_FAILURE if validation_parameter else Code.INVALID_CHAINCODE
+    assert validated.code == expected
 
 
 def test_codes_of_a_block_are_its_filter() -> None:

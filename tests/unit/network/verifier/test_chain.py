@@ -126,6 +126,35 @@ def test_bytes_that_are_no_block_are_refused(channel: HospitalChannel) -> None:
     assert _refused([*channel.blocks[:3], channel.blocks[3] + b"\x28\x01"]).reason == Rule.ENCODING
 
 
+@pytest.mark.parametrize(("old", "new"), [(b"V2_5", b"V1_4"), (b"V2_0", b"V9_9")])
+def test_a_channel_with_other_rules_is_not_judged(channel: HospitalChannel, old: bytes, new: bytes) -> None:
+    genesis = parse_block(channel.blocks[0]).envelopes[0].replace(old, new)
+    raw = build_block(number=0, previous_hash=b"", envelopes=[genesis], last_config=0, orderer=None)
+    with pytest.raises(Invalid) as caught:
+        verify_chain([raw])
+    assert (caught.value.reason, caught.value.place) == ("unsupported", "block 0")
+
+
+@pytest.mark.parametrize(
+    "envelopes", [[], [b""], [b"\xff"]], ids=["no transaction", "empty transaction", "unreadable transaction"]
+)
+def test_a_genesis_block_without_configuration_is_refused(envelopes: list[bytes]) -> None:
+    raw = build_block(number=0, previous_hash=b"", envelopes=envelopes, last_config=0, orderer=None)
+    assert _refused([raw]).reason == Rule.GENESIS
+
+
+def test_a_genesis_block_with_marks_of_a_later_block_is_refused(channel: HospitalChannel) -> None:
+    envelopes = parse_block(channel.blocks[0]).envelopes
+    signed = channel.hospitals[0].orderer
+    for options in ({"orderer": signed, "orderer_nonce": bytes(24)}, {"orderer": None, "commit_hash": bytes(32)}):
+        raw = build_block(number=0, previous_hash=b"", envelopes=envelopes, last_config=0, **options)  # type: ignore[arg-type]
+        assert _refused([raw]).reason == Rule.GENESIS
+    unmarked = build_block(
+        number=0, previous_hash=b"", envelopes=envelopes, last_config=0, orderer=None, validation_codes=b"\x0b"
+    )
+    assert _refused([unmarked]).reason == Rule.VALIDATION_CODE
+
+
 Case = Callable[[HospitalChannel], list[bytes]]
 
 
