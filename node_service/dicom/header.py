@@ -105,7 +105,7 @@ def read_header(path: Path, source: str, *, max_header_bytes: int = MAX_HEADER_B
         head = stream.read(max_header_bytes)
     with _quiet():
         meta, dataset = _read(head, max_header_bytes)
-        if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+        if _text(meta, "MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
             return None
         return _header(path, source, length_bytes, meta, dataset)
 

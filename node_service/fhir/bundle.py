@@ -76,6 +76,20 @@ class Entry:
         method = self.request.get("method") if self.request else None
         return method if isinstance(method, str) else None
 
+    def identity(self, bundle_digest: str) -> str:
+        """What makes this the same input when it comes again from one source (architecture.md, "Identity of input").
+
+        A POST, and a resource without an id, is known by its Bundle and fullUrl (its position where that is absent);
+        everything else by type and id.
+
+        Args:
+            bundle_digest: digest of the received Bundle.
+        """
+        resource = self.resource
+        if resource is not None and resource.id is not None and self.method != "POST":
+            return f"{resource.resource_type}/{resource.id}"
+        return f"{bundle_digest}#{self.full_url or self.index}"
+
 
 @dataclass(frozen=True, slots=True)
 class BundleParts:

@@ -10,11 +10,14 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
+from typing import Final
 
 from domain.errors import Invalid
 from domain.jcs import load
 from node_service.fhir.json_text import MAX_BYTES
 from node_service.fhir.resource import Resource, Span
+
+SPLICES_FORMAT: Final = "yilian-splices-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,8 @@ def invert(encoded: bytes, splices: Iterable[Splice]) -> tuple[Splice, ...]:
 def encode_splices(splices: Sequence[Splice]) -> bytes:
     """The JSON form of a splice list, kept sealed with its record."""
     rows = [{"offset": s.offset, "length": s.length, "replacement": s.replacement.decode("utf-8")} for s in splices]
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+    body = {"format": SPLICES_FORMAT, "splices": rows}
+    return json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
 
 
 def decode_splices(encoded: bytes) -> tuple[Splice, ...]:
@@ -99,10 +103,10 @@ def decode_splices(encoded: bytes) -> tuple[Splice, ...]:
     Raises:
         Invalid: it is something else.
     """
-    rows = load(encoded, max_bytes=MAX_BYTES, max_depth=2)
-    if not isinstance(rows, list):
-        raise Invalid("a splice list is expected", reason="wrong-splice")
-    return tuple(_decode_splice(row) for row in rows)
+    match load(encoded, max_bytes=2 * MAX_BYTES, max_depth=3):
+        case {"format": format_, "splices": list(rows)} if format_ == SPLICES_FORMAT:
+            return tuple(_decode_splice(row) for row in rows)
+    raise Invalid("a splice list is expected", reason="wrong-splice")
 
 
 def _decode_splice(row: object) -> Splice:

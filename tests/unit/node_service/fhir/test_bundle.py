@@ -269,6 +269,60 @@ def test_white_space_behind_a_resource_belongs_to_the_skeleton() -> None:
     assert parts.entries[0].resource.encoded == b'{"resourceType":"Basic" }'
 
 
+GOLDEN_BUNDLE = (
+    '{"resourceType":"Bundle","type":"batch","entry":[ {"fullUrl":"urn:uuid:1","resource":{"id":"a",'
+    '"resourceType":"Basic","subject":{"reference":"Patient/测试"}} } ]}'
+)
+GOLDEN_STORED = (
+    '{"meta":{"versionId":"7","lastUpdated":"2026-01-31T09:30:00Z"},"id":"aaaaaaaaaaaaaaaaaaaaaaaaaa",'
+    '"resourceType":"Basic","subject":{"reference":"Patient/0"}}'
+)
+GOLDEN_SPLICES = (
+    '{"format":"yilian-splices-1","splices":[{"offset":1,"length":62,"replacement":""},'
+    '{"offset":68,"length":28,"replacement":"\\"a\\""},{"offset":143,"length":11,"replacement":"\\"Patient/测试\\""}]}'
+)
+GOLDEN_SKELETON = (
+    '{"format":"yilian-bundle-skeleton-1","pieces":["{\\"resourceType\\":\\"Bundle\\",\\"type\\":\\"batch\\",'
+    '\\"entry\\":[ {\\"fullUrl\\":\\"urn:uuid:1\\",\\"resource\\":"," } ]}"]}'
+)
+
+
+def test_the_formats_of_stored_form_splice_list_and_skeleton_stay_as_they_are() -> None:
+    parts = split_bundle(GOLDEN_BUNDLE.encode())
+    (one,) = spliced(parts)
+    assert one.stored.decode() == GOLDEN_STORED
+    assert encode_splices(one.undo).decode() == GOLDEN_SPLICES
+    assert parts.skeleton.encode().decode() == GOLDEN_SKELETON
+    read_back = Skeleton.decode(GOLDEN_SKELETON.encode())
+    assert reassemble(read_back, [(GOLDEN_STORED.encode(), decode_splices(GOLDEN_SPLICES.encode()))]).decode() == (
+        GOLDEN_BUNDLE
+    )
+
+
+@pytest.mark.parametrize(
+    ("entry", "identity"),
+    [
+        ({"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Basic", "id": "b"}}, "Basic/b"),
+        ({"fullUrl": "urn:uuid:1", "resource": {"resourceType": "Basic"}}, "digest#urn:uuid:1"),
+        ({"resource": {"resourceType": "Basic"}}, "digest#0"),
+        (
+            {
+                "fullUrl": "urn:uuid:1",
+                "resource": {"resourceType": "Basic", "id": "b"},
+                "request": {"method": "POST", "url": "Basic"},
+            },
+            "digest#urn:uuid:1",
+        ),
+        (
+            {"resource": {"resourceType": "Basic", "id": "b"}, "request": {"method": "PUT", "url": "Basic/b"}},
+            "Basic/b",
+        ),
+    ],
+)
+def test_the_identity_of_an_entry_is_its_id_unless_it_is_posted(entry: dict[str, Any], identity: str) -> None:
+    assert split_bundle(bundle_of(entry)).entries[0].identity("digest") == identity
+
+
 def test_a_skeleton_refuses_another_number_of_resources() -> None:
     parts = split_bundle(bundle_of({"resource": {"resourceType": "Basic"}}))
     with pytest.raises(Invalid, match="another number"):
@@ -283,7 +337,16 @@ def test_what_is_no_skeleton_is_refused(encoded: bytes) -> None:
         Skeleton.decode(encoded)
 
 
-@pytest.mark.parametrize("encoded", [b"{}", b"[1]", b'[{"offset":-1,"length":0,"replacement":""}]', b'[{"offset":1}]'])
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        b"{}",
+        b"[1]",
+        b'{"format":"x","splices":[]}',
+        b'{"format":"yilian-splices-1","splices":[{"offset":-1,"length":0,"replacement":""}]}',
+        b'{"format":"yilian-splices-1","splices":[{"offset":1}]}',
+    ],
+)
 def test_what_is_no_splice_list_is_refused(encoded: bytes) -> None:
     with pytest.raises(Invalid, match="splice"):
         decode_splices(encoded)
