@@ -1,6 +1,6 @@
 """``yilian wallet``: the wallet on the command line."""
 
-from __future__ import annotations
+# Annotations are evaluated here and now: typer reads them, and they speak the language chosen at run time.
 
 import os
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from patient_wallet.wallet import Wallet, create_wallet, restore_wallet
 from patient_wallet.words import Language
 
 Text = Callable[[str, str], str]
-PASSPHRASE_VARIABLE: Final = "YILIAN_WALLET_PASSPHRASE"
+PASSPHRASE_VARIABLE: Final = "YILIAN_WALLET_PASSPHRASE"  # noqa: S105 - the name of a variable
 FILE_VARIABLE: Final = "YILIAN_WALLET_FILE"
 DEFAULT_FILE: Final = Path("~/.yilian/wallet.json")
 

@@ -1,6 +1,6 @@
 """``yilian audit``: export, verify and query the ledger, and check a node's logs, without trusting a hospital."""
 
-from __future__ import annotations
+# Annotations are evaluated here and now: typer reads them, and they speak the language chosen at run time.
 
 import dataclasses
 import json

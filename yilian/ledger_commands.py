@@ -1,6 +1,6 @@
 """``yilian ledger``: found an embedded ledger."""
 
-from __future__ import annotations
+# Annotations are evaluated here and now: typer reads them, and they speak the language chosen at run time.
 
 import os
 from datetime import UTC, datetime

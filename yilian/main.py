@@ -1,6 +1,6 @@
 """The command ``yilian``: commands come from the entry points ``yilian.commands``, errors become one sentence."""
 
-from __future__ import annotations
+# Annotations are evaluated here and now: typer reads them, and they speak the language chosen at run time.
 
 import os
 import sys
