@@ -41,10 +41,14 @@ def leaves_and_paths(node: Node, session: Session, versions: Sequence[Version]) 
         raise NotFound("there is no such version of the record", reason="no-record")
     found: dict[Version, Evidence] = {version: (row.leaf, None) for version, row in rows.items()}
     by_head: dict[tuple[int, int], list[tuple[Version, int]]] = defaultdict(list)
-    for version, row in rows.items():
-        head = _head(session, node.msp_id, row)
-        if head is not None and row.log_index is not None:
-            by_head[head.incarnation, head.size].append((version, row.log_index))
+    head: AnchoredHead | None = None
+    for row in sorted(rows.values(), key=lambda one: (one.incarnation or 0, one.log_index or 0)):
+        if row.log_index is None:
+            continue
+        if head is None or head.incarnation != row.incarnation or head.size <= row.log_index:
+            head = _head(session, node.msp_id, row)  # in this order it stays the first that covers what follows
+        if head is not None:
+            by_head[head.incarnation, head.size].append(((row.record, row.version), row.log_index))
     for (incarnation, size), placed in by_head.items():
         paths = Log(session, RECORDS, incarnation).inclusions([index for _, index in placed], size)
         for (version, index), path in zip(placed, paths, strict=True):

@@ -37,6 +37,7 @@ class VersionKey:
     object_id: str
     digest: str
     leaf: bytes = field(repr=False)
+    undo: bytes | None = field(repr=False)
     key: DataKey = field(repr=False)
 
 
@@ -156,7 +157,7 @@ def _version_key(row: RecordVersion, key: DataKey | NoKey) -> VersionKey:
     leaf = leaves.parse_record_leaf(row.leaf)
     if (leaf.record, leaf.version, leaf.digest) != (row.record, row.version, digest):
         raise Tampered("the leaf is not of this version", reason="leaf", place=row.record)
-    return VersionKey(row.record, row.version, row.object_id, digest, row.leaf, key)
+    return VersionKey(row.record, row.version, row.object_id, digest, row.leaf, row.undo, key)
 
 
 def _current_or_given(session: Session, record: str, version: int | None) -> tuple[Record, RecordVersion]:
