@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from domain.jcs import JsonObject, JsonValue
+from node_service.fhir.elements import objects_at, text_at
 from node_service.fhir.types import DIRECTORY_TYPES
 
 _TYPES_BY_CATEGORY = {
@@ -50,9 +51,6 @@ def _is_imaging(value: JsonObject) -> bool:
     return any(code in _IMAGING_CODES for name in ("category", "modality") for code in _codes(value.get(name)))
 
 
-def _codes(concepts: JsonValue) -> list[JsonValue]:
+def _codes(concepts: JsonValue) -> list[str]:
     listed = concepts if isinstance(concepts, list) else [concepts]
-    codings = [concept.get("coding") for concept in listed if isinstance(concept, dict)]
-    return [
-        one.get("code") for coding in codings if isinstance(coding, list) for one in coding if isinstance(one, dict)
-    ]
+    return [text_at(coding, "code") for concept in listed for coding in objects_at(concept, "coding")]

@@ -71,7 +71,11 @@ _ONLY_PATIENTS: Final = frozenset(("patient", "beneficiary", "individual"))
 
 
 class CompartmentKind(StrEnum):
-    """Whose a record is; ``FOLLOWS`` = whose the resources are that it names (Provenance, Binary, Task …)."""
+    """Whose a record is.
+
+    ``FOLLOWS`` = whose the resources are that it names (Provenance, Binary, Task …): the one patient of them all; the
+    directory's if all are; otherwise, or if they cannot be found, the institution's.
+    """
 
     PATIENT = "patient"
     DIRECTORY = "directory"

@@ -75,7 +75,7 @@ def _contained_problems(value: JsonObject) -> Iterator[Problem]:
     for position, one in enumerate(contained if isinstance(contained, list) else ()):
         place = f"contained[{position}]"
         resource_type = one.get("resourceType") if isinstance(one, dict) else None
-        if not isinstance(one, dict) or resource_type not in R4_TYPES:
+        if not isinstance(one, dict) or not isinstance(resource_type, str) or resource_type not in R4_TYPES:
             yield Problem(f"{place}.resourceType", "unknown-type", "FHIR R4 has no such resource type")
         elif resource_type in R4_SHAPED_TYPES:
             yield from (Problem(f"{place}.{p.place}", p.reason, p.detail) for p in structural_problems(one))
