@@ -13,7 +13,7 @@ from rich.console import Console
 from network.embedded.founding import init
 from yilian.language import Text
 
-DEFAULT_ORGANISATIONS = ("RenheMSP", "TongjiMSP", "MingdeMSP")
+DEFAULT_ORGANISATIONS = ("RenheMSP", "MingdeMSP", "AnkangMSP")
 
 
 class SystemClock:

@@ -1,0 +1,157 @@
+"""Feeding files and folders to a node: every FHIR and DICOM file below the paths, each outcome accounted for.
+
+Interrupted runs are simply run again: the node knows each input by its identity and changes nothing twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from domain.errors import Invalid
+from domain.identifiers import identifier
+from node_service.client import wire
+from node_service.client.node_client import StaffClient
+from node_service.sources.walk import (
+    BundleSource,
+    Item,
+    NdjsonSource,
+    Refused,
+    ResourceSource,
+    SeriesSource,
+    Skipped,
+    SourceFile,
+    read_file,
+    read_sources,
+    walk,
+)
+
+FHIR_JSON: Final = "application/fhir+json"
+FHIR_NDJSON: Final = "application/fhir+ndjson"
+_FIRST_TYPES: Final = (
+    "Organization", "Location", "Practitioner", "PractitionerRole", "Medication", "Device", "Patient",
+    "RelatedPerson", "Encounter",
+)  # fmt: skip
+"""Single resources of these types go in first, so that references of others to them resolve."""
+
+Progress = Callable[[str], None]
+Random = Callable[[int], bytes]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What became of every file.
+
+    Attributes:
+        stored: record versions that are durable now.
+        unchanged: inputs that were there already, equal.
+        skipped: not a kind that is taken.
+        refused: a kind that is taken, but invalid.
+        quality: codes of the data-quality report with their counts.
+    """
+
+    stored: list[wire.RecordRef] = field(default_factory=list)
+    unchanged: int = 0
+    skipped: list[wire.InputIssue] = field(default_factory=list)
+    refused: list[wire.InputIssue] = field(default_factory=list)
+    resources_by_type: Counter[str] = field(default_factory=Counter)
+    dicom_instances: int = 0
+    quality: Counter[str] = field(default_factory=Counter)
+
+    def add(self, report: wire.IngestReport, source: str) -> None:
+        """Account for a node's report on one file."""
+        self.stored.extend(report.stored)
+        self.unchanged += report.unchanged
+        self.skipped.extend(issue.model_copy(update={"source": source}) for issue in report.skipped)
+        self.refused.extend(issue.model_copy(update={"source": source}) for issue in report.refused)
+        self.resources_by_type.update(report.resources_by_type)
+        self.dicom_instances += report.dicom_instances
+        self.quality.update(report.quality)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """A node to feed.
+
+    Attributes:
+        system: name of the sending system; None: the folder in which a file lies.
+        patient: whose input it is, where the input does not say, or says it otherwise.
+    """
+
+    client: StaffClient = field(repr=False)
+    random: Random
+    system: str | None = None
+    patient: str | None = None
+
+    def files(self, paths: Sequence[Path], progress: Progress, *, dicom: bool = True, fhir: bool = True) -> Summary:
+        """Feed everything below the paths; FHIR Bundles first come, then single resources, series as they stand.
+
+        Raises:
+            Invalid: a path does not exist.
+            Unavailable: the node is down; run it again.
+        """
+        summary = Summary()
+        for item in _ordered(paths):
+            if (isinstance(item, SeriesSource) and dicom) or (not isinstance(item, SeriesSource) and fhir):
+                self.item(item, summary)
+                progress(item.source)
+        return summary
+
+    def item(self, item: Item, summary: Summary) -> None:
+        """Feed one item; what the node refuses is accounted for."""
+        try:
+            match item:
+                case Skipped():
+                    summary.skipped.append(wire.InputIssue(source=item.source, reason=item.reason))
+                case Refused():
+                    issue = wire.InputIssue(source=item.source, place=item.place, reason=item.reason)
+                    summary.refused.append(issue)
+                case BundleSource():
+                    summary.add(self._fhir(item.encoded, item.source, FHIR_JSON), item.source)
+                case ResourceSource():
+                    summary.add(self._fhir(item.resource.encoded, item.source, FHIR_JSON), item.source)
+                case NdjsonSource():
+                    summary.add(self._fhir(item.path.read_bytes(), item.source, FHIR_NDJSON), item.source)
+                case SeriesSource():
+                    summary.add(self._series(item), item.source)
+        except Invalid as error:
+            summary.refused.append(wire.InputIssue(source=item.source, place=error.place, reason=error.detail))
+
+    def _fhir(self, content: bytes, source: str, media_type: str) -> wire.IngestReport:
+        return self.client.ingest_fhir(
+            content, source=self._system(source), patient=self.patient, media_type=media_type
+        )
+
+    def _series(self, item: SeriesSource) -> wire.IngestReport:
+        upload = identifier(self.random(16))
+        for instance in item.series.instances:
+            self.client.ingest_dicom(
+                instance.path.read_bytes(), source=self._system(instance.source), upload=upload, patient=self.patient
+            )
+        return self.client.close_dicom(upload=upload)
+
+    def _system(self, source: str) -> str:
+        return self.system or PurePosixPath(source).parent.as_posix()
+
+
+def _ordered(paths: Sequence[Path]) -> Iterator[Item]:
+    """In path order, but single resources last and among them the types first that others refer to."""
+    files = {file.source: file for file in walk(paths)}
+    singles: list[tuple[int, str]] = []
+    for item in read_sources(paths):
+        if isinstance(item, ResourceSource):
+            singles.append((_rank(item.resource.type), item.source))
+        else:
+            yield item
+    yield from _read_again(files, (source for _, source in sorted(singles)))
+
+
+def _read_again(files: dict[str, SourceFile], sources: Iterable[str]) -> Iterator[Item]:
+    return (read_file(files[source]) for source in sources)
+
+
+def _rank(resource_type: str) -> int:
+    return _FIRST_TYPES.index(resource_type) if resource_type in _FIRST_TYPES else len(_FIRST_TYPES)
