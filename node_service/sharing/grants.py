@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 
 from sqlalchemy.orm import Session
 
@@ -12,7 +13,7 @@ from domain import wire as wire_values
 from domain.decisions import Deny
 from domain.entries import DissentEntry, FloorEntry, GrantEntry
 from domain.grants import AccessRequest, decide_opening
-from domain.instants import instant
+from domain.instants import instant, moment
 from node_service.access_log.rows import Entry, record_alone, wrap_key
 from node_service.client import wire
 from node_service.context import Node
@@ -49,7 +50,7 @@ def list_grants(node: Node, patient: str) -> wire.GrantPage:
 
 
 def preview(node: Node, patient: str, body: wire.PreviewRequest) -> wire.Preview:
-    """What a grant of these terms would release today, by the very decision that releases; logged as the patient's.
+    """What a grant of these terms would release today (or once it begins), by the very decision at release.
 
     Raises:
         Invalid: terms or Consent break a rule.
@@ -59,6 +60,8 @@ def preview(node: Node, patient: str, body: wire.PreviewRequest) -> wire.Preview
     check_consent(body.consent, patient, time_zone(node.settings))
     with node.database.reading() as session:
         judge_now = judge(node, session, _as_if_open(node, session, patient, terms, body.consent))
+        if terms.valid_from > judge_now.at_text:
+            judge_now = replace(judge_now, at=moment(terms.valid_from), at_text=terms.valid_from)
         entries = list(_all_entries(node, session, patient))
         released = readable(node, session, judge_now, entries)
     record_alone(node, Entry("search", node.msp_id, "patient", patient))

@@ -10,27 +10,27 @@ from sqlalchemy.orm import Session
 from domain import leaves
 from domain.checks import check_integer
 from domain.errors import Denied
-from domain.identifiers import decode_bytes
-from node_service.client import wire
+from domain.identifiers import check_identifier, decode_bytes
 from node_service.context import Node
 from node_service.database.models import AccessRow, Member, RecordVersion
 from node_service.records.entries import entries as record_entries
 from node_service.sharing.candidates import judge, readable, readable_directory
-from node_service.sharing.openings import verify_opening, wait_until_fresh
+from node_service.sharing.openings import verify_again, wait_until_fresh
 
 MAX_RANGE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class RangeRequest:
-    """A range of the sealed bytes of one object, under an opening."""
+    """A range of the sealed bytes of one object, under an access or emergency."""
 
-    opening: wire.Opening
+    access: str
     digest: str
     offset: int
     length: int
 
     def __post_init__(self) -> None:
+        check_identifier(self.access, "access")
         decode_bytes(self.digest, "digest", length=32)
         check_integer(self.offset, "offset")
         check_integer(self.length, "length", low=1, high=MAX_RANGE_BYTES)
@@ -55,7 +55,7 @@ async def read_object(node: Node, caller: str, request: RangeRequest) -> bytes:
 
 def _permitted_length(node: Node, caller: str, request: RangeRequest) -> int:
     with node.database.reading() as session:
-        live = verify_opening(node, session, caller, request.opening)
+        live = verify_again(node, session, caller, request.access)
         released = _released(session, live.id)
         for record, length in _holders(session, decode_bytes(request.digest, "digest")):
             if record not in released or request.offset >= length:

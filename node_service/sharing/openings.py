@@ -28,7 +28,7 @@ from domain.transactions import MAX_ACCESS_SECONDS, MAX_EMERGENCY_SECONDS, Autho
 from domain.vocabulary import BREAK_GLASS_PURPOSE
 from node_service.client import wire
 from node_service.context import Node
-from node_service.database.models import PatientKey, Person
+from node_service.database.models import EmergencyAdmission, PatientKey, Person
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import verify_no_alarm
 from node_service.sharing import held_consents
@@ -106,8 +106,27 @@ def verify_opening(node: Node, session: Session, caller: str, opening: wire.Open
     check_identifier(opening.access, "opening.access")
     check_identifier(opening.patient, "opening.patient")
     if opening.subject_salt is None:
-        return _verify_access(node, session, caller, opening)
-    return _verify_emergency(node, session, caller, opening)
+        return _verify_access(node, session, caller, opening.access, opening.patient)
+    salt = decode_bytes(opening.subject_salt, "opening.subject_salt", length=leaves.SALT_BYTES)
+    emergency = _emergency(node, session, caller, opening.access)
+    if not hmac.compare_digest(leaves.subject_tag(opening.patient, salt), emergency.subject_tag):
+        raise Denied("the emergency is about another patient", reason="other-patient")
+    return _verify_emergency(node, session, caller, emergency, opening.patient)
+
+
+def verify_again(node: Node, session: Session, caller: str, access: str) -> LiveOpening:
+    """Verify an opening under which something was released before, by its id alone.
+
+    Raises:
+        Denied, Tampered, Unavailable: as :func:`verify_opening`.
+    """
+    verify_no_alarm(session)
+    admission = session.get(EmergencyAdmission, access)
+    if admission is not None:
+        emergency = _emergency(node, session, caller, access)
+        return _verify_emergency(node, session, caller, emergency, admission.patient)
+    patient = _announced(session, caller, "access", access, OpenAccess).patient
+    return _verify_access(node, session, caller, access, patient)
 
 
 def verify_grant(node: Node, session: Session, patient: str, grant_id: str) -> GrantBasis:
@@ -152,9 +171,9 @@ def registration_of(session: Session, patient: str) -> str:
     return "active" if enrolled and registered is not None and registered.status == "active" else "closed"
 
 
-def _verify_access(node: Node, session: Session, caller: str, opening: wire.Opening) -> LiveOpening:
-    access = _announced(session, caller, "access", opening.access, OpenAccess)
-    if access.patient != opening.patient:
+def _verify_access(node: Node, session: Session, caller: str, access_id: str, patient: str) -> LiveOpening:
+    access = _announced(session, caller, "access", access_id, OpenAccess)
+    if access.patient != patient:
         raise Denied("the access is about another patient", reason="other-patient")
     now = node.clock.now()
     _check_live(access.valid_until, now, timedelta(seconds=MAX_ACCESS_SECONDS))
@@ -171,19 +190,21 @@ def _verify_access(node: Node, session: Session, caller: str, opening: wire.Open
     return live
 
 
-def _verify_emergency(node: Node, session: Session, caller: str, opening: wire.Opening) -> LiveOpening:
+def _emergency(node: Node, session: Session, caller: str, emergency_id: str) -> BreakGlass:
     if node.settings.profile != "demo":
         raise Denied("break-glass needs second factors, which this hospital has not", reason="second-factor-required")
-    emergency = _announced(session, caller, "emergency", opening.access, BreakGlass)
-    salt = decode_bytes(opening.subject_salt, "opening.subject_salt", length=leaves.SALT_BYTES)
-    subject = leaves.subject_tag(opening.patient, salt)
-    if emergency.custodian != node.msp_id or not hmac.compare_digest(subject, emergency.subject_tag):
-        raise Denied("the emergency is about another patient or hospital", reason="other-patient")
+    emergency = _announced(session, caller, "emergency", emergency_id, BreakGlass)
+    if emergency.custodian != node.msp_id:
+        raise Denied("the emergency is at another hospital", reason="other-custodian")
+    return emergency
+
+
+def _verify_emergency(node: Node, session: Session, caller: str, emergency: BreakGlass, patient: str) -> LiveOpening:
     _check_live(emergency.valid_until, node.clock.now(), timedelta(seconds=MAX_EMERGENCY_SECONDS))
-    if registration_of(session, opening.patient) != "active":
+    if registration_of(session, patient) != "active":
         raise Denied("there is no such patient", reason="closed")
     basis = EmergencyBasis(emergency.categories, emergency.reason)
-    live = _live(session, caller, emergency, opening.patient, BREAK_GLASS_PURPOSE, basis)
+    live = _live(session, caller, emergency, patient, BREAK_GLASS_PURPOSE, basis)
     if _closed_by_patient(live.dissents):
         raise Denied("the patient refuses break-glass", reason="dissent")
     return live

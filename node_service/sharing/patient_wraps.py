@@ -115,7 +115,7 @@ def _wraps(node: Node, missing: Sequence[_Missing], now: datetime) -> list[WrapR
 def _wrapped(node: Node, item: _Missing, key: DataKey) -> WrapRow:
     """Before a key is wrapped again, it is compared with the commitment in the object's anchored header."""
     with node.blobs.get(item.digest) as sealed:
-        verify_key(sealed.header, sealed.commitment, key, object_id=item.binding.object_id)
+        verify_key(sealed, key, object_id=item.binding.object_id)
     wrap = wrap_for_patient(key, item.recipient, item.binding)
     return WrapRow(
         record=item.binding.record_id,
