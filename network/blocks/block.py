@@ -41,6 +41,7 @@ class Block:
         signed_value: ``OrdererBlockMetadata`` as signed; empty in the genesis block.
         signatures: the orderers' signatures of this copy.
         last_config: number of the latest configuration block, from ``signed_value``.
+        consenter_metadata: what the consensus protocol keeps, from ``signed_value``.
         validation_codes: TRANSACTIONS_FILTER, one byte per transaction; empty in an orderer's copy.
         commit_hash: the peer's running hash over codes and writes; empty in an orderer's copy.
     """

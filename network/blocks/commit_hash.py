@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from functools import lru_cache
 
 from network.blocks.mvcc import BlockUpdates
 from network.blocks.rwset import Version
@@ -26,16 +27,15 @@ def _entries(updates: BlockUpdates) -> Iterator[bytes]:
     last_namespace = last_collection = ""
     for namespace, collection in sorted(_split(name) for name in updates.writes):
         writes = updates.writes[namespace + _HASHED + collection if collection else namespace]
-        keys = sorted((bytes.fromhex(key) if collection else key.encode(), key) for key in writes)
-        for raw_key, key in keys:
+        names = b"" if namespace == last_namespace else _field(1, namespace.encode())
+        if collection and (names or collection != last_collection):
+            names += _field(2, collection.encode())
+        for raw_key, key in sorted((bytes.fromhex(key) if collection else key.encode(), key) for key in writes):
             value, version = writes[key]
-            entry = b"" if namespace == last_namespace else _field(1, namespace.encode())
-            same = collection == last_collection and namespace == last_namespace
-            entry += b"" if same or not collection else _field(2, collection.encode())
-            entry += _field(3, raw_key)
-            entry += b"\x20\x01" if value is None else _field(5, value)
-            yield entry + _field(6, _version(version))
-            last_namespace, last_collection = namespace, collection
+            content = b"\x20\x01" if value is None else _field(5, value)
+            yield names + _field(3, raw_key) + content + _field(6, _version(version))
+            names = b""
+        last_namespace, last_collection = namespace, collection
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -48,14 +48,12 @@ def _field(number: int, value: bytes) -> bytes:
 
 
 def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    if value < 0x80:
+        return bytes((value,))
+    return bytes((value & 0x7F | 0x80,)) + _varint(value >> 7)
 
 
+@lru_cache(maxsize=1024)
 def _version(version: Version) -> bytes:
     """Order-preserving: each number as its length and its bytes without leading zeros."""
     return b"".join(_ordered(number) for number in version)

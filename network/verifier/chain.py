@@ -32,6 +32,7 @@ from network.verifier.replay import UNKNOWN_CONTRACT, ContractReplay, difference
 from network.verifier.report import OrdererSigner, Rule, VerifiedBlock, VerifiedChain
 from network.verifier.world_state import WorldState
 
+_NO_GENESIS = "genesis: no digest was expected; whoever made these blocks chose the channel's founders"
 _NO_REPLAY = "contract: no transaction was executed again"
 _NO_COMMIT_HASH = "commit hashes: this copy carries none for {} blocks"
 _NO_FILTER = "validation codes: this copy carries none for {} blocks; they were computed, not compared"
@@ -286,6 +287,8 @@ class ChainVerifier:
 
     def _not_checked(self) -> tuple[str, ...]:
         found = list(_ALWAYS)
+        if self._expected_genesis is None:
+            found.append(_NO_GENESIS)
         if self._without_filter:
             found.append(_NO_FILTER.format(self._without_filter))
         if self._without_commit_hash:
