@@ -130,7 +130,7 @@ def _resource_id(value: JsonObject) -> str | None:
 
 
 def _read_members(cursor: Cursor) -> tuple[JsonObject, dict[str, int]]:
-    """Read an object, noting the text offsets of the values that a server replaces."""
+    """Read an object, noting the text offsets of the values that a server replaces, in ascending order."""
     value: JsonObject = {}
     places: dict[str, int] = {"body": cursor.at + 1}
     for key in cursor.members():
@@ -159,8 +159,7 @@ def _read_meta(cursor: Cursor, places: dict[str, int]) -> JsonValue:
 
 def _layout(text: str, start: int, places: dict[str, int]) -> Layout:
     members = places.pop("meta_members", None)
-    names = sorted(places, key=places.__getitem__)
-    offsets = dict(zip(names, byte_offsets(text, [places[name] - start for name in names]), strict=True))
+    offsets = dict(zip(places, byte_offsets(text, [at - start for at in places.values()]), strict=True))
 
     def span(name: str) -> Span | None:
         return Span(offsets[name], offsets[f"{name}_end"]) if name in offsets else None

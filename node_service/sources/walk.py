@@ -151,7 +151,7 @@ def read_json(source: str, encoded: bytes) -> Item:
 
 
 def _resource_type(encoded: bytes) -> str | None:
-    """The value of a ``resourceType`` at the top, read no further than there; ``None`` without one."""
+    """The text of ``resourceType`` at the top, read no further than there; ``None`` without one."""
     cursor = Cursor.over(decode(encoded))
     if cursor.peek() != "{":
         cursor.value()
@@ -159,7 +159,7 @@ def _resource_type(encoded: bytes) -> str | None:
     for key in cursor.members():
         value = cursor.value()
         if key == "resourceType":
-            return str(value)
+            return value if isinstance(value, str) else None
     cursor.end()
     return None
 

@@ -76,6 +76,7 @@ def test_files_of_two_folders_with_one_name_are_told_apart(tmp_path: Path) -> No
     ("name", "content", "expected"),
     [
         ("1.json", b'{"a":1}', Skipped("1.json", "JSON without resourceType")),
+        ("1.json", b'{"resourceType":{"type":"string"}}', Skipped("1.json", "JSON without resourceType")),
         ("1.json", b"[]", Skipped("1.json", "JSON without resourceType")),
         ("1.json", b"not json", Skipped("1.json", NOT_TAKEN)),
         ("1.json", b"", Skipped("1.json", NOT_TAKEN)),
