@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -11,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import Invalid, Tampered
+from domain.merkle import MemoryTree, node_hash
 from offchain.envelope.chunk_list import ChunkList, anchored_digest
-from offchain.envelope.content import Description, PlainBytes
+from offchain.envelope.content import Description, PlainBytes, encode_preamble
 from offchain.envelope.header import Header
 from offchain.envelope.keys import DataKey, derive_object_keys
 from offchain.envelope.seal import seal, seal_stream
@@ -258,10 +261,79 @@ def _plaintext_of(sealed: SealedBytes) -> bytes:
 
 
 def _sealed_raw(plaintext: bytes) -> SealedBytes:
+    """What a holder of the key can make by hand, against the rules for the plaintext."""
     keys = derive_object_keys(KEY, bytes(32), header().encode())
     head = header().encode() + keys.commitment
-    body = AESGCM(keys.file_key).encrypt(keys.nonce(0, last=True), plaintext, head)
+    chunks = [plaintext[start : start + 64] for start in range(0, len(plaintext), 64)]
+    body = b"".join(
+        AESGCM(keys.file_key).encrypt(keys.nonce(index, last=index == len(chunks) - 1), chunk, head)
+        for index, chunk in enumerate(chunks)
+    )
     return SealedBytes.of(head + body, TEST_SUITES)
+
+
+@pytest.mark.parametrize("length", [0, 6, 199, 201, 1 << 40])
+def test_a_holder_of_the_key_cannot_seal_another_length_than_the_content_has(length: int) -> None:
+    preamble = encode_preamble(DESCRIPTION, length, A256GCM_64_TEST)
+    forged = _sealed_raw(preamble + CONTENT)
+    assert _reason(forged.data, forged.digest, forged.chunk_list) == "preamble"
+    honest = _sealed_raw(encode_preamble(DESCRIPTION, 200, A256GCM_64_TEST) + CONTENT)
+    assert _open(honest.data, honest.digest, honest.chunk_list) == CONTENT
+
+
+def test_a_list_of_inner_nodes_of_the_tree_is_not_taken_for_chunk_hashes() -> None:
+    """The root, and so the digest, would be the same; the number of chunks is not."""
+    sealed = sealed_small(CONTENT)
+    hashes = sealed.chunk_list.hashes
+    assert len(hashes) == 5
+    head = verified(sealed.data, sealed.digest, sealed.chunk_list).head
+    pair = node_hash(hashes[0], hashes[1]), node_hash(hashes[2], hashes[3])
+    for fewer in ((*pair, hashes[4]), (node_hash(*pair), hashes[4]), (MemoryTree(hashes).root(),)):
+        listed = replace(sealed.chunk_list, hashes=fewer)
+        assert anchored_digest(head, listed) == sealed.digest
+        assert _reason(sealed.data, sealed.digest, listed) == "chunk-list"
+
+
+@pytest.mark.parametrize("rest", range(1, 17))
+def test_an_object_that_ends_within_a_tag_is_not_taken(rest: int) -> None:
+    sealed = sealed_small(CONTENT)
+    end = verified(sealed.data, sealed.digest, sealed.chunk_list).geometry.span(1)[0]
+    with pytest.raises(Tampered) as caught:
+        SealedBytes.of(sealed.data[: end + rest], TEST_SUITES)
+    assert caught.value.reason == "truncated"
+
+
+class LazyFuture(Future[Any]):
+    """Works only when asked for its result."""
+
+    def __init__(self, executor: LazyExecutor, work: Callable[[], Any]) -> None:
+        super().__init__()
+        self._executor, self._work = executor, work
+
+    def result(self, timeout: float | None = None) -> Any:
+        self._executor.waiting -= 1
+        return self._work()
+
+
+class LazyExecutor(Executor):
+    """Never gets to its work by itself, as under load, and counts what waits."""
+
+    def __init__(self) -> None:
+        self.waiting = self.most = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.waiting += 1
+        self.most = max(self.most, self.waiting)
+        return LazyFuture(self, lambda: fn(*args, **kwargs))
+
+
+def test_slow_hashing_threads_hold_few_chunks_in_memory() -> None:
+    executor = LazyExecutor()
+    stream = seal_stream([bytes(64 * 50)], DESCRIPTION, KEY, header(), executor=executor)
+    data = b"".join(stream)
+    assert executor.waiting == 0
+    assert 1 < executor.most <= 5
+    assert stream.digest == SealedBytes.of(data, TEST_SUITES).digest
 
 
 def test_a_stream_of_another_length_than_said_fails() -> None:

@@ -99,6 +99,22 @@ def test_one_object_is_received_by_one_at_a_time(tmp_path: Path) -> None:
     store.verify(sealed.digest)
 
 
+def test_a_file_that_was_published_while_we_waited_for_its_lock_is_not_written_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sealed = _sealed(1_000)
+    store = LocalStore(tmp_path)
+    monkeypatch.setattr("offchain.stores.partial.fcntl.flock", lambda *_: _publish(tmp_path))
+    with pytest.raises(Conflict):
+        store.put_received(sealed.digest, _source(sealed.data, []), max_bytes=MAX)
+    assert (tmp_path / "published").read_bytes() == b""
+
+
+def _publish(root: Path) -> None:
+    for path in (root / "incoming").iterdir():
+        path.rename(root / "published")
+
+
 class FullDisk(Disk):
     """Takes no more after some writes."""
 
