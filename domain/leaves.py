@@ -24,6 +24,7 @@ from domain.identifiers import (
 )
 from domain.instants import check_instant
 
+VERSION: Final = 1
 SALT_BYTES: Final = 32
 MAX_LEAF_BYTES: Final = 64 * 1024
 ACCESS_ACTIONS: Final = (
@@ -79,7 +80,7 @@ class RecordLeaf:
         if (self.version == 1) != (self.previous is None):
             raise Invalid("version 1, and no other, has no previous leaf", place="previous")
         check_msp_id(self.custodian, "custodian")
-        if isinstance(self.author, dict):
+        if self.author is not None and not isinstance(self.author, Author):
             object.__setattr__(self, "author", wire.from_json(Author, self.author, "author"))
         check_digest(self.owner, "owner")
         check_digest(self.digest, "digest")
@@ -158,7 +159,7 @@ def verify_path(leaf: bytes, path: LeafPath, root: bytes) -> None:
 
 def encode(leaf: RecordLeaf | AccessLeaf) -> bytes:
     """The JCS bytes of a leaf, version named."""
-    return jcs.canonical({"v": 1, **wire.to_json(leaf)})
+    return jcs.canonical({"v": VERSION, **wire.to_json(leaf)})
 
 
 def parse_record_leaf(encoded: bytes) -> RecordLeaf:
@@ -206,8 +207,7 @@ def author_message(record: str, digest: str, author: str, custodian: str) -> byt
 
 def _versioned(encoded: bytes) -> jcs.JsonObject:
     fields = jcs.parse_object(encoded, max_bytes=MAX_LEAF_BYTES)
-    if fields.pop("v", None) != 1:
-        raise Invalid("the leaf is of a version that this program does not know", place="leaf.v")
+    check_integer(fields.pop("v", None), "leaf.v", low=VERSION, high=VERSION)
     return fields
 
 

@@ -233,8 +233,8 @@ def parse(text: object) -> Statement:
     kind = fields.pop("type", None)
     if not isinstance(kind, str) or kind not in TYPES:
         raise Invalid("the type of statement is not known", place="statement.type")
-    if fields.pop("v", None) != VERSION or fields.pop("contract", None) != CONTRACT:
-        raise Invalid("the statement is for another contract or version", place="statement.contract")
+    checks.check_integer(fields.pop("v", None), "statement.v", low=VERSION, high=VERSION)
+    checks.check_member(fields.pop("contract", None), "statement.contract", (CONTRACT,))
     body: Body = wire.from_json(TYPES[kind], fields.pop("body", None), "statement.body")
     return Statement(wire.from_json(Envelope, fields, "statement"), body)
 

@@ -173,7 +173,7 @@ class Anchor:
     def __post_init__(self) -> None:
         check_integer(self.incarnation, "incarnation", low=1)
         check_integer(self.unwraps, "unwraps")
-        if isinstance(self.opening, dict):
+        if self.opening is not None and not isinstance(self.opening, Opening):
             object.__setattr__(self, "opening", wire.from_json(Opening, self.opening, "opening"))
         for name in ("records", "access"):
             head = getattr(self, name)

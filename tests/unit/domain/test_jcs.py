@@ -1,0 +1,116 @@
+"""Canonical JSON of the signed subset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain import jcs
+from domain.errors import Invalid
+
+
+def is_nfc(text: str) -> bool:
+    try:
+        jcs.check_signable(text)
+    except Invalid:
+        return False
+    return True
+
+
+TEXTS = st.text(st.characters(codec="utf-8", max_codepoint=0x2FF)).filter(is_nfc)
+VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers(-jcs.MAX_SAFE_INTEGER, jcs.MAX_SAFE_INTEGER) | TEXTS,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXTS, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def refusal(encoded: bytes) -> str:
+    with pytest.raises(Invalid) as caught:
+        jcs.parse(encoded)
+    return caught.value.reason
+
+
+def test_keys_are_sorted_by_utf16_and_strings_escaped_as_rfc_8785_says() -> None:
+    value = {"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\U0001f600": 5, "\u0080": 6, "ö": '\u000f"\\\n'}
+    expected = '{"\\r":2,"1":4,"\u0080":6,"ö":"\\u000f\\"\\\\\\n","€":1,"😀":5,"\ufb33":3}'
+    if not is_nfc("\ufb33"):
+        value.pop("\ufb33")
+        expected = expected.replace(',"\ufb33":3', "")
+    assert jcs.canonical(value) == expected.encode()
+
+
+@given(VALUES)
+def test_what_was_encoded_is_read_back(value: Any) -> None:
+    encoded = jcs.canonical(value)
+    assert jcs.parse(encoded) == value
+    assert json.loads(encoded) == value
+
+
+@given(VALUES, st.sampled_from([lambda b: b + b" ", lambda b: b" " + b, lambda b: b.replace(b",", b", ", 1)]))
+def test_another_spelling_is_refused(value: Any, respell: Callable[[bytes], bytes]) -> None:
+    encoded = jcs.canonical([value, 1])
+    assert refusal(respell(encoded)) == "not-canonical"
+
+
+@pytest.mark.parametrize(
+    ("encoded", "reason"),
+    [
+        (b'{"a":1,"a":1}', "duplicate-key"),
+        (b'{"b":1,"a":1}', "not-canonical"),
+        (b"1.5", "not-signable"),
+        (b"1.0", "not-signable"),
+        (b"1e3", "not-signable"),
+        (b"-0", "not-canonical"),
+        (b"01", "not-json"),
+        (b"NaN", "not-json"),
+        (b"Infinity", "not-json"),
+        (b"-Infinity", "not-json"),
+        (b"9007199254740991", ""),
+        (b"-9007199254740991", ""),
+        (b"9007199254740992", "integer-range"),
+        (b"1" * 5000, "not-json"),
+        (b'"\\ud800"', "lone-surrogate"),
+        (b'"e\xcc\x81"', "not-nfc"),
+        (b'"\xff"', "not-utf8"),
+        (b'"\\u0061"', "not-canonical"),
+        (b'"\\/"', "not-canonical"),
+        (b"", "not-json"),
+        (b"[1,]", "not-json"),
+        (b"\xef\xbb\xbf1", "not-json"),
+        (b"[" * 17 + b"]" * 17, "too-deep"),
+        (b"[" * 16 + b"]" * 16, ""),
+        (b"[" * 100_000, "too-deep"),
+        (b'{"a":' * 100_000, "too-deep"),
+        (b'"' + b"[" * 1000 + b'"', ""),
+        (b'["\\"[[[[[[[[[[[[[[[[[[[[[[[["]', ""),
+    ],
+)
+def test_hostile_texts(encoded: bytes, reason: str) -> None:
+    if reason:
+        assert refusal(encoded) == reason
+    else:
+        assert jcs.canonical(jcs.parse(encoded)) == encoded
+
+
+def test_length_is_bounded_before_reading() -> None:
+    with pytest.raises(Invalid) as caught:
+        jcs.parse(b'"' + b"a" * jcs.MAX_SIGNED_BYTES + b'"')
+    assert caught.value.reason == "too-large"
+
+
+@pytest.mark.parametrize("value", [1.0, b"a", {1: 2}, object(), (1,), {"a": {2}}])
+def test_what_is_no_signed_json_is_not_encoded(value: object) -> None:
+    with pytest.raises(Invalid):
+        jcs.canonical(value)
+
+
+def test_an_object_is_expected_where_one_is() -> None:
+    with pytest.raises(Invalid) as caught:
+        jcs.parse_object(b"[]")
+    assert caught.value.reason == "not-an-object"
