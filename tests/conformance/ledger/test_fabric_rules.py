@@ -302,6 +302,8 @@ def test_a_transaction_twice_in_one_block_counts_once(bench: Bench) -> None:
     envelope = bench.endorsed("Append", {"drawer": "a", "text": "1"})
     bench.network.commit_together([envelope, envelope])
     assert codes(bench.north)[-2:] == ["VALID", "DUPLICATE_TXID"]
+    last = [item for block in bench.north.blocks(0) for item in block.transactions][-1]
+    assert decided(bench.north, last.tx_id).valid
 
 
 def test_an_id_claimed_by_a_forger_in_the_same_block_still_has_its_owners_status(bench: Bench) -> None:

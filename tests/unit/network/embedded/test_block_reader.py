@@ -79,11 +79,20 @@ def commit_hash_missing(block: Any) -> None:
     block.metadata.metadata[4] = b""
 
 
-CHANGES = (
-    another_number, another_predecessor, another_data_hash, altered_transaction, transaction_left_out,
-    orderer_signature_missing, orderer_signature_altered, code_missing, valid_called_a_policy_failure,
-    valid_called_a_read_conflict, valid_called_a_duplicate, commit_hash_missing,
-)  # fmt: skip
+CHANGES: dict[Change, str] = {
+    another_number: "broken-chain",
+    another_predecessor: "broken-chain",
+    another_data_hash: "bad-data-hash",
+    altered_transaction: "bad-data-hash",
+    transaction_left_out: "bad-data-hash",
+    orderer_signature_missing: "bad-orderer-signature",
+    orderer_signature_altered: "bad-orderer-signature",
+    code_missing: "bad-filter",
+    valid_called_a_policy_failure: "bad-code",
+    valid_called_a_read_conflict: "bad-commit-hash",
+    valid_called_a_duplicate: "bad-commit-hash",
+    commit_hash_missing: "bad-commit-hash",
+}
 
 
 @pytest.fixture
@@ -104,6 +113,7 @@ def test_an_altered_block_stops_the_reader_and_those_before_it_stand(
     with pytest.raises(Tampered) as caught:
         next(blocks)
     assert caught.value.place.startswith("block 3")
+    assert caught.value.reason == CHANGES[change]
 
 
 def test_a_block_with_a_read_conflict_called_valid_is_noticed(founding: Founding, three: EmbeddedLedger) -> None:
