@@ -21,19 +21,28 @@ from node_service.api.routers import (
     health,
     hospital,
     notices,
+    patients,
+    records,
+    shared,
     staff,
     wallet,
+    wallet_records,
 )
 from node_service.api.services import Rates, Services
 from node_service.context import Node
 from node_service.organization_keys import hospital_card
 from node_service.sharing.exchange import Exchange
+from node_service.sharing.shared_reading import SharedReading
 
 ROUTERS: Final = (
     health.router,
     hospital.router,
     staff.router,
+    patients.router,
+    records.router,
     wallet.router,
+    wallet_records.router,
+    shared.router,
     notices.router,
     exchange.router,
 )
@@ -74,6 +83,7 @@ def create_app(
         hospital=hospital_card(node.settings, node.secrets, node.ledger.channel),
         condition=condition,
         exchange=exchange_client,
+        shared=SharedReading(node, exchange_client),
         metrics=metrics,
         sign_in_rate=RateLimit(rates.sign_in),
         public_rate=RateLimit(rates.public),

@@ -13,6 +13,7 @@ from node_service.api.rate_limits import Rate, RateLimit
 from node_service.client.wire import HospitalCard
 from node_service.context import Node
 from node_service.sharing.exchange import Exchange
+from node_service.sharing.shared_reading import SharedReading
 
 SIGN_IN_RATE: Final = Rate(burst=30, per_s=2)
 PUBLIC_RATE: Final = Rate(burst=200, per_s=20)
@@ -39,6 +40,7 @@ class Services:
     hospital: HospitalCard
     condition: Condition
     exchange: Exchange
+    shared: SharedReading
     metrics: Metrics
     sign_in_rate: RateLimit
     public_rate: RateLimit

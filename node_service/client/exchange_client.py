@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable
-from typing import Final, TypeVar
+from typing import Final
 
 import anyio
 import httpx
@@ -19,8 +19,8 @@ CONNECT_TIMEOUT_S: Final = 3.0
 MAX_PAGE_BYTES: Final = 8 << 20
 MAX_RELEASE_BYTES: Final = 512 << 20
 _TOKEN_MARGIN_S: Final = 20.0
+_JSON: Final = {"Content-Type": "application/json"}
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
-Value = TypeVar("Value")
 Address = Callable[[str], Awaitable[str]]
 """The allowed address of a hospital by its MSP id; raises ``NotFound`` or ``Denied``."""
 
@@ -75,14 +75,9 @@ class ExchangeClient:
 
     async def read_object(self, custodian: str, access: str, digest: str, offset: int, length: int) -> bytes:
         """A range of the sealed bytes of a released object; fewer only at its end."""
-        return await self._call(
-            custodian,
-            "GET",
-            f"/exchange/objects/{digest}",
-            params={"access": access},
-            headers={"Range": f"bytes={offset}-{offset + length - 1}"},
-            max_bytes=length,
-        )
+        path = f"/exchange/objects/{digest}"
+        headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
+        return await self._call(custodian, "GET", path, length, headers=headers, params={"access": access})
 
     async def deliver_contribution(self, custodian: str, body: wire.ContributionDelivery) -> wire.RecordRef:
         """Hand over a record that this hospital sealed and signed for the patient's custodian."""
@@ -90,22 +85,15 @@ class ExchangeClient:
         return read_value(wire.RecordRef, content)
 
     async def _post(self, custodian: str, path: str, body: wire.Wire, max_bytes: int) -> bytes:
-        return await self._call(
-            custodian,
-            "POST",
-            path,
-            content=body_of(body),
-            headers={"Content-Type": "application/json"},
-            max_bytes=max_bytes,
-        )
+        return await self._call(custodian, "POST", path, max_bytes, headers=_JSON, content=body_of(body))
 
     async def _call(
         self,
         custodian: str,
         method: str,
         path: str,
-        *,
         max_bytes: int,
+        *,
         headers: dict[str, str],
         content: bytes | None = None,
         params: dict[str, str] | None = None,
@@ -131,9 +119,7 @@ class ExchangeClient:
         body = wire.ExchangeToken(
             grant_type="client_credentials", client_assertion_type=_ASSERTION_TYPE, client_assertion=assertion
         )
-        request = self._http.build_request(
-            "POST", f"{url}/exchange/token", content=body_of(body), headers={"Content-Type": "application/json"}
-        )
+        request = self._http.build_request("POST", f"{url}/exchange/token", content=body_of(body), headers=_JSON)
         begun = time.monotonic()
         issued = read_value(wire.Token, await self._send(request, MAX_PROBLEM_BYTES))
         self._tokens[custodian] = (issued.access_token, begun + issued.expires_in - _TOKEN_MARGIN_S)

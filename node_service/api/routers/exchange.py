@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Header, Response
 
 from domain.errors import Denied
 from node_service.api.authentication import Hospital, limit_public
+from node_service.api.byte_ranges import parse_range, partial
 from node_service.api.problems import NotAuthenticated
 from node_service.api.services import Serving
 from node_service.api.strict_json import StrictRoute
-from node_service.client.wire import ExchangeToken, RequestDelivery, Token
-from node_service.sharing import exchange_tokens, requests
+from node_service.client.wire import (
+    ExchangeRelease,
+    ExchangeSearch,
+    ExchangeToken,
+    RecordPage,
+    Released,
+    RequestDelivery,
+    Token,
+)
+from node_service.sharing import exchange_tokens, objects, release, requests
 
 router = APIRouter(prefix="/exchange", tags=["exchange"], route_class=StrictRoute)
 
@@ -29,3 +40,29 @@ async def deliver_request(serving: Serving, caller: Hospital, body: RequestDeliv
     """Deliver a request that was announced on the ledger, sealed to the patient's wallet."""
     await requests.accept_request(serving.node, caller, body)
     return Response(status_code=204)
+
+
+@router.post("/search")
+async def search(serving: Serving, caller: Hospital, body: ExchangeSearch) -> RecordPage:
+    """What may be released under an opening that is committed on the ledger."""
+    return await release.search(serving.node, caller, body)
+
+
+@router.post("/release")
+async def release_records(serving: Serving, caller: Hospital, body: ExchangeRelease) -> Released:
+    """Sealed records with leaf, path and keys for the one-use key; logged by record before the answer."""
+    return await release.release(serving.node, caller, body)
+
+
+@router.get("/objects/{digest}", response_class=Response, status_code=206)
+async def read_object(
+    serving: Serving,
+    caller: Hospital,
+    digest: str,
+    access: str,
+    byte_range: Annotated[str | None, Header(alias="range")] = None,
+) -> Response:
+    """A range of the sealed bytes of a released object; access and record are decided anew each time."""
+    asked = parse_range(byte_range)
+    request = objects.RangeRequest(access, digest, asked.offset, asked.length)
+    return partial(asked, await objects.read_object(serving.node, caller, request))

@@ -1,0 +1,187 @@
+"""What the own hospital's staff read: logged durably first, answered after.
+
+The row carries the reader's name sealed to the patient, so that the wallet shows who in the hospital read what.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from domain.errors import NotFound
+from domain.identifiers import check_identifier
+from domain.leaves import SALT_BYTES
+from node_service.access_log.rows import Entry, Reader
+from node_service.access_log.rows import record as write_row
+from node_service.client.wire import MemberRef, PersonEntry, PersonPage, RecordEntry, RecordPage
+from node_service.context import Node
+from node_service.database.models import Person, Record
+from node_service.people import person_entry, person_page
+from node_service.records import entries
+from node_service.records.reading import OpenedRecord, open_member, open_members, open_version
+from node_service.sharing.practitioners import Practitioner
+from node_service.staff.accounts import display_name
+from node_service.staff.principal import StaffPrincipal
+from node_service.staff.roles import CLINICAL
+
+TREATMENT: Final = "TREAT"
+OPERATIONS: Final = "HOPERAT"
+
+
+def practitioner_of(node: Node, principal: StaffPrincipal) -> Practitioner:
+    """The signed-in person as other hospitals and patients are told.
+
+    Raises:
+        NotFound, Tampered: the account is gone or was altered.
+    """
+    with node.database.reading() as session:
+        name, department = display_name(node, session, principal.id)
+    return Practitioner(principal.id, name, _role(principal), department)
+
+
+def list_people(node: Node, principal: StaffPrincipal, after: str | None, limit: int) -> PersonPage:
+    """A page of the hospital's people, logged as a search that names nobody."""
+    with node.database.reading() as session:
+        page = person_page(node, session, after=after, limit=limit)
+    _log_search(node, principal, None, ())
+    return page
+
+
+def person(node: Node, principal: StaffPrincipal, patient: str) -> PersonEntry:
+    """One person's label, logged.
+
+    Raises:
+        NotFound: there is no such person.
+    """
+    with node.database.reading() as session:
+        found = person_entry(node, session, check_identifier(patient, "patient"))
+    _log_search(node, principal, patient, ())
+    return found
+
+
+def list_records(node: Node, principal: StaffPrincipal, patient: str, after: str | None) -> RecordPage:
+    """A page of a person's records, logged.
+
+    Raises:
+        NotFound: there is no such person.
+    """
+    with node.database.reading() as session:
+        if session.get(Person, check_identifier(patient, "patient")) is None:
+            raise NotFound("there is no such person", reason="no-patient")
+        page = entries.page_of_patient(node, session, patient, after=after)
+    _log_search(node, principal, patient, ())
+    return page
+
+
+def record_entry(node: Node, principal: StaffPrincipal, record: str) -> RecordEntry:
+    """A record's entry, logged.
+
+    Raises:
+        NotFound: there is no such record.
+    """
+    with node.database.reading() as session:
+        found = entries.entry(node, session, check_identifier(record, "record"))
+    _log_search(node, principal, found.patient, (record,))
+    return found
+
+
+def record_history(
+    node: Node, principal: StaffPrincipal, record: str, resource_type: str
+) -> list[tuple[RecordEntry, OpenedRecord]]:
+    """All versions of a record, newest first, logged.
+
+    Raises:
+        NotFound: there is no such record of that type.
+    """
+    with node.database.reading() as session:
+        found = entries.history(node, session, check_identifier(record, "id"))
+    _require_type(found[0].resource_type, resource_type)
+    row = _log_read(node, principal, record)
+    return [(one, open_version(node, record, one.version, entry_id=row)) for one in found]
+
+
+def read_record(
+    node: Node,
+    principal: StaffPrincipal,
+    record: str,
+    *,
+    version: int | None = None,
+    resource_type: str | None = None,
+) -> OpenedRecord:
+    """The stored bytes of a record, logged.
+
+    Raises:
+        NotFound: there is no such record or version, or not of that type.
+        Tampered: the stored object was altered.
+        Unavailable: database, store or custody; a read that cannot be logged is not answered.
+    """
+    check_identifier(record, "record")
+    row = _log_read(node, principal, record, resource_type)
+    return open_version(node, record, version, entry_id=row)
+
+
+def list_members(node: Node, principal: StaffPrincipal, record: str) -> list[MemberRef]:
+    """The members of a composite record, logged.
+
+    Raises:
+        NotFound, Invalid: no such record, or it has no members.
+    """
+    row = _log_read(node, principal, check_identifier(record, "record"))
+    manifest = open_members(node, record, entry_id=row)
+    return [MemberRef(object_id=one.object_id, digest=one.digest, length=one.length) for one in manifest.members]
+
+
+def read_member(node: Node, principal: StaffPrincipal, record: str, object_id: str) -> Iterator[memoryview]:
+    """A member's verified content, piece by piece; logged when the first piece is asked for.
+
+    Raises:
+        NotFound, Invalid: no such record or member.
+        Tampered: also while iterating; what came before is genuine, but the content is not complete.
+    """
+    check_identifier(object_id, "object")
+    row = _log_read(node, principal, check_identifier(record, "record"))
+    member = open_members(node, record, entry_id=row).member(object_id)
+    with open_member(node, member) as opened:
+        yield from opened.stream()
+
+
+def _log_read(node: Node, principal: StaffPrincipal, record: str, resource_type: str | None = None) -> str:
+    with node.database.transaction() as session:
+        found = session.execute(select(Record.patient, Record.resource_type).where(Record.id == record)).one_or_none()
+        if found is None:
+            raise NotFound("there is no such record", reason="no-record")
+        _require_type(found.resource_type, resource_type)
+        return _log(node, session, principal, "read", found.patient, (record,))
+
+
+def _log_search(node: Node, principal: StaffPrincipal, patient: str | None, records: tuple[str, ...]) -> None:
+    with node.database.transaction() as session:
+        _log(node, session, principal, "search", patient, records)
+
+
+def _require_type(actual: str, wanted: str | None) -> None:
+    if wanted is not None and actual != wanted:
+        raise NotFound("there is no such record", reason="no-record")
+
+
+def _log(
+    node: Node,
+    session: Session,
+    principal: StaffPrincipal,
+    action: str,
+    patient: str | None,
+    records: tuple[str, ...],
+) -> str:
+    name, department = display_name(node, session, principal.id)
+    reader = Reader(name, _role(principal), department, node.random(SALT_BYTES))
+    purpose = TREATMENT if principal.roles & CLINICAL else OPERATIONS
+    entry = Entry(action, node.msp_id, principal.id, patient, records, purpose=purpose, reader=reader)
+    return write_row(node, session, entry)[0]
+
+
+def _role(principal: StaffPrincipal) -> str:
+    """The role as which somebody reads: the clinical one where there is one."""
+    return min(principal.roles & CLINICAL or principal.roles)
