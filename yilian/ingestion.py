@@ -86,8 +86,8 @@ class Feed:
     system: str | None = None
     patient: str | None = None
 
-    def files(self, paths: Sequence[Path], progress: Progress, *, dicom: bool = True, fhir: bool = True) -> Summary:
-        """Feed everything below the paths; FHIR Bundles first come, then single resources, series as they stand.
+    def files(self, paths: Sequence[Path], progress: Progress, *, series: bool = True) -> Summary:
+        """Feed everything below the paths in path order, single resources last; ``series``: DICOM too.
 
         Raises:
             Invalid: a path does not exist.
@@ -95,10 +95,15 @@ class Feed:
         """
         summary = Summary()
         for item in _ordered(paths):
-            if (isinstance(item, SeriesSource) and dicom) or (not isinstance(item, SeriesSource) and fhir):
+            if series or not isinstance(item, SeriesSource):
                 self.item(item, summary)
                 progress(item.source)
         return summary
+
+    @staticmethod
+    def series(paths: Sequence[Path]) -> Iterator[SeriesSource]:
+        """The DICOM series below the paths, in the order of their first file."""
+        return (item for item in read_sources(paths) if isinstance(item, SeriesSource))
 
     def item(self, item: Item, summary: Summary) -> None:
         """Feed one item; what the node refuses is accounted for."""
@@ -143,7 +148,7 @@ def _ordered(paths: Sequence[Path]) -> Iterator[Item]:
     singles: list[tuple[int, str]] = []
     for item in read_sources(paths):
         if isinstance(item, ResourceSource):
-            singles.append((_rank(item.resource.type), item.source))
+            singles.append((_rank(item.resource.resource_type), item.source))
         else:
             yield item
     yield from _read_again(files, (source for _, source in sorted(singles)))

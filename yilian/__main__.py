@@ -1,0 +1,5 @@
+"""``python -m yilian``."""
+
+from yilian.main import run
+
+run()

@@ -1,0 +1,187 @@
+"""Three hospitals as processes of their own over one embedded ledger."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from domain.errors import Unavailable
+from network.embedded.founding import Founding, init
+from node_service.client.node_client import StaffClient
+from node_service.client.transport import Transport
+from node_service.client.wire import StaffAccount, StaffMember
+from node_service.settings import PREFIX
+from yilian.ledger_commands import SystemClock
+
+CHANNEL: Final = "yilian"
+READY_TIMEOUT_S: Final = 60.0
+STOP_TIMEOUT_S: Final = 10.0
+_POLL_S: Final = 0.05
+_PASSWORD_BYTES: Final = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who works at a hospital of the demo, signed in."""
+
+    member: StaffMember
+    client: StaffClient = field(repr=False)
+
+
+@dataclass(slots=True)
+class Hospital:
+    """One hospital: its node's folder, address and process."""
+
+    msp_id: str
+    name: str
+    folder: Path
+    port: int
+    environment: Mapping[str, str] = field(repr=False)
+    administrator_password: str = field(repr=False)
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        """Address of the node."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> Path:
+        """What the node wrote."""
+        return self.folder.parent / f"{self.msp_id}.log"
+
+    def start(self) -> None:
+        """Start the node's process."""
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "yilian", "node", "run"], env=self.environment, stdout=log, stderr=log
+            )
+
+    def wait_ready(self) -> None:
+        """Wait until the node serves.
+
+        Raises:
+            Unavailable: it ended, or is not ready in time; its log says why.
+        """
+        deadline = time.monotonic() + READY_TIMEOUT_S
+        while time.monotonic() < deadline:
+            if self.process is None or self.process.poll() is not None:
+                raise Unavailable(f"the node of {self.msp_id} ended; see {self.log}", reason="node-ended")
+            try:
+                with Transport(self.url, timeout_s=2.0) as transport:
+                    transport.call("GET", "/ready")
+                return
+            except Unavailable:
+                time.sleep(_POLL_S)
+        raise Unavailable(f"the node of {self.msp_id} is not ready; see {self.log}", reason="node-slow")
+
+    def stop(self) -> None:
+        """Stop the node's process, by force if it does not go."""
+        if self.process is None:
+            return
+        self.process.terminate()
+        try:
+            self.process.wait(STOP_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def administrator(self) -> StaffClient:
+        """The first account, signed in."""
+        client = StaffClient(Transport(self.url))
+        client.sign_in("administrator", self.administrator_password)
+        return client
+
+    def employ(self, username: str, display_name: str, *roles: str, department: str = "") -> Person:
+        """Open an account and sign it in."""
+        password = secrets.token_urlsafe(_PASSWORD_BYTES)
+        account = StaffAccount(
+            username=username, password=password, display_name=display_name, department=department, roles=list(roles)
+        )
+        member = self.administrator().open_account(account)
+        client = StaffClient(Transport(self.url, timeout_s=120.0))
+        client.sign_in(username, password)
+        return Person(member, client)
+
+
+class Network:
+    """The hospitals of the demo over one ledger; leaves no process behind."""
+
+    def __init__(self, folder: Path, names: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.ledger = folder / "ledger"
+        self.founding: Founding = init(self.ledger, CHANNEL, list(names), clock=SystemClock(), random=os.urandom)
+        ports = _free_ports(len(names))
+        urls = [f"http://127.0.0.1:{port}" for port in ports]
+        self.hospitals = [
+            self._hospital(msp_id, name, port, urls) for (msp_id, name), port in zip(names.items(), ports, strict=True)
+        ]
+
+    def __enter__(self) -> Self:
+        try:
+            for hospital in self.hospitals:
+                self._initialise(hospital)
+            for hospital in self.hospitals:
+                hospital.start()
+            for hospital in self.hospitals:
+                hospital.wait_ready()
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        for hospital in self.hospitals:
+            hospital.stop()
+
+    def _hospital(self, msp_id: str, name: str, port: int, urls: list[str]) -> Hospital:
+        folder, password = self.folder / msp_id, secrets.token_urlsafe(_PASSWORD_BYTES)
+        settings = {
+            "PROFILE": "demo",
+            "MSP_ID": msp_id,
+            "NAME": name,
+            "DATA_DIR": str(folder),
+            "LEDGER_DIR": str(self.ledger),
+            "PUBLIC_URL": f"http://127.0.0.1:{port}",
+            "PORT": str(port),
+            "ALLOWED_NODES": " ".join(urls),
+            "STAFF_PASSWORD": password,
+        }
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
+        environment = inherited | {PREFIX + key: value for key, value in settings.items()}
+        return Hospital(msp_id, name, folder, port, environment, password)
+
+    def _initialise(self, hospital: Hospital) -> None:
+        done = subprocess.run(
+            [sys.executable, "-m", "yilian", "node", "init"],
+            env=hospital.environment, capture_output=True, check=False, timeout=READY_TIMEOUT_S,
+        )  # fmt: skip
+        if done.returncode != 0:
+            hospital.log.write_bytes(done.stdout + done.stderr)
+            raise Unavailable(f"the node of {hospital.msp_id} was not made; see {hospital.log}", reason="node-init")
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on now; they are taken a moment later."""
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for item in sockets:
+            item.bind(("127.0.0.1", 0))
+        return [item.getsockname()[1] for item in sockets]
+    finally:
+        for item in sockets:
+            item.close()
