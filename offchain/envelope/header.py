@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -36,7 +36,7 @@ class Header:
     @classmethod
     def fresh(cls, object_id: str, origin: str, suite: Suite = A256GCM_1M) -> Header:
         """A header with a new random salt."""
-        return cls(object_id, origin, os.urandom(SALT_BYTES), suite)
+        return cls(object_id, origin, secrets.token_bytes(SALT_BYTES), suite)
 
     def encode(self) -> bytes:
         """Magic ‖ length of the JSON, 4 bytes big-endian ‖ JCS JSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-import os
+import secrets
 from dataclasses import dataclass, field
 from typing import Final, NoReturn, Self
 
@@ -30,7 +30,7 @@ class SecretKey:
     @classmethod
     def generate(cls) -> Self:
         """A fresh key from the operating system's generator."""
-        return cls(os.urandom(DATA_KEY_BYTES))
+        return cls(secrets.token_bytes(DATA_KEY_BYTES))
 
     def reveal(self) -> bytes:
         """The secret bytes, for a cipher or a wrap; never for anything that is stored or shown."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -161,7 +161,7 @@ def unwrap_for_access(wrap: Wrap, session: SessionKey, access_id: str, binding: 
 
 def encrypt_key(key: SecretKey, under: SecretKey, aad: list[str | int]) -> bytes:
     """Nonce ‖ AES-256-GCM of a key under another, bound to ``aad`` in JCS."""
-    nonce = os.urandom(NONCE_BYTES)
+    nonce = secrets.token_bytes(NONCE_BYTES)
     return nonce + AESGCM(under.reveal()).encrypt(nonce, key.reveal(), jcs.canonical(aad))
 
 
