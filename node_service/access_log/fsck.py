@@ -82,11 +82,11 @@ def check(node: Node) -> Report:
 
 def _logs(node: Node, session: Session) -> list[tuple[str, int]]:
     """Every log that the database or the ledger knows of: one whose size row was removed is checked all the same."""
-    kept = session.execute(select(LogSize.log, LogSize.incarnation)).tuples().all()
+    kept = {(row.log, row.incarnation) for row in session.execute(select(LogSize.log, LogSize.incarnation))}
     anchored = session.execute(
         select(AnchoredHead.log, AnchoredHead.incarnation).where(AnchoredHead.msp_id == node.msp_id).distinct()
-    ).tuples()
-    return sorted({*kept, *anchored})
+    )
+    return sorted({*kept, *((row.log, row.incarnation) for row in anchored)})
 
 
 def _check_log(node: Node, session: Session, log: str, incarnation: int) -> LogReport:
@@ -144,9 +144,9 @@ def _leaves(session: Session, log: str, incarnation: int) -> Iterator[_Leaf]:
 
 def _nodes(session: Session, log: str, incarnation: int) -> dict[tuple[int, int], bytes]:
     query = select(LogNode.level, LogNode.position, LogNode.hash).filter_by(log=log, incarnation=incarnation)
-    return {(level, position): value for level, position, value in session.execute(query).tuples()}
+    return {(row.level, row.position): row.hash for row in session.execute(query)}
 
 
 def _anchored(node: Node, session: Session, log: str, incarnation: int) -> dict[int, bytes]:
     query = select(AnchoredHead.size, AnchoredHead.root).filter_by(msp_id=node.msp_id, log=log, incarnation=incarnation)
-    return dict(session.execute(query).tuples().all())
+    return {row.size: row.root for row in session.execute(query)}

@@ -99,8 +99,8 @@ def ledger_statuses(node: Node, session: Session, records: Sequence[str]) -> dic
             projection.composite_key("status", node.msp_id, record): record
             for record in records[start : start + _QUERY_ITEMS]
         }
-        rows = session.execute(select(LedgerState.key, LedgerState.value).where(LedgerState.key.in_(keys))).tuples()
-        found.update((keys[key], entries.parse(StatusEntry, value).status) for key, value in rows)
+        rows = session.execute(select(LedgerState.key, LedgerState.value).where(LedgerState.key.in_(keys)))
+        found.update((keys[row.key], entries.parse(StatusEntry, row.value).status) for row in rows)
     return found
 
 

@@ -81,4 +81,5 @@ def _holders(session: Session, digest: bytes) -> list[tuple[str, int]]:
     """Records of which the object is a version or a member, with the object's length."""
     versions = select(RecordVersion.record, RecordVersion.length).where(RecordVersion.digest == digest)
     members = select(Member.record, Member.length).where(Member.digest == digest)
-    return [*session.execute(versions).tuples(), *session.execute(members).tuples()]
+    rows = [*session.execute(versions), *session.execute(members)]
+    return [(row.record, row.length) for row in rows]
