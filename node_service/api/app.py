@@ -18,8 +18,10 @@ from node_service.api.rate_limits import RateLimit
 from node_service.api.request_log import RequestLog
 from node_service.api.routers import (
     exchange,
+    fhir,
     health,
     hospital,
+    ingest,
     notices,
     patients,
     records,
@@ -38,8 +40,10 @@ ROUTERS: Final = (
     health.router,
     hospital.router,
     staff.router,
+    ingest.router,
     patients.router,
     records.router,
+    fhir.router,
     wallet.router,
     wallet_records.router,
     shared.router,

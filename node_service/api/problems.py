@@ -32,13 +32,20 @@ _STATUS: Final[dict[type[YilianError], int]] = {
     errors.Unavailable: 503,
     errors.OutcomeUnknown: 504,
 }
-_CLOSER: Final = {"too-large": 413, "media-type": 415, "unprocessable": 422}
+_CLOSER: Final = {"too-large": 413, "media-type": 415, "unprocessable": 422, "precondition-required": 428}
+_CLOSER_CONFLICT: Final = {"precondition": 412}
 
 
 class NotAuthenticated(errors.Denied):
     """No credentials, or such as are not accepted (RFC 9110 section 15.5.2)."""
 
     default_reason = "unauthenticated"
+
+
+class NotAcceptable(errors.Invalid):
+    """The caller wants an answer in a form that is not spoken here (RFC 9110 section 15.5.7)."""
+
+    default_reason = "not-acceptable"
 
 
 class TooManyRequests(errors.Unavailable):
@@ -91,12 +98,15 @@ def _product_problem(error: YilianError, path: str) -> Problem:
 def _status(error: YilianError, path: str) -> int:
     if isinstance(error, NotAuthenticated):
         return 401
+    if isinstance(error, NotAcceptable):
+        return 406
     if isinstance(error, TooManyRequests):
         return 429
     if isinstance(error, errors.Tampered) and path.startswith(_READER_SIDE):
         return 502
     general = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 500)
-    return _CLOSER.get(error.reason, general) if general == 400 else general
+    closer = {400: _CLOSER, 409: _CLOSER_CONFLICT}.get(general, {})
+    return closer.get(error.reason, general)
 
 
 def _of(status: int, detail: str, reason: str, place: str = "") -> Problem:
