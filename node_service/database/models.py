@@ -107,7 +107,7 @@ class Record(Base):
     category: Mapped[str] = mapped_column(Code)
     media_type: Mapped[str] = mapped_column(String(128))
     source_token: Mapped[bytes] = mapped_column(LargeBinary(32), unique=True)  # identity of input, blind
-    current_version: Mapped[int] = mapped_column(Integer)
+    current_version: Mapped[int] = mapped_column(Integer)  # 0 while a series has members but no manifest yet
     status: Mapped[str] = mapped_column(Code, default="active")  # active, retracted, locked, erased
     external_author: Mapped[str | None] = mapped_column(MspId)
     created_at: Mapped[str] = mapped_column(InstantText)
@@ -167,6 +167,8 @@ class Member(Base):
     content_token: Mapped[bytes] = mapped_column(LargeBinary(32))
     wrap: Mapped[bytes] = mapped_column(LargeBinary)  # custodian wrap, so that a later manifest can list it again
     manifest_version: Mapped[int | None] = mapped_column(Integer)  # first version whose manifest lists it
+    upload: Mapped[str] = mapped_column(String(64), index=True)  # the upload that brought it
+    attributes: Mapped[bytes | None] = mapped_column(LargeBinary)  # sealed, until a manifest lists it
     received_at: Mapped[str] = mapped_column(InstantText)
 
     __table_args__ = (Index("ix_member_digest", "digest"),)

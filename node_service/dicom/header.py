@@ -103,8 +103,19 @@ def read_header(path: Path, source: str, *, max_header_bytes: int = MAX_HEADER_B
     length_bytes = path.stat().st_size
     with path.open("rb") as stream:
         head = stream.read(max_header_bytes)
+    return parse_header(head, source, length_bytes, path=path, max_header_bytes=max_header_bytes)
+
+
+def parse_header(
+    head: bytes, source: str, length_bytes: int, *, path: Path = Path(), max_header_bytes: int = MAX_HEADER_BYTES
+) -> Header | None:
+    """Read the header from the first bytes of a file that is not on a disk; as :func:`read_header`.
+
+    Raises:
+        Invalid: it cannot be read, or lacks the UIDs that every composite instance has.
+    """
     with _quiet():
-        meta, dataset = _read(head, max_header_bytes)
+        meta, dataset = _read(head[:max_header_bytes], max_header_bytes)
         if _text(meta, "MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
             return None
         return _header(path, source, length_bytes, meta, dataset)

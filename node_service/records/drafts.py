@@ -39,6 +39,7 @@ class Draft:
         tokens: further blind tokens by which references find the record.
         previous_leaf: leaf hash of the version before, None for version 1.
         author: the organisation that contributed the record, and its signature.
+        opened: the record's row is there before its first version, as with a series whose members came first.
     """
 
     record: str
@@ -56,6 +57,7 @@ class Draft:
     tokens: tuple[bytes, ...] = field(default=(), repr=False)
     previous_leaf: bytes | None = field(default=None, repr=False)
     author: Author | None = None
+    opened: bool = False
 
     def __post_init__(self) -> None:
         check_identifier(self.record, "record")

@@ -149,6 +149,12 @@ class People:
                 return Decided(patient, False)
         return Decided(self._make(claim), bool(others))
 
+    def leads_to(self, claim: Claim) -> frozenset[str]:
+        """Everybody whom a claim names by something that is known already; empty for somebody new."""
+        if self._override is not None:
+            return frozenset((self._override,))
+        return frozenset[str]().union(*(self._found.get(token, frozenset()) for token in claim.tokens))
+
     def chosen(self, patient: str) -> str:
         """The person found by a reference, or the one to whom all input of the run goes."""
         return self._override or patient

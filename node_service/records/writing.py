@@ -77,9 +77,9 @@ def write_versions(node: Node, session: Session, versions: Sequence[SealedVersio
 
 
 def _write_records(session: Session, drafts: Sequence[Draft], at: str) -> None:
-    _insert(session, Record, [_record_row(draft, at) for draft in drafts if draft.version == 1])
+    _insert(session, Record, [_record_row(draft, at) for draft in drafts if draft.version == 1 and not draft.opened])
     for draft in drafts:
-        if draft.version > 1:
+        if draft.version > 1 or draft.opened:
             _advance(session, draft)
     known: set[bytes] = set()
     for start in range(0, len(drafts), 200):

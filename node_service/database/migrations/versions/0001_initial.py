@@ -356,6 +356,8 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         sa.Column("content_token", sa.LargeBinary(length=32), nullable=False),
         sa.Column("wrap", sa.LargeBinary(), nullable=False),
         sa.Column("manifest_version", sa.Integer(), nullable=True),
+        sa.Column("upload", sa.String(length=64), nullable=False),
+        sa.Column("attributes", sa.LargeBinary(), nullable=True),
         sa.Column("received_at", sa.String(length=20), nullable=False),
         sa.ForeignKeyConstraint(
             ["record"],
@@ -365,6 +367,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         sa.UniqueConstraint("object_id"),
     )
     op.create_index("ix_member_digest", "member", ["digest"], unique=False)
+    op.create_index(op.f("ix_member_upload"), "member", ["upload"], unique=False)
     op.create_table(
         "record_version",
         sa.Column("record", sa.String(length=26), nullable=False),

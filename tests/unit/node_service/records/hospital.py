@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from anyio import CapacityLimiter
 
@@ -96,7 +97,7 @@ def found(directory: Path) -> None:
     database.close()
 
 
-def open_hospital(directory: Path, *, at: datetime = START, **settings: object) -> Hospital:
+def open_hospital(directory: Path, *, at: datetime = START, **settings: Any) -> Hospital:
     """Open what :func:`found` made."""
     clock = MovableClock(at)
     data = directory / "data"
@@ -128,7 +129,7 @@ def register(ledger: EmbeddedLedger, at: str = "2026-03-01T08:00:00Z") -> None:
     ledger.submit(*encode(RegisterOrganization("http://127.0.0.1:8001", (key,))))
 
 
-def start_hospital(directory: Path, **settings: object) -> Hospital:
+def start_hospital(directory: Path, **settings: Any) -> Hospital:
     """A hospital with a fresh ledger, registered."""
     found(directory)
     hospital = open_hospital(directory, **settings)
