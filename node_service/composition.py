@@ -35,6 +35,7 @@ from node_service.ledger_sync.submission import Resubmitter
 from node_service.node_status import node_status
 from node_service.profiles import check_profile
 from node_service.settings import Settings
+from node_service.sharing.accesses import OneUseKeys
 from node_service.sharing.enrolment import Enrolments
 from node_service.sharing.patient_wraps import PatientWraps
 from offchain.custody.file_keyring import FileKeyring
@@ -168,6 +169,7 @@ def _steps(node: Node, commits: ProjectedCommits, condition: Condition) -> dict[
         "resubmitter": Resubmitter(node),
         "patient-wraps": PatientWraps(node),
         "enrolments": Enrolments(node),
+        "one-use-keys": OneUseKeys(node),
         "measuring": Measuring(node, condition),
     }
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Final
 
+from anyio import CapacityLimiter
 from fastapi import FastAPI
 from starlette.middleware import Middleware
 
@@ -31,6 +32,7 @@ from node_service.api.routers import (
     wallet_records,
 )
 from node_service.api.services import Rates, Services
+from node_service.api.uploads import UPLOADS_AT_ONCE
 from node_service.context import Node
 from node_service.organization_keys import hospital_card
 from node_service.sharing.exchange import Exchange
@@ -89,6 +91,7 @@ def create_app(
         exchange=exchange_client,
         shared=SharedReading(node, exchange_client),
         metrics=metrics,
+        uploads=CapacityLimiter(UPLOADS_AT_ONCE),
         sign_in_rate=RateLimit(rates.sign_in),
         public_rate=RateLimit(rates.public),
     )

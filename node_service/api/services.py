@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Final
 
+from anyio import CapacityLimiter
 from fastapi import Depends, Request
 
 from node_service.api.condition import Condition
@@ -42,6 +43,7 @@ class Services:
     exchange: Exchange
     shared: SharedReading
     metrics: Metrics
+    uploads: CapacityLimiter
     sign_in_rate: RateLimit
     public_rate: RateLimit
 

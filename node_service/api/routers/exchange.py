@@ -13,15 +13,17 @@ from node_service.api.problems import NotAuthenticated
 from node_service.api.services import Serving
 from node_service.api.strict_json import StrictRoute
 from node_service.client.wire import (
+    ContributionDelivery,
     ExchangeRelease,
     ExchangeSearch,
     ExchangeToken,
     RecordPage,
+    RecordRef,
     Released,
     RequestDelivery,
     Token,
 )
-from node_service.sharing import exchange_tokens, objects, release, requests
+from node_service.sharing import contributions, exchange_tokens, objects, release, requests
 
 router = APIRouter(prefix="/exchange", tags=["exchange"], route_class=StrictRoute)
 
@@ -66,3 +68,9 @@ async def read_object(
     asked = parse_range(byte_range)
     request = objects.RangeRequest(access, digest, asked.offset, asked.length)
     return partial(asked, await objects.read_object(serving.node, caller, request))
+
+
+@router.post("/contributions", status_code=201)
+async def accept_contribution(serving: Serving, caller: Hospital, body: ContributionDelivery) -> RecordRef:
+    """A record that another hospital sealed and signed for a patient of this one, under a grant that allows it."""
+    return await contributions.accept_contribution(serving.node, caller, body)

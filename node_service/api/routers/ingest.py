@@ -8,16 +8,31 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
 
+from domain.errors import Invalid
 from node_service.api.authentication import RecordsOrProgram
 from node_service.api.services import Serving
 from node_service.api.strict_json import StrictRoute
-from node_service.client.wire import IngestReport, RecordRef
+from node_service.api.uploads import take_in
+from node_service.client.wire import IngestReport, InstanceReceipt, RecordRef
+from node_service.context import Node
 from node_service.interactions.written import log_creation
 from node_service.records.ingest import ingest_fhir
+from node_service.records.instances import receive_instance
+from node_service.records.series import close_upload
+from node_service.staff.principal import StaffPrincipal
 
 router = APIRouter(prefix="/api/ingest", tags=["ingest"], route_class=StrictRoute)
 Source = Annotated[str, Query(min_length=1, max_length=128)]
 PatientId = Annotated[str | None, Query(max_length=26)]
+UploadName = Annotated[str, Query(min_length=1, max_length=64)]
+_DICOM_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/dicom": {"schema": {"type": "string", "format": "binary"}, "example": "a DICOM Part 10 file"}
+        },
+    }
+}
 _FHIR_BODY = {
     "requestBody": {
         "required": True,
@@ -45,3 +60,35 @@ async def take_fhir(
     media_type = request.headers.get("content-type", "")
     body = await request.body()
     return await node.in_crypto(ingest_fhir, node, body, media_type, source, patient, also=log)
+
+
+@router.put("/dicom", openapi_extra=_DICOM_BODY)
+async def take_dicom(
+    serving: Serving,
+    _member: RecordsOrProgram,
+    request: Request,
+    source: Source,
+    upload: UploadName,
+    patient: PatientId = None,
+) -> InstanceReceipt:
+    """One DICOM instance of an upload; its series becomes a record when the upload is closed."""
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/dicom":
+        raise Invalid("application/dicom is expected", reason="media-type", place="Content-Type")
+    node = serving.node
+    return await take_in(
+        node, serving.uploads, request, lambda pieces: receive_instance(node, pieces, upload, source, patient)
+    )
+
+
+@router.post("/dicom/close")
+async def close_dicom(serving: Serving, member: RecordsOrProgram, upload: UploadName) -> IngestReport:
+    """End an upload: every series that it brought instances of becomes a record, or the next version of one."""
+    return await serving.node.in_crypto(_close, serving.node, member, upload)
+
+
+def _close(node: Node, member: StaffPrincipal, upload: str) -> IngestReport:
+    report = close_upload(node, upload)
+    with node.database.transaction() as session:
+        log_creation(node, session, member, report.stored)
+    return report

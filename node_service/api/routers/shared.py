@@ -14,18 +14,20 @@ from node_service.client.wire import (
     AccessHandle,
     AccessRequest,
     Committed,
+    ContributionBody,
     EmergencyBody,
     MatchConfirmation,
     MemberRef,
     OpenAccessBody,
     ReceivedGrant,
     RecordPage,
+    RecordRef,
     ReviewBody,
     SharedChart,
     SharedRecord,
 )
 from node_service.own_reading import practitioner_of
-from node_service.sharing import accesses, packages, requests, reviews
+from node_service.sharing import accesses, contributions, packages, requests, reviews
 from node_service.sharing.practitioners import Practitioner
 
 router = APIRouter(prefix="/api/shared", tags=["shared"], route_class=StrictRoute)
@@ -100,6 +102,12 @@ async def read_member(serving: Serving, clinician: Acting, access: str, record: 
     """An instance's bytes, verified here."""
     plain = await serving.shared.member(clinician, access, record, object_id)
     return Response(plain.content, media_type=MEMBER_MEDIA_TYPE)
+
+
+@router.post("/accesses/{access}/contributions", status_code=201)
+async def contribute(serving: Serving, clinician: Acting, access: str, body: ContributionBody) -> RecordRef:
+    """Give the patient's custodian a record that this hospital sealed and signed."""
+    return await contributions.contribute(serving.node, serving.exchange, clinician, access, body)
 
 
 @router.post("/emergencies/{emergency}/reviews", status_code=201)
