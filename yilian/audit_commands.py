@@ -15,13 +15,17 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from chaincode.contract import v1
-from domain.errors import Invalid
+from domain.errors import Invalid, Tampered
 from domain.instants import check_instant
 from network.embedded.export import export
 from network.verifier.chain import verify_chain
 from network.verifier.contract import ContractReplayer
 from network.verifier.folder import block_files, read_blocks
 from network.verifier.report import VerifiedBlock, VerifiedChain
+from node_service.access_log.fsck import Report, check
+from node_service.composition import build
+from node_service.records.scrub import ObjectFinding, check_objects
+from node_service.settings import Settings
 from yilian.audit_query import AuditFilter, AuditRow, rows_of
 from yilian.language import Text
 
@@ -61,6 +65,7 @@ def register(app: typer.Typer, t: Text) -> None:
     _add_export(audit, t)
     _add_verify(audit, t)
     _add_query(audit, t)
+    _add_fsck(audit, t)
 
 
 def _progress(console: Console) -> Progress:
@@ -182,3 +187,39 @@ def _print_rows(rows: list[AuditRow], as_json: bool, t: Text) -> None:
     for row in rows:
         table.add_row(str(row.block), row.time, row.organisation, row.name, row.code, "\n".join(row.keys))
     console.print(table)
+
+
+def _add_fsck(audit: typer.Typer, t: Text) -> None:
+    @audit.command(
+        help=t(
+            "Check a node's own logs and objects; names the first row that was altered. Settings as for 'node run'.",
+            "检查节点自身的日志与对象，指出第一个被改动的行。设置同 node run。",
+        )
+    )
+    def fsck(
+        objects: Annotated[
+            bool, typer.Option(help=t("Read every stored object too.", "同时读取每个已存对象。"))
+        ] = True,
+    ) -> None:
+        console = Console()
+        running = build(Settings.from_environment())
+        try:
+            report = check(running.node)
+            with Console(stderr=True).status(t("reading objects", "读取对象中")) as status:
+                altered = check_objects(running.node, lambda n: status.update(str(n))) if objects else []
+        finally:
+            running.resources.close()
+        _print_fsck(console, report, altered, t)
+        if report.findings or altered:
+            raise Tampered(t("the node's logs or objects were altered", "节点的日志或对象被改动"), reason="fsck")
+
+
+def _print_fsck(console: Console, report: Report, altered: list[ObjectFinding], t: Text) -> None:
+    table = Table(t("log", "日志"), t("rows", "行"), t("anchored", "已锚定"), t("finding", "发现"))
+    for log in report.logs:
+        found = log.finding
+        finding = t("none", "无") if found is None else f"{found.reason}: {found.row or found.index}"
+        table.add_row(f"{log.log}/{log.incarnation}", str(log.size), str(log.anchored_size), finding)
+    console.print(table)
+    for item in altered:
+        console.print(f"{item.reason}: {item.digest} ({item.row})", style="red", markup=False)

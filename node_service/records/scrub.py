@@ -1,0 +1,62 @@
+"""Reads every stored object again and names those that are altered or gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Select, select
+
+from domain.errors import NotFound, Tampered
+from domain.identifiers import encode_bytes
+from node_service.context import Node
+from node_service.database.models import BundleSkeleton, Member, RecordVersion
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectFinding:
+    """An object that does not verify: its anchored digest, what is wrong, and whose it is."""
+
+    digest: str
+    reason: str
+    row: str
+
+
+def check_objects(node: Node, progress: Callable[[int], None] | None = None) -> list[ObjectFinding]:
+    """Verify every byte of every object that a row refers to.
+
+    Args:
+        progress: told how many objects were read.
+
+    Raises:
+        Unavailable: database or store cannot be read.
+    """
+    findings = []
+    for number, (digest, row) in enumerate(_objects(node), start=1):
+        try:
+            _read(node, digest)
+        except NotFound:
+            findings.append(ObjectFinding(digest, "missing", row))
+        except Tampered as error:
+            findings.append(ObjectFinding(digest, error.reason, row))
+        if progress is not None:
+            progress(number)
+    return findings
+
+
+def _read(node: Node, digest: str) -> None:
+    with node.blobs.get(digest) as sealed:
+        for _ in sealed.pieces():
+            pass
+
+
+def _objects(node: Node) -> Iterator[tuple[str, str]]:
+    queries: tuple[tuple[str, Select[tuple[bytes, str]]], ...] = (
+        ("record", select(RecordVersion.digest, RecordVersion.record).order_by(RecordVersion.record)),
+        ("member of record", select(Member.digest, Member.record).order_by(Member.record)),
+        ("bundle", select(BundleSkeleton.digest, BundleSkeleton.id).order_by(BundleSkeleton.id)),
+    )
+    with node.database.reading() as session:
+        for kind, query in queries:
+            for digest, name in session.execute(query.execution_options(yield_per=1000)):
+                yield encode_bytes(digest), f"{kind} {name}"
