@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Select, select
+from sqlalchemy import select
 
 from domain.errors import NotFound, Tampered
 from domain.identifiers import encode_bytes
@@ -51,12 +51,12 @@ def _read(node: Node, digest: str) -> None:
 
 
 def _objects(node: Node) -> Iterator[tuple[str, str]]:
-    queries: tuple[tuple[str, Select[tuple[bytes, str]]], ...] = (
-        ("record", select(RecordVersion.digest, RecordVersion.record).order_by(RecordVersion.record)),
-        ("member of record", select(Member.digest, Member.record).order_by(Member.record)),
-        ("bundle", select(BundleSkeleton.digest, BundleSkeleton.id).order_by(BundleSkeleton.id)),
+    tables = (
+        ("record", RecordVersion.digest, RecordVersion.record),
+        ("member of record", Member.digest, Member.record),
+        ("bundle", BundleSkeleton.digest, BundleSkeleton.id),
     )
     with node.database.reading() as session:
-        for kind, query in queries:
-            for digest, name in session.execute(query.execution_options(yield_per=1000)):
-                yield encode_bytes(digest), f"{kind} {name}"
+        for kind, digest, name in tables:
+            for row in session.execute(select(digest, name).order_by(name).execution_options(yield_per=1000)).tuples():
+                yield encode_bytes(row[0]), f"{kind} {row[1]}"
