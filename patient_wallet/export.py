@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from domain.errors import Invalid, NotFound
+from domain.errors import Conflict, Invalid
 from node_service.client import wire
 from offchain.envelope.composite import Manifest
 from patient_wallet.opening import OpenedRecord
@@ -45,7 +45,7 @@ def export_records(wallet: Wallet, msp_id: str, folder: Path, progress: Progress
         try:
             files = list(_write(wallet, msp_id, folder, entry))
             index.append({"record": entry.record, "version": entry.version, "files": files})
-        except NotFound:
+        except Conflict:
             waiting.append(entry.record)
         if progress is not None:
             progress(number)

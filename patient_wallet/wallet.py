@@ -151,7 +151,8 @@ class Wallet:
 
         Raises:
             Tampered: what the hospital sent does not fit its leaf.
-            NotFound: no such record, or its wrap is not made yet.
+            NotFound: no such record.
+            Conflict: the hospital has not wrapped its key to this wallet yet; try again shortly.
         """
         registration, client = self.registration(msp_id), self._session(msp_id)
         sealed = client.sealed_record(record)

@@ -19,7 +19,8 @@ from network.embedded.founding import Founding, init
 from node_service.client.node_client import StaffClient
 from node_service.client.transport import Transport
 from node_service.client.wire import StaffAccount, StaffMember
-from node_service.settings import PREFIX
+from node_service.provisioning import FIRST_USERNAME, initialise
+from node_service.settings import PREFIX, Settings
 from yilian.ledger_commands import SystemClock
 
 CHANNEL: Final = "yilian"
@@ -98,7 +99,7 @@ class Hospital:
     def administrator(self) -> StaffClient:
         """The first account, signed in."""
         client = StaffClient(Transport(self.url))
-        client.sign_in("administrator", self.administrator_password)
+        client.sign_in(FIRST_USERNAME, self.administrator_password)
         return client
 
     def employ(self, username: str, display_name: str, *roles: str, department: str = "") -> Person:
@@ -159,20 +160,14 @@ class Network:
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "PORT": str(port),
             "ALLOWED_NODES": " ".join(urls),
-            "STAFF_PASSWORD": password,
         }
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
         environment = inherited | {PREFIX + key: value for key, value in settings.items()}
         return Hospital(msp_id, name, folder, port, environment, password)
 
-    def _initialise(self, hospital: Hospital) -> None:
-        done = subprocess.run(
-            [sys.executable, "-m", "yilian", "node", "init"],
-            env=hospital.environment, capture_output=True, check=False, timeout=READY_TIMEOUT_S,
-        )  # fmt: skip
-        if done.returncode != 0:
-            hospital.log.write_bytes(done.stdout + done.stderr)
-            raise Unavailable(f"the node of {hospital.msp_id} was not made; see {hospital.log}", reason="node-init")
+    @staticmethod
+    def _initialise(hospital: Hospital) -> None:
+        initialise(Settings.from_environment(hospital.environment), password=hospital.administrator_password)
 
 
 def _free_ports(count: int) -> list[int]:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from domain.errors import Denied, NotFound, Tampered, YilianError
+from domain.errors import Conflict, Denied, NotFound, Tampered, YilianError
 from domain.identifiers import decode_bytes, identifier
 from domain.instants import instant
 from domain.vocabulary import CATEGORIES
@@ -341,7 +341,7 @@ def _wait_own_key(cast: Cast, record: str) -> None:
     while True:
         try:
             cast.wallet.open(cast.custodian.msp_id, record)
-        except NotFound:
+        except Conflict:
             check(time.monotonic() < deadline, "the wallet cannot open its own record")
             time.sleep(_POLL_S)
         else:
