@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from domain import jcs, leaves, messages, statements
 from domain.checks import check_member, check_members
-from domain.entries import OrganizationEntry, PatientEntry
+from domain.entries import FloorEntry, GrantEntry, OrganizationEntry, PatientEntry
 from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered
 from domain.identifiers import check_identifier, decode_bytes, encode_bytes, identifier
 from domain.instants import instant, later
@@ -147,7 +147,14 @@ def _live_access(node: Node, practitioner: Practitioner, body: wire.OpenAccessBo
     )
     with node.database.reading() as session:
         row = session.scalars(query.limit(1)).first()
-        return None if row is None else _handle(row)
+        return _handle(row) if row is not None and _stands(session, row.patient, body.grant) else None
+
+
+def _stands(session: Session, patient: str, grant: str) -> bool:
+    """Whether the own view still has the grant; where it has not, the contract is asked and says why."""
+    entry, floor = projection.entry(session, GrantEntry, patient, grant), projection.entry(session, FloorEntry, patient)
+    lowest = 1 if floor is None else floor.grant_epoch
+    return entry is not None and entry.status == "active" and entry.grant_epoch >= lowest
 
 
 def _prepare_access(
