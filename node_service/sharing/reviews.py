@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from domain import jcs, leaves
 from domain.checks import check_member
+from domain.entries import ReviewEntry
 from domain.errors import Conflict, Denied, NotFound
 from domain.identifiers import check_identifier, encode_bytes
 from domain.instants import instant
@@ -15,6 +16,7 @@ from node_service.access_log.rows import Entry, record
 from node_service.client.wire import Committed, ReviewBody
 from node_service.context import Node
 from node_service.database.models import EmergencyAdmission, EmergencyReview, OpenedAccess
+from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit_and_wait
 from node_service.sharing.notices import notify
 
@@ -31,23 +33,25 @@ async def review(node: Node, officer: str, emergency: str, body: ReviewBody) -> 
     """
     check_identifier(emergency, "emergency")
     check_member(body.outcome, "outcome", REVIEW_OUTCOMES)
-    transaction = await node.in_database(_keep, node, officer, emergency, body)
+    transaction, is_new = await node.in_database(_keep, node, officer, emergency, body)
     done = await submit_and_wait(node, transaction)
-    await node.in_database(_tell, node, officer, emergency)
+    if is_new:
+        await node.in_database(_tell, node, officer, emergency)
     return Committed(id=emergency, tx_id=done.tx_id, block=done.block)
 
 
-def _keep(node: Node, officer: str, emergency: str, body: ReviewBody) -> ReviewBreakGlass:
-    """Write the verdict down once, with a fresh salt; what the ledger refuses later stays refused there."""
+def _keep(node: Node, officer: str, emergency: str, body: ReviewBody) -> tuple[ReviewBreakGlass, bool]:
+    """Write the verdict down once, with a fresh salt; and whether the ledger has none of this hospital yet."""
     context = ["emergency_review", "note", emergency]
     with node.database.transaction() as session:
         _check_part(session, officer, emergency)
+        is_new = projection.entry(session, ReviewEntry, emergency, node.msp_id) is None
         row = session.get(EmergencyReview, emergency)
         if row is not None:
             known = jcs.parse_object(node.secrets.open_local(context, row.note))
             if (row.reviewer, row.outcome, known.get("note")) != (officer, body.outcome, body.note):
                 raise Conflict("this hospital has reviewed already", reason="reviewed")
-            return ReviewBreakGlass(emergency, row.outcome, officer, str(known.get("digest")))
+            return ReviewBreakGlass(emergency, row.outcome, officer, str(known.get("digest"))), is_new
         salt = node.random(leaves.SALT_BYTES)
         digest = leaves.keyed_digest(body.note, salt)
         note = jcs.canonical({"note": body.note, "salt": encode_bytes(salt), "digest": digest})
@@ -60,7 +64,7 @@ def _keep(node: Node, officer: str, emergency: str, body: ReviewBody) -> ReviewB
                 reviewed_at=instant(node.clock.now()),
             )
         )
-    return ReviewBreakGlass(emergency, body.outcome, officer, digest)
+    return ReviewBreakGlass(emergency, body.outcome, officer, digest), is_new
 
 
 def _check_part(session: Session, officer: str, emergency: str) -> None:

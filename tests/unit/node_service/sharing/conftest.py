@@ -38,10 +38,24 @@ def consortium(tmp_path: Path) -> Iterator[Consortium]:
 @pytest.fixture
 def story(consortium: Consortium) -> Story:
     """A patient with a history at A, enrolled."""
+    return begin_story(consortium)
+
+
+@pytest.fixture(scope="module")
+def lasting_story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+    """The same for a whole module whose tests leave the patient as they found them."""
+    founded = found_consortium(tmp_path_factory.mktemp("consortium"))
+    yield begin_story(founded)
+    founded.close()
+
+
+def begin_story(consortium: Consortium) -> Story:
+    """Ingest, enrol, settle."""
     stored = consortium[A].ingest(*history())
     patient = next(one.patient for one in stored if one.resource_type == "Patient")
     assert patient is not None
     wallet = Wallet(consortium[A], patient)
     wallet.enrol()
     consortium[A].settle()
+    consortium.follow()
     return Story(consortium, wallet, {one.resource_type: one for one in stored})

@@ -103,8 +103,8 @@ ALTERATIONS: dict[str, Alter] = {
 
 
 @pytest.mark.parametrize("name", ALTERATIONS)
-def test_an_altered_release_is_an_alarm_and_shows_nothing(story: Story, name: str) -> None:
-    shared, who, access = reading(story, ALTERATIONS[name])
+def test_an_altered_release_is_an_alarm_and_shows_nothing(lasting_story: Story, name: str) -> None:
+    shared, who, access = reading(lasting_story, ALTERATIONS[name])
     with pytest.raises(Tampered):
         run(shared.chart(who, access))
 
