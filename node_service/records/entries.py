@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Literal, cast
 
-from sqlalchemy import Row, Select, and_, func, select
+from sqlalchemy import Row, Select, and_, select
 from sqlalchemy.orm import Session
 
 from domain.errors import NotFound
 from node_service.client.wire import RecordEntry, RecordPage, State
 from node_service.context import Node
-from node_service.database.models import AnchoredHead, Record, RecordVersion
+from node_service.database.models import Record, RecordVersion
+from node_service.ledger_sync.projection import anchored_size
 from node_service.logs.log import RECORDS
 
 MAX_PAGE_ITEMS: Final = 1000
@@ -108,7 +109,8 @@ def _page(
 
 
 def _entries(node: Node, session: Session, rows: Sequence[Joined]) -> list[RecordEntry]:
-    anchored = _anchored_sizes(session, node.msp_id)
+    incarnations = {version.incarnation for _, version in rows if version.incarnation is not None}
+    anchored = {one: anchored_size(session, node.msp_id, one, RECORDS) for one in incarnations}
     return [_entry(record, version, anchored) for record, version in rows]
 
 
@@ -135,11 +137,3 @@ def _state(version: RecordVersion, anchored: dict[int, int]) -> State:
     if version.log_index is None or version.incarnation is None:
         return "stored"
     return "anchored" if version.log_index < anchored.get(version.incarnation, 0) else "stored"
-
-
-def _anchored_sizes(session: Session, msp_id: str) -> dict[int, int]:
-    query = select(AnchoredHead.incarnation, func.max(AnchoredHead.size)).where(
-        AnchoredHead.msp_id == msp_id, AnchoredHead.log == RECORDS
-    )
-    rows = session.execute(query.group_by(AnchoredHead.incarnation))
-    return {row[0]: row[1] for row in rows}

@@ -18,7 +18,8 @@ from domain.errors import Conflict, Denied, NotFound, OutcomeUnknown, Tampered, 
 from domain.identifiers import encode_bytes, identifier
 from domain.jcs import JsonObject, JsonValue
 from domain.ports import CommittedBlock, Ledger, TransactionStatus
-from domain.transactions import CreateRecord, RetractRecord
+from domain.transactions import CreateRecord, LockRecord, RetractRecord, encode
+from network.embedded.ledger import EmbeddedLedger
 from node_service.database.models import Checkpoint, LedgerTransaction, PendingTransaction
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import alarms, settle_alarm, verify_no_alarm
@@ -77,6 +78,22 @@ class Unsure:
 
     def wait_for_block(self, height: int, timeout_s: float) -> bool:
         return self._ledger.wait_for_block(height, timeout_s)
+
+
+class Racing(Unsure):
+    """Somebody else's write on the same key is committed between the endorsement and the block of ours."""
+
+    def __init__(self, ledger: EmbeddedLedger, rival: LockRecord) -> None:
+        super().__init__(ledger, loses=0, before=False)
+        self._embedded = ledger
+        self._rival: LockRecord | None = rival
+
+    def submit(self, name: str, arguments: bytes) -> str:
+        envelope = self._embedded.assemble(self._embedded.endorse(self._embedded.propose(name, arguments)))
+        rival, self._rival = self._rival, None
+        if rival is not None:
+            self._embedded.submit(*encode(rival))
+        return self._embedded.broadcast(envelope)
 
 
 def with_ledger(hospital: Hospital, ledger: Ledger) -> Hospital:
@@ -217,6 +234,22 @@ def test_a_write_whose_outcome_is_unknown_is_submitted_again_until_it_is_in(hosp
     with unsure.node.database.reading() as session:
         assert projection.state(session, "record", MSP_ID, write.record) == {"leaf": write.leaf, "v": 1}
     assert pending(unsure) == []
+
+
+def test_a_write_that_lost_a_race_is_submitted_again(hospital: Hospital) -> None:
+    record = identifier(os.urandom(16))
+    racing = with_ledger(hospital, Racing(hospital.ledger, LockRecord(record, "retention", "2040-01-01T00:00:00Z")))
+    tx_id = submit(racing.node, RetractRecord(record, "wrong-patient"))
+    racing.follow()
+    assert asyncio.run(racing.commits.committed(tx_id, 0.1)).code == "MVCC_READ_CONFLICT"
+    assert pending(racing) == [("waiting", None)]
+    racing.resubmitter.step(racing.clock.now())
+    racing.follow()
+    with racing.node.database.reading() as session:
+        status = projection.state(session, "status", MSP_ID, record)
+    assert status is not None
+    assert status["status"] == "retracted"
+    assert pending(racing) == []
 
 
 def test_a_queued_write_goes_out_after_a_restart(hospital: Hospital) -> None:
