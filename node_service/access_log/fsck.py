@@ -13,10 +13,13 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from domain import merkle
+from domain import merkle, wire
+from domain.checks import check_integer
+from domain.entries import Head
+from domain.identifiers import decode_bytes
 from node_service.context import Node
 from node_service.database.models import AccessRow, AnchoredHead, LogNode, LogSize, RecordVersion
-from node_service.logs.log import ACCESS
+from node_service.logs.log import ACCESS, RECORDS
 
 _FETCH_ROWS: Final = 1_000
 
@@ -73,11 +76,26 @@ def check(node: Node) -> Report:
     """Recompute both logs of every incarnation from their rows.
 
     Raises:
-        Unavailable: the database cannot be read.
+        Unavailable: the database or the ledger cannot be read.
     """
+    ledger = _ledger_heads(node)
     with node.database.reading() as session:
         places = _logs(node, session)
-        return Report(tuple(_check_log(node, session, log, incarnation) for log, incarnation in places))
+        return Report(tuple(_check_log(node, session, log, incarnation, ledger) for log, incarnation in places))
+
+
+def _ledger_heads(node: Node) -> dict[tuple[str, int], tuple[int, bytes]]:
+    """The last heads as the ledger itself says now: the projection lies in the same database as the rows."""
+    answer = node.ledger.evaluate("QueryLog", {"msp": node.msp_id})
+    items = answer.get("items") if isinstance(answer, dict) else None
+    heads: dict[tuple[str, int], tuple[int, bytes]] = {}
+    for item in items if isinstance(items, list) else []:
+        fields = item if isinstance(item, dict) else {}
+        incarnation = check_integer(fields.get("incarnation"), "incarnation", low=1)
+        for log in (RECORDS, ACCESS):
+            head = wire.from_json(Head, fields.get(log), log)
+            heads[log, incarnation] = (head.size, decode_bytes(head.root, "root"))
+    return heads
 
 
 def _logs(node: Node, session: Session) -> list[tuple[str, int]]:
@@ -89,17 +107,20 @@ def _logs(node: Node, session: Session) -> list[tuple[str, int]]:
     return sorted({*kept, *((row.log, row.incarnation) for row in anchored)})
 
 
-def _check_log(node: Node, session: Session, log: str, incarnation: int) -> LogReport:
+def _check_log(
+    node: Node, session: Session, log: str, incarnation: int, ledger: dict[tuple[str, int], tuple[int, bytes]]
+) -> LogReport:
     heads = _anchored(node, session, log, incarnation)
+    heads.update([ledger[log, incarnation]] if (log, incarnation) in ledger else [])
     stored = session.get(LogSize, (log, incarnation))
     tree = merkle.MemoryTree()
     finding = _compare_leaves(session, log, incarnation, heads, tree)
-    size = 0 if stored is None else stored.size
-    if finding is None and tree.size != max(size, max(heads, default=0)):
-        missing = min(tree.size, size)
-        reason = "missing-leaf" if tree.size < max(size, max(heads, default=0)) else "log-size"
-        finding = Finding(log, incarnation, reason, missing)
-    return LogReport(log, incarnation, tree.size, max(heads, default=0), finding)
+    size, anchored = (0 if stored is None else stored.size), max(heads, default=0)
+    if finding is None and tree.size < max(size, anchored):
+        finding = Finding(log, incarnation, "missing-leaf", tree.size)
+    elif finding is None and tree.size != size:
+        finding = Finding(log, incarnation, "log-size", size)
+    return LogReport(log, incarnation, tree.size, anchored, finding)
 
 
 def _compare_leaves(
@@ -130,16 +151,19 @@ def _first_unvouched(heads: dict[int, bytes], size: int) -> str:
 
 def _leaves(session: Session, log: str, incarnation: int) -> Iterator[_Leaf]:
     if log == ACCESS:
-        rows = select(AccessRow).where(AccessRow.incarnation == incarnation).order_by(AccessRow.log_index, AccessRow.id)
-        for row in session.scalars(rows.execution_options(yield_per=_FETCH_ROWS)):
+        rows = select(AccessRow).where(AccessRow.incarnation == incarnation, AccessRow.log_index.is_not(None))
+        for row in session.scalars(
+            rows.order_by(AccessRow.log_index, AccessRow.id).execution_options(yield_per=_FETCH_ROWS)
+        ):
             value = merkle.leaf_hash(row.leaf)
-            yield _Leaf(-1 if row.log_index is None else row.log_index, value, value, f"access row {row.id}")
+            yield _Leaf(row.log_index or 0, value, value, f"access row {row.id}")
         return
-    versions = select(RecordVersion).where(RecordVersion.incarnation == incarnation).order_by(RecordVersion.log_index)
-    for version in session.scalars(versions.execution_options(yield_per=_FETCH_ROWS)):
+    versions = select(RecordVersion).where(
+        RecordVersion.incarnation == incarnation, RecordVersion.log_index.is_not(None)
+    )
+    for version in session.scalars(versions.order_by(RecordVersion.log_index).execution_options(yield_per=_FETCH_ROWS)):
         name = f"record {version.record} version {version.version}"
-        index = -1 if version.log_index is None else version.log_index
-        yield _Leaf(index, merkle.leaf_hash(version.leaf), version.leaf_hash, name)
+        yield _Leaf(version.log_index or 0, merkle.leaf_hash(version.leaf), version.leaf_hash, name)
 
 
 def _nodes(session: Session, log: str, incarnation: int) -> dict[tuple[int, int], bytes]:
