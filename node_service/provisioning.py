@@ -31,6 +31,7 @@ from node_service.organization_keys import published_keys
 from node_service.profiles import check_profile, note_key_origin
 from node_service.settings import Settings
 from node_service.staff.accounts import create_account
+from node_service.staff.passwords import check_password
 from offchain.custody.file_keyring import FileKeyring
 
 FOLDER_MODE: Final = 0o700
@@ -65,13 +66,13 @@ def initialise(settings: Settings, *, username: str = FIRST_USERNAME, password: 
         Conflict: keys and database are not of one node.
         Unavailable: disk, database or ledger.
     """
+    given = check_password(password or tokens.token_urlsafe(_PASSWORD_BYTES))
     make_folders(settings)
     _make_keys(settings)
     check_profile(settings)
     upgrade(settings.sqlalchemy_url)
     running = build(settings)
     try:
-        given = password or tokens.token_urlsafe(_PASSWORD_BYTES)
         member = _first_account(running.node, username, given)
         registered = register(running.node)
     finally:

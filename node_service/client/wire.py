@@ -12,7 +12,7 @@ State = Literal["stored", "anchored", "witnessed"]
 class Wire(BaseModel):
     """A body: fields named as in the document, nothing unknown on the way in."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Problem(BaseModel):

@@ -17,17 +17,26 @@ _HASHER: Final = PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
 _NOBODY: Final = "$argon2id$v=19$m=65536,t=3,p=4$bm9ib2R5LW5vYm9keS0tLQ$xqW9rj1JCwHD0Eh7UE1WDPTPyKcZIVdPE8w3OOMYLh8"
 
 
-def hash_password(password: str) -> str:
-    """The Argon2id hash in its PHC string form.
+def check_password(password: str) -> str:
+    """Return the password if it has an allowed length.
 
     Raises:
-        Invalid: shorter or longer than allowed.
+        Invalid: shorter or longer than allowed; the password itself is not repeated.
     """
     if not MIN_PASSWORD_CHARACTERS <= len(password) <= MAX_PASSWORD_CHARACTERS:
         raise Invalid(
             f"a password has {MIN_PASSWORD_CHARACTERS} to {MAX_PASSWORD_CHARACTERS} characters", place="password"
         )
-    return _HASHER.hash(password)
+    return password
+
+
+def hash_password(password: str) -> str:
+    """The Argon2id hash in its PHC string form.
+
+    Raises:
+        Invalid: as :func:`check_password`.
+    """
+    return _HASHER.hash(check_password(password))
 
 
 def fits(password_hash: str | None, password: str) -> bool:
