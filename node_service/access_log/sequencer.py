@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from domain import merkle
 from node_service.context import Node
 from node_service.database.models import AccessRow
-from node_service.ledger_sync.anchorer import current_incarnation
+from node_service.ledger_sync.append_gate import AppendGate, current_incarnation
 from node_service.logs.log import ACCESS, Log
 
 MAX_ROWS_PER_STEP: Final = 5_000
@@ -23,6 +23,7 @@ class Sequencer:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._gate = AppendGate(node, ACCESS)
 
     def step(self, now: datetime) -> datetime:
         """Integrate the rows that wait; return when to look again.
@@ -36,7 +37,7 @@ class Sequencer:
             if not session.execute(waiting).scalar_one():
                 return now + POLL
         with self._node.database.transaction() as session:
-            count = integrate(session)
+            count = integrate(session) if self._gate.is_open(session) else 0
         return now if count == MAX_ROWS_PER_STEP else now + POLL
 
 

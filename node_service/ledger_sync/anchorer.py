@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, delete, exists, func, select, update
+from sqlalchemy import bindparam, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from domain import merkle, transactions
@@ -23,17 +23,15 @@ from domain.transactions import Anchor, LogHead
 from node_service.context import Node
 from node_service.database.models import (
     AccessRow,
-    Alarm,
     LedgerTransaction,
-    LogSize,
     Outbox,
     RecordVersion,
 )
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import raise_alarm
+from node_service.ledger_sync.append_gate import ANCHORER, AppendGate, current_incarnation
 from node_service.logs.log import ACCESS, RECORDS, Log, recomputed_root
 
-ANCHORER: Final = "anchorer"
 MAX_LEAVES_PER_APPEND: Final = 5_000
 POLL: Final = timedelta(milliseconds=50)
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
@@ -55,7 +53,7 @@ class Anchorer:
         self._node = node
         self._in_flight: _InFlight | None = None
         self._last_anchor: datetime | None = None
-        self._start_height: int | None = None
+        self._gate = AppendGate(node, RECORDS)
 
     def step(self, now: datetime) -> datetime:
         """Append what waits, anchor what is due; return when to look again.
@@ -89,14 +87,12 @@ class Anchorer:
             if not session.execute(select(exists().select_from(Outbox))).scalar_one():
                 return False
         with self._node.database.transaction() as session:
-            return append_outbox(session) == MAX_LEAVES_PER_APPEND
+            return self._gate.is_open(session) and append_outbox(session) == MAX_LEAVES_PER_APPEND
 
     def _is_blocked(self, now: datetime) -> bool:
         """True while an alarm stands, the projection has not caught up with the start, or an anchor is on its way."""
-        if self._start_height is None:
-            self._start_height = self._node.ledger.height()
         with self._node.database.reading() as session:
-            if session.get(Alarm, ANCHORER) is not None or projection.height(session) < self._start_height:
+            if not self._gate.has_caught_up(session):
                 return True
             sent = self._in_flight
             if sent is None:
@@ -151,11 +147,6 @@ class _Growth:
         records = _record_leaves(session, self.incarnation, self.anchored_records.size, self.records.size)
         access = _access_leaves(session, self.incarnation, self.anchored_access.size, self.access.size)
         return _head(self.records, self.anchored_records, records), _head(self.access, self.anchored_access, access)
-
-
-def current_incarnation(session: Session) -> int:
-    """The incarnation to which the hospital's logs append: the highest, 1 in the beginning."""
-    return session.execute(select(func.max(LogSize.incarnation))).scalar_one_or_none() or 1
 
 
 def append_outbox(session: Session) -> int:

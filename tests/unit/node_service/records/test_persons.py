@@ -10,7 +10,7 @@ from sqlalchemy import func, select
 from domain.errors import Conflict
 from node_service.context import Node
 from node_service.database.models import Person, PersonToken
-from node_service.records import ingest
+from node_service.records import ingest, sealing
 from node_service.records.drafts import SealedVersion
 from node_service.records.ingest import ingest_fhir
 from node_service.records.persons import Card, Claim, People, claim_of_patient, open_card
@@ -52,7 +52,7 @@ def test_a_run_that_loses_the_race_decides_anew_and_succeeds(
     hospital: Hospital, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     body = json.dumps(SALLY).encode()
-    put = ingest.put_sealed
+    put = sealing.put_sealed
     rivals = [json.dumps({**SALLY, "id": "b"}).encode()]
 
     def overtaken(node: Node, versions: Sequence[SealedVersion]) -> None:
