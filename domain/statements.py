@@ -27,6 +27,8 @@ from domain.vocabulary import CATEGORIES, CONTRACT, PATIENT_WRAP_ALG, PERMISSION
 VERSION: Final = 1
 MAX_STATEMENT_BYTES: Final = 16 * 1024
 MAX_EPOCH: Final = 1_000_000
+MAX_FLOOR_STEP: Final = 1000
+"""How far one ``revoke-all`` raises the floor at most, and below how much above the floor a grant's epoch must lie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ class Revoke:
 
 @dataclass(frozen=True, slots=True)
 class RevokeEverything:
-    """Raises the lowest valid grant epoch to ``floor``; every grant signed under a lower one is dead."""
+    """Raises the lowest valid grant epoch to ``floor``, at most by ``MAX_FLOOR_STEP``; grants under lower ones die."""
 
     floor: int
 

@@ -12,11 +12,10 @@ from domain import lifecycles
 from domain.entries import AnswerEntry, DissentEntry, FloorEntry, GrantEntry, RequestEntry
 from domain.errors import Denied
 from domain.instants import later
-from domain.statements import DissentTerms, GrantTerms, Revoke, RevokeEverything
+from domain.statements import MAX_FLOOR_STEP, DissentTerms, GrantTerms, Revoke, RevokeEverything
 from domain.transactions import AuthorizeAccess, Dissent, RevokeAccess, RevokeAll
 
 MAX_GRANT: Final = timedelta(days=5 * 365 + 2)
-MAX_FLOOR_STEP: Final = 1000
 
 
 def authorize(call: Call, transaction: AuthorizeAccess) -> Changes:
@@ -26,8 +25,7 @@ def authorize(call: Call, transaction: AuthorizeAccess) -> Changes:
         return UNCHANGED
     envelope, terms = accepted.envelope, accepted.body
     _check_terms(call, terms, custodian=envelope.custodian)
-    if envelope.grant_epoch < floor(call, envelope.patient):
-        raise Denied("everything granted in this epoch was revoked", reason="below-floor")
+    _check_epoch(envelope.grant_epoch, floor(call, envelope.patient))
     present = call.read(GrantEntry, envelope.patient, envelope.id)
     if present is not None:
         raise Denied("the grant was revoked before it came", reason="revoked")
@@ -61,14 +59,13 @@ def revoke(call: Call, transaction: RevokeAccess) -> Changes:
 
 
 def revoke_all(call: Call, transaction: RevokeAll) -> Changes:
-    """Raise the floor of grant epochs; a floor that is as high already stays."""
+    """Raise the floor of grant epochs, always above every grant that was accepted; one that is as high stays."""
     accepted = accept(call, transaction, RevokeEverything, also_closed=True)
     if accepted is None:
         return UNCHANGED
-    patient, new = accepted.envelope.patient, accepted.body.floor
+    patient = accepted.envelope.patient
     old = floor(call, patient)
-    if new > old + MAX_FLOOR_STEP:
-        raise Denied(f"the floor rises by at most {MAX_FLOOR_STEP}", reason="floor-step")
+    new = min(accepted.body.floor, old + MAX_FLOOR_STEP)
     if new <= old:
         return UNCHANGED
     return Put(FloorEntry(new), (patient,)), accepted.used
@@ -78,6 +75,14 @@ def floor(call: Call, patient: str) -> int:
     """A patient's lowest valid grant epoch."""
     entry = call.read(FloorEntry, patient)
     return entry.grant_epoch if entry else 1
+
+
+def _check_epoch(grant_epoch: int, lowest: int) -> None:
+    """A grant above what one revocation of everything reaches would outlive it."""
+    if grant_epoch < lowest:
+        raise Denied("everything granted in this epoch was revoked", reason="below-floor")
+    if grant_epoch >= lowest + MAX_FLOOR_STEP:
+        raise Denied(f"a grant epoch lies less than {MAX_FLOOR_STEP} above the floor", reason="above-floor")
 
 
 def _check_terms(call: Call, terms: GrantTerms, *, custodian: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from domain.instants import later
-from domain.queries import QueryAccesses, QueryDissents, QueryGrants, QueryRequest
+from domain.queries import QueryAccesses, QueryDissents, QueryGrants, QueryPatient, QueryRequest
 from domain.statements import GrantTerms
 from domain.transactions import CloseRegistration, RequestAccess
 from tests.unit.chaincode.world import (
@@ -133,9 +133,23 @@ def test_the_floor_only_rises_and_by_bounded_steps(channel: MemoryChannel, walle
     assert channel.written()[f"floor/{wallet.patient}"] == {"v": 1, "grant_epoch": 1001}
     assert not channel.submit(wallet.revoke_all("b", 1001))
     assert not channel.submit(wallet.revoke_all("c", 5))
-    with pytest.raises(Refused, match="403 floor-step"):
-        channel.submit(wallet.revoke_all("d", 2002))
-    assert channel.submit(wallet.revoke_all("e", 2001))
+    assert channel.submit(wallet.revoke_all("d", 2002))
+    assert channel.written()[f"floor/{wallet.patient}"] == {"v": 1, "grant_epoch": 2001}
+    assert channel.submit(wallet.revoke_all("e", 2002))
+
+
+@pytest.mark.parametrize(("epoch", "accepted"), [(1, True), (1000, True), (1001, False), (1_000_000, False)])
+def test_no_grant_is_accepted_that_revoking_everything_would_not_reach(
+    channel: MemoryChannel, wallet: Wallet, epoch: int, accepted: bool
+) -> None:
+    grant = replace(wallet, grant_epoch=epoch).grant("g")
+    if not accepted:
+        with pytest.raises(Refused, match="403 above-floor"):
+            channel.submit(grant)
+        return
+    assert channel.submit(grant)
+    assert channel.submit(wallet.revoke_all("all", 1_000_000))
+    assert channel.query(QueryPatient(wallet.patient))["floor"] > epoch
 
 
 def test_a_grant_answers_its_request_once(channel: MemoryChannel, wallet: Wallet) -> None:
