@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from domain.errors import Conflict, Invalid
+from domain.errors import Conflict, Invalid, Tampered
+from domain.identifiers import check_identifier
 from node_service.client import wire
 from offchain.envelope.composite import Manifest
 from patient_wallet.opening import OpenedRecord
 from patient_wallet.wallet import Wallet
 
 _SUFFIXES: Final = {"application/fhir+json": ".json", "application/dicom": ".dcm", "application/pdf": ".pdf"}
+_RESOURCE_TYPE: Final = re.compile(r"[A-Za-z]{1,64}")
 Progress = Callable[[int], None]
 
 
@@ -34,7 +37,7 @@ def export_records(wallet: Wallet, msp_id: str, folder: Path, progress: Progress
 
     Raises:
         Invalid: the folder is not empty.
-        Tampered: a record does not fit its leaf; what was written before it is genuine.
+        Tampered: a record does not fit its leaf or has an impossible name; what was written before it is genuine.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     if any(folder.iterdir()):
@@ -55,6 +58,7 @@ def export_records(wallet: Wallet, msp_id: str, folder: Path, progress: Progress
 
 
 def _write(wallet: Wallet, msp_id: str, folder: Path, entry: wire.RecordEntry) -> Iterator[str]:
+    _check_names(entry)
     opened = wallet.open(msp_id, entry.record)
     place = folder / entry.resource_type
     place.mkdir(exist_ok=True, mode=0o700)
@@ -63,6 +67,16 @@ def _write(wallet: Wallet, msp_id: str, folder: Path, entry: wire.RecordEntry) -
         yield from _write_members(wallet, msp_id, place / name, opened.manifest)
     else:
         yield _write_file(place / (name + _SUFFIXES.get(opened.media_type, ".bin")), _content(opened))
+
+
+def _check_names(entry: wire.RecordEntry) -> None:
+    """What the hospital calls a record becomes a path here: ``..``, ``/`` and the like would lead out of the folder."""
+    try:
+        check_identifier(entry.record, "record")
+        if not _RESOURCE_TYPE.fullmatch(entry.resource_type):
+            raise Invalid("the name of a FHIR type is expected", place="resource_type")
+    except Invalid as error:
+        raise Tampered("the hospital gives a record a name that is none", reason="record-name") from error
 
 
 def _write_members(wallet: Wallet, msp_id: str, place: Path, manifest: Manifest) -> Iterator[str]:

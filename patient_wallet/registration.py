@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from domain.errors import Denied
+from domain.errors import Denied, Tampered
 from domain.identifiers import decode_bytes, encode_bytes
 from domain.instants import instant
-from domain.statements import Body, Envelope, Statement
+from domain.statements import MAX_FLOOR_STEP, Body, Envelope, Statement
 from node_service.client.wire import HospitalCard, PatientCard
 from patient_wallet.keys import HospitalKeys
 
@@ -63,7 +63,13 @@ class Registration:
         )
 
     def with_floor(self, floor: int) -> Registration:
-        """With the grant epoch raised; it never falls, whatever a hospital says."""
+        """With the grant epoch raised; it never falls, whatever a hospital says.
+
+        Raises:
+            Tampered: the hospital claims a floor far above; grants signed under it would outlive revocations.
+        """
+        if floor > self.grant_epoch + MAX_FLOOR_STEP:
+            raise Tampered("the hospital claims a floor that cannot be", reason="floor", place=self.msp_id)
         return replace(self, grant_epoch=max(self.grant_epoch, floor))
 
     def verify_card(self, card: HospitalCard) -> None:

@@ -9,11 +9,12 @@ from typing import Final
 
 from domain import leaves, messages
 from domain import wire as values
-from domain.errors import Conflict, Denied, Invalid, NotFound, OutcomeUnknown, Unavailable
-from domain.identifiers import decode_bytes, encode_bytes, identifier
-from domain.statements import Enrol, Revoke, RevokeEverything, Session
+from domain.errors import Conflict, Denied, Invalid, NotFound, OutcomeUnknown, Tampered, Unavailable, YilianError
+from domain.identifiers import check_identifier, decode_bytes, encode_bytes, identifier
+from domain.statements import MAX_EPOCH, Enrol, Revoke, RevokeEverything, Session
 from domain.vocabulary import CATEGORIES
 from node_service.client import wire
+from node_service.client.answers import read_value
 from node_service.client.transport import Transport
 from node_service.client.wallet_client import WalletClient
 from offchain.envelope.composite import Member
@@ -150,12 +151,16 @@ class Wallet:
         """Fetch, verify and open one record with the own wrap.
 
         Raises:
-            Tampered: what the hospital sent does not fit its leaf.
+            Invalid: this is no record id.
+            Tampered: what the hospital sent does not fit its leaf, or is another record than the one asked for.
             NotFound: no such record.
             Conflict: the hospital has not wrapped its key to this wallet yet; try again shortly.
         """
+        check_identifier(record, "record")
         registration, client = self.registration(msp_id), self._session(msp_id)
         sealed = client.sealed_record(record)
+        if sealed.entry.record != record:
+            raise Tampered("the hospital answered with another record", reason="other-record", place=record)
         data = None if sealed.sealed is None else decode_bytes(sealed.sealed, "sealed", max_length=MAX_RECORD_BYTES)
         if data is None:
             leaf = leaves.parse_record_leaf(decode_bytes(sealed.leaf, "leaf"))
@@ -223,13 +228,21 @@ class Wallet:
         return self._relay(registration, signed, through)
 
     def revoke_all(self, msp_id: str, *, through: str | None = None) -> wire.Committed:
-        """Revoke every grant at a hospital by raising the floor of grant epochs."""
-        registration = self.registration(msp_id)
-        signed = registration.sign(
-            RevokeEverything(registration.grant_epoch + 1), statement=self._identifier(), now=self._now()
-        )
+        """Revoke every grant at a hospital by raising the floor of grant epochs.
+
+        The custodian is asked for the present floor, since this file may be an old copy; where ``through`` names
+        another member, it works without an answer from the custodian too.
+        """
+        try:
+            registration = self._with_floor(msp_id, self._session(msp_id).grants().floor)
+        except YilianError:
+            if through is None:
+                raise
+            registration = self.registration(msp_id)
+        floor = min(registration.grant_epoch + 1, MAX_EPOCH)
+        signed = registration.sign(RevokeEverything(floor), statement=self._identifier(), now=self._now())
         done = self._relay(registration, signed, through)
-        self._with_floor(msp_id, registration.grant_epoch + 1)
+        self._with_floor(msp_id, floor)
         return done
 
     def dissent(
@@ -261,7 +274,7 @@ class Wallet:
         for entry in self._session(msp_id).requests():
             info = messages.access_request(entry.id, registration.patient)
             text = self._open(registration, info, entry.message)
-            content = wire.AccessRequestContent.model_validate_json(text)
+            content = read_value(wire.AccessRequestContent, text)
             opened.append(Request(entry.id, entry.requester, content))
         return opened
 
@@ -327,7 +340,7 @@ class Wallet:
         if message is None:
             return None
         info = messages.reader(row.access or row.id, registration.patient)
-        return wire.ReaderCard.model_validate_json(self._open(registration, info, message))
+        return read_value(wire.ReaderCard, self._open(registration, info, message))
 
     @staticmethod
     def _open(registration: Registration, info: messages.Info, message: wire.SealedMessage) -> bytes:
@@ -336,10 +349,14 @@ class Wallet:
 
     @staticmethod
     def _fetch(client: WalletClient, digest: str) -> bytes:
-        parts: list[bytes] = []
-        while not parts or len(parts[-1]) == RANGE_BYTES:
-            parts.append(client.sealed_object(digest, sum(map(len, parts)), RANGE_BYTES))
-        return b"".join(parts)
+        data, latest = bytearray(), RANGE_BYTES
+        while latest == RANGE_BYTES:
+            part = client.sealed_object(digest, len(data), RANGE_BYTES)
+            data += part
+            latest = len(part)
+            if latest > RANGE_BYTES or len(data) > MAX_RECORD_BYTES:
+                raise Tampered("the hospital sends more than was asked for", reason="answer-size", place=digest)
+        return bytes(data)
 
     def _with_floor(self, msp_id: str, floor: int) -> Registration:
         registration = self.registration(msp_id)
