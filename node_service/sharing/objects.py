@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from domain import leaves
@@ -12,7 +12,7 @@ from domain.checks import check_integer
 from domain.errors import Denied
 from domain.identifiers import check_identifier, decode_bytes
 from node_service.context import Node
-from node_service.database.models import AccessRow, Member, RecordVersion
+from node_service.database.models import AccessRow, Member, Record, RecordVersion
 from node_service.records.entries import entries as record_entries
 from node_service.sharing.candidates import judge, readable, readable_directory
 from node_service.sharing.openings import verify_again, wait_until_fresh
@@ -37,19 +37,20 @@ class RangeRequest:
 
 
 async def read_object(node: Node, caller: str, request: RangeRequest) -> bytes:
-    """The range, cut at the object's end, every chunk that it touches verified.
+    """The range, cut at the object's end, empty beyond it; every chunk that it touches is verified.
 
     No key goes with it: the data key was released with the record, or lies in its manifest.
 
     Raises:
         Denied: not verified, or not released under this opening; outside it looks like something absent.
-        Invalid: the range begins beyond the object's end.
         Tampered: the stored object was altered.
         Unavailable: not fresh in time, or an alarm stands.
     """
     await wait_until_fresh(node)
     length = await node.in_database(_permitted_length, node, caller, request)
     count = min(request.length, length - request.offset)
+    if count <= 0:
+        return b""
     return await node.in_crypto(node.blobs.get_range, request.digest, request.offset, count)
 
 
@@ -58,7 +59,7 @@ def _permitted_length(node: Node, caller: str, request: RangeRequest) -> int:
         live = verify_again(node, session, caller, request.access)
         released = _released(session, live.id)
         for record, length in _holders(session, decode_bytes(request.digest, "digest")):
-            if record not in released or request.offset >= length:
+            if record not in released:
                 continue
             entries = record_entries(node, session, [record])
             directory = readable_directory(node, session, [record])
@@ -80,6 +81,7 @@ def _released(session: Session, access: str) -> set[str]:
 def _holders(session: Session, digest: bytes) -> list[tuple[str, int]]:
     """Records of which the object is a version or a member, with the object's length."""
     versions = select(RecordVersion.record, RecordVersion.length).where(RecordVersion.digest == digest)
-    members = select(Member.record, Member.length).where(Member.digest == digest)
+    listed = (Member.record == Record.id, Member.manifest_version <= Record.current_version)
+    members = select(Member.record, Member.length).join(Record, and_(*listed)).where(Member.digest == digest)
     rows = [*session.execute(versions), *session.execute(members)]
     return [(row.record, row.length) for row in rows]

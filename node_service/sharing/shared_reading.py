@@ -44,7 +44,7 @@ class SharedReading:
     def __init__(self, node: Node, exchange: Exchange) -> None:
         self._node = node
         self._exchange = exchange
-        self._manifests: OrderedDict[tuple[str, str], tuple[str, Manifest]] = OrderedDict()
+        self._manifests: OrderedDict[tuple[str, str], Manifest] = OrderedDict()
 
     async def search(
         self, practitioner: Practitioner, access: str, *, after: str | None = None, limit: int = 1000
@@ -173,18 +173,21 @@ class SharedReading:
                 raise Tampered("the object does not end", reason="too-large", place=digest)
 
     async def _manifest(self, practitioner: Practitioner, opening: OwnOpening, record: str) -> Manifest:
+        """The manifest, read once under an opening; every use of it is a row of the own log."""
+        known = self._manifests.get((opening.id, record))
+        if known is not None:
+            await self._log(practitioner, opening, "read", [record])
+            return known
+        await self.read(practitioner, opening.id, record)
         known = self._manifests.get((opening.id, record))
         if known is None:
-            await self.read(practitioner, opening.id, record)
-            known = self._manifests.get((opening.id, record))
-        if known is None:
             raise NotFound("the record has no members", reason="not-composite")
-        return known[1]
+        return known
 
     def _remember(self, opening: OwnOpening, one: VerifiedRecord) -> None:
         if one.manifest is None:
             return
-        self._manifests[opening.id, one.entry.record] = (opening.valid_until, one.manifest)
+        self._manifests[opening.id, one.entry.record] = one.manifest
         while len(self._manifests) > MAX_MANIFESTS:
             self._manifests.popitem(last=False)
 

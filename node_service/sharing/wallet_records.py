@@ -62,11 +62,11 @@ def sealed_record(node: Node, patient: str, record: str) -> wire.SealedRecord:
 
 
 def own_object(node: Node, patient: str, digest: str, offset: int, length: int) -> bytes:
-    """A range of the sealed bytes of an object of the patient's own records, cut at its end.
+    """A range of the sealed bytes of an object of the patient's own records, cut at its end, empty beyond it.
 
     Raises:
         NotFound: no such object of this patient.
-        Invalid: the range is empty, too long, or begins beyond the end.
+        Invalid: the range is empty, or too long.
         Tampered: the stored object was altered.
     """
     raw = decode_bytes(digest, "digest", length=32)
@@ -74,8 +74,10 @@ def own_object(node: Node, patient: str, digest: str, offset: int, length: int) 
         total = _own_length(session, patient, raw)
     if total is None:
         raise NotFound("there is no such object", reason="no-object")
-    if not (0 <= offset < total and 0 < length <= MAX_RANGE_BYTES):
-        raise Invalid("the range is not within the object", reason="range")
+    if offset < 0 or not 0 < length <= MAX_RANGE_BYTES:
+        raise Invalid(f"a range has 1 to {MAX_RANGE_BYTES} bytes", reason="range")
+    if offset >= total:
+        return b""
     return node.blobs.get_range(digest, offset, min(length, total - offset))
 
 

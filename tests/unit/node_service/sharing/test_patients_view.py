@@ -121,5 +121,6 @@ def test_the_wallet_lists_and_fetches_its_own_objects_by_range(story: Story) -> 
     assert wallet_records.own_object(node, patient, digest, 5, 7) == whole[5:12]
     with pytest.raises(NotFound):
         wallet_records.own_object(node, identifier(os.urandom(16)), digest, 0, 10)
+    assert wallet_records.own_object(node, patient, digest, len(whole), 1) == b""
     with pytest.raises(Invalid):
-        wallet_records.own_object(node, patient, digest, len(whole), 1)
+        wallet_records.own_object(node, patient, digest, 0, 1 << 30)
