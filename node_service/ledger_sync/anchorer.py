@@ -54,6 +54,7 @@ class Anchorer:
         self._in_flight: _InFlight | None = None
         self._last_anchor: datetime | None = None
         self._gate = AppendGate(node, RECORDS)
+        self._settled: tuple[int, int, int] | None = None
 
     def step(self, now: datetime) -> datetime:
         """Append what waits, anchor what is due; return when to look again.
@@ -73,8 +74,8 @@ class Anchorer:
         if self._is_blocked(now):
             return now if waiting else now + POLL
         with self._node.database.reading() as session:
-            growth = _growth(self._node, session)
-            if not self._is_due(growth, now):
+            growth = self._growth(session)
+            if growth is None or not self._is_due(growth, now):
                 return now if waiting else now + POLL
             records, access = growth.heads(session)
         unwraps = self._node.custody.count().released
@@ -102,9 +103,22 @@ class Anchorer:
             self._in_flight = None
         return self._in_flight is not None
 
-    def _is_due(self, growth: _Growth, now: datetime) -> bool:
+    def _growth(self, session: Session) -> _Growth | None:
+        """What waits for an anchor; None if nothing was appended since everything was anchored."""
+        incarnation = current_incarnation(session)
+        records, access = Log(session, RECORDS, incarnation), Log(session, ACCESS, incarnation)
+        sizes = (incarnation, records.size, access.size)
+        if sizes == self._settled:
+            return None
+        anchored = projection.entry(session, LogEntry, self._node.msp_id, incarnation_attribute(incarnation))
+        heads = (anchored.records, anchored.access) if anchored else (_EMPTY, _EMPTY)
+        growth = _Growth(incarnation, records, access, *heads)
         if not growth.has_records and not growth.has_access:
-            return False
+            self._settled = sizes
+            return None
+        return growth
+
+    def _is_due(self, growth: _Growth, now: datetime) -> bool:
         settings = self._node.settings
         interval = settings.anchor_interval_s if growth.has_records else settings.access_anchor_interval_s
         return self._last_anchor is None or now - self._last_anchor >= timedelta(seconds=interval)
@@ -173,18 +187,6 @@ def append_outbox(session: Session) -> int:
     )
     session.execute(delete(Outbox).where(Outbox.id <= rows[-1].id))
     return len(rows)
-
-
-def _growth(node: Node, session: Session) -> _Growth:
-    incarnation = current_incarnation(session)
-    anchored = projection.entry(session, LogEntry, node.msp_id, incarnation_attribute(incarnation))
-    return _Growth(
-        incarnation,
-        Log(session, RECORDS, incarnation),
-        Log(session, ACCESS, incarnation),
-        anchored.records if anchored else _EMPTY,
-        anchored.access if anchored else _EMPTY,
-    )
 
 
 def _head(log: Log, anchored: Head, leaves: list[bytes]) -> LogHead:

@@ -32,6 +32,7 @@ class Follower:
         self._database = database
         self._ledger = ledger
         self._commits = commits
+        self._projected: int | None = None  # only to see cheaply that nothing is new; the checkpoint decides
 
     def step(self, now: datetime) -> datetime:
         """Project the blocks that exist; return when to look again.
@@ -48,6 +49,8 @@ class Follower:
         return now if count == MAX_BLOCKS_PER_TRANSACTION else now + POLL
 
     def _project(self) -> int:
+        if self._projected is not None and self._ledger.height() == self._projected:
+            return 0
         with self._database.reading() as session:
             start = projection.height(session)
             stopped = session.get(Alarm, projection.FOLLOWER) is not None
@@ -77,7 +80,8 @@ class Follower:
                 projection.apply_block(session, block)
             for status in statuses:
                 _settle_pending(session, status)
-        self._commits.resolve(statuses, blocks[-1].number + 1)
+        self._projected = blocks[-1].number + 1
+        self._commits.resolve(statuses, self._projected)
 
 
 def _settle_pending(session: Session, status: TransactionStatus) -> None:
