@@ -2,11 +2,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 UV_VERSION := 0.13.9
-UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
-PYTHON := $(shell command -v python3.12 || command -v python3.11 || command -v python3)
+UV := .tools/bin/uv
+# Names on PATH may be stubs that do not run, so each is tried.
+NEW_ENOUGH := -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do $$p $(NEW_ENOUGH) && { echo $$p; break; }; done)
+OTHERS := python3.12 python3.13 python3.11 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.1[1-9].*/bin/python3)
 RUN := .venv/bin/
 
-# Parameters: DATA=folder HEADLESS=1 REPORT=file LANG_=zh|en (demo); TESTS=path (test)
+# Parameters of demo and test; `make help` names them.
 DATA ?=
 HEADLESS ?=
 REPORT ?=
@@ -20,22 +23,35 @@ help: ## what there is
 	@echo "parameters: demo DATA=folder HEADLESS=1 REPORT=file; test TESTS=path WORKERS=n"
 
 .tools/bin/uv:
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "Python 3.11 or newer is needed: apt-get install python3 python3-venv, or https://www.python.org"; exit 1; }
+	@[ -n "$(PYTHON)" ] || { \
+	  echo "Python 3.11 or newer with venv is needed: apt-get install python3 python3-venv, or https://www.python.org"; exit 1; }
 	$(PYTHON) -m venv .tools
 	.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
-.venv/.installed: uv.lock pyproject.toml | $(filter .tools/bin/uv,$(UV))
-	$(UV) sync --locked --quiet
+.venv/.installed: uv.lock pyproject.toml | $(UV)
+	$(UV) sync --locked --quiet --compile-bytecode
 	@touch $@
 
 install: .venv/.installed ## a virtual environment in .venv with the locked packages; leaves .venv/bin/yilian
 
+# Another Python version, if this machine has one, with just what the contract needs: determinism is tried on it too.
+.tools/other/.installed: .venv/.installed
+	@mkdir -p .tools/other
+	@own=$$(.venv/bin/python -c 'import sys; print(sys.version_info[:2])'); for python in $(OTHERS); do \
+	  $$python $(NEW_ENOUGH) || continue; \
+	  [ "$$($$python -c 'import sys; print(sys.version_info[:2])')" != "$$own" ] || continue; \
+	  $(UV) venv --quiet --clear --no-python-downloads --python "$$python" .tools/other; \
+	  $(UV) export --locked --quiet --no-dev --no-emit-project -o .tools/other/requirements.txt >/dev/null; \
+	  $(UV) pip install --quiet --python .tools/other --require-hashes -r .tools/other/requirements.txt; \
+	  break; \
+	done; touch $@
+
 demo: install ## the whole story: three hospitals, a patient, a doctor, an auditor
 	$(RUN)yilian demo $(if $(DATA),--data '$(DATA)') $(if $(HEADLESS),--headless) $(if $(REPORT),--report '$(REPORT)')
 
-test: install ## all tests
-	$(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile
+test: install .tools/other/.installed ## all tests
+	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export YILIAN_OTHER_PYTHON="$$other"; \
+	  $(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile
 
 check: install ## format, lint, types, import contracts
 	$(RUN)ruff format --check .

@@ -139,7 +139,7 @@ def _stay(report: Report, network: Network) -> None:
         style="green",
     )
     for hospital in network.hospitals:
-        report.console.print(f"    {hospital.name} ({hospital.msp_id}): {hospital.url}/docs", highlight=False)
+        report.console.print(f"    {hospital.name} ({hospital.msp_id}): {hospital.url}/openapi.json", highlight=False)
         report.console.print(
             f"        administrator / {hospital.administrator_password}", highlight=False, markup=False
         )
