@@ -84,12 +84,28 @@ class BlockReader:
         judged = self._judge(block)
         tip = Tip(block.number, block.header.hash(), block.commit_hash)
         self._verify_commit_hash(block, previous, judged)
-        transactions = tuple(
-            _committed(code, item.transaction)
+        told = (
+            self._concerning(code, item.transaction)
             for code, item in zip(block.validation_codes, judged, strict=True)
-            if item.transaction is not None and item.transaction.chaincode == self._contract
+            if item.transaction is not None
         )
-        return CommittedBlock(block.number, tip.header_hash, transactions), tip
+        return CommittedBlock(block.number, tip.header_hash, tuple(item for item in told if item is not None)), tip
+
+    def _concerning(self, code: int, transaction: Transaction) -> CommittedTransaction | None:
+        """A transaction of the contract. An invalid one that cannot be read is passed over: any member can have one
+        ordered, and it must stop nobody; endorsed by the policy, it is an alarm.
+        """
+        valid = code == ValidationCode.VALID
+        if transaction.chaincode != self._contract:
+            if valid and any(item.namespace == self._contract and item.has_writes for item in transaction.rwsets):
+                raise Tampered("another contract wrote the contract's state", reason="foreign-write")
+            return None
+        try:
+            return _committed(code, transaction)
+        except (Invalid, Tampered):
+            if valid:
+                raise
+            return None
 
     def _verify_chain(self, block: Block, previous: Tip) -> None:
         place = f"block {previous.number + 1}"

@@ -234,10 +234,8 @@ class ChainVerifier:
         if self._replay is None:
             return 0
         definition = read_definition(lambda key: self.state.get(NAMESPACE, key), transaction.chaincode)
-        if definition is None:
-            return 0
         try:
-            replayed = self._replay(transaction, definition.sequence, self.state)
+            replayed = self._replay(transaction, 0 if definition is None else definition.sequence, self.state)
         except YilianError as error:
             self._raise_if_unsupported(error)
             detail = f"transaction {position} is refused by the contract: {error.reason}"

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from chaincode import stub
-from domain.errors import Invalid
+from domain.errors import Denied, Invalid
 from network.blocks.identity import parse_identity
 from network.blocks.mvcc import record_range
 from network.blocks.proposal import NANOSECONDS, ChaincodeEvent, Response, Simulation
@@ -40,8 +40,11 @@ class ContractReplayer:
 
         Raises:
             Invalid: no contract of this sequence, or the invocation cannot be read.
+            Denied: another chaincode wrote this one's state, where no replay would see it.
         """
         if transaction.chaincode != self.chaincode:
+            if any(item.namespace == self.chaincode and item.has_writes for item in transaction.rwsets):
+                raise Denied("another chaincode wrote the contract's state", reason="namespace-written")
             return None
         contract = self.contract_for(sequence)
         if contract is None:

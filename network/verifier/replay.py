@@ -32,7 +32,8 @@ class ContractReplay(Protocol):
     def __call__(self, transaction: Transaction, sequence: int, state: StateView) -> Simulation | None:
         """Executes again and gives the one read-write set of the contract's namespace, its answer and event.
 
-        Returns ``None`` for a chaincode that is not ours.
+        ``sequence`` is 0 where the chaincode has no definition. Returns ``None`` for a chaincode that is not ours; such
+        a transaction must not write our namespace, which raises.
         """
         ...
 

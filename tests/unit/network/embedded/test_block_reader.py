@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,9 +10,22 @@ import pytest
 
 from domain import jcs
 from domain.errors import Tampered
+from network.blocks.lifecycle import NAMESPACE
+from network.blocks.proposal import (
+    Response,
+    Simulation,
+    build_response_payload,
+    build_transaction,
+    endorse,
+    propose,
+    sign_envelope,
+)
 from network.blocks.protos import common, parse_into, serialize
+from network.blocks.rwset import NamespaceRwset, Write
 from network.embedded.founding import Founding
+from network.embedded.layout import Layout
 from network.embedded.ledger import EmbeddedLedger
+from network.embedded.material import load_key_pair
 from tests.unit.network.embedded.conftest import Open
 
 Change = Callable[[Any], None]
@@ -186,3 +200,52 @@ def test_a_past_that_was_rewritten_since_it_was_read_is_noticed(
     with pytest.raises(Tampered) as caught:
         list(three.blocks(6))
     assert caught.value.reason == "broken-chain"
+
+
+def unendorsed(founding: Founding, args: list[bytes], timestamp_ns: int) -> bytes:
+    """What any member can have ordered: signed by its creator, endorsed by nobody."""
+    signer = load_key_pair(Layout(founding.directory).identity("SouthMSP", "auditor")).signer("SouthMSP")
+    proposal = propose(
+        channel="care", chaincode=founding.contract, args=args, creator=signer.identity, nonce=os.urandom(24),
+        timestamp_ns=timestamp_ns,
+    )  # fmt: skip
+    payload = build_response_payload(proposal, Simulation((), Response(200)), version="1")
+    return sign_envelope(build_transaction(proposal, payload, []), signer)
+
+
+@pytest.mark.parametrize(
+    ("args", "timestamp_ns"),
+    [([b"Put"], 0), ([b"Put", b"{}", b""], 0), ([], 0), ([b"Put", b"{}"], 9 * 10**27)],
+    ids=["one argument", "three arguments", "none", "no point in time"],
+)
+def test_a_member_cannot_stop_the_followers_with_an_invalid_transaction(
+    founding: Founding, ledger: EmbeddedLedger, args: list[bytes], timestamp_ns: int
+) -> None:
+    tx_id = ledger.broadcast(unendorsed(founding, args, timestamp_ns))
+    status = ledger.status(tx_id)
+    assert status is not None
+    assert status.code == "ENDORSEMENT_POLICY_FAILURE"
+    good = ledger.submit("Put", jcs.canonical({"drawer": "a", "text": "x"}))
+    found = [item for block in ledger.blocks(0) for item in block.transactions]
+    assert [item.tx_id for item in found if item.code == "VALID"] == [good]
+
+
+def test_another_contract_that_writes_the_contracts_state_is_noticed(
+    founding: Founding, ledger: EmbeddedLedger
+) -> None:
+    """Its writes would count for the contract, and no follower would hear of them."""
+    layout = Layout(founding.directory)
+    signer = load_key_pair(layout.identity("SouthMSP", "admin")).signer("SouthMSP")
+    proposal = propose(
+        channel="care", chaincode=NAMESPACE, args=[b"x"], creator=signer.identity, nonce=os.urandom(24), timestamp_ns=0
+    )
+    forged = NamespaceRwset(founding.contract, writes=(Write("drawer", b"forged"),))
+    payload = build_response_payload(proposal, Simulation((forged,), Response(200)), version="1")
+    peers = [load_key_pair(layout.identity(name, "peer")).signer(name) for name in founding.organisations]
+    envelope = build_transaction(proposal, payload, [endorse(payload, peer) for peer in peers])
+    status = ledger.status(ledger.broadcast(sign_envelope(envelope, signer)))
+    assert status is not None
+    assert status.code == "VALID"
+    with pytest.raises(Tampered) as caught:
+        list(ledger.blocks(0))
+    assert caught.value.reason == "foreign-write"

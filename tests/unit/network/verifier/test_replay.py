@@ -10,6 +10,7 @@ import pytest
 
 from chaincode import stub
 from domain.errors import Invalid, Tampered
+from network.blocks.lifecycle import NAMESPACE, ChaincodeDefinition, commit_definition, peers_policy
 from network.blocks.proposal import ChaincodeEvent, Response, Simulation
 from network.blocks.rwset import NamespaceRwset, RangeQuery, Read, Version, Write
 from network.blocks.transaction import Transaction, parse_envelope, parse_transaction
@@ -146,3 +147,33 @@ def test_another_chaincode_is_not_replayed() -> None:
     channel = HospitalChannel.new()
     channel.add([channel.write({"a": b"1"})])
     assert verify_chain(channel.blocks, replay=ContractReplayer("yilian", lambda _: _counter)).replayed == 0
+
+
+def _define(channel: HospitalChannel, name: str) -> None:
+    definition = ChaincodeDefinition(name, 1, "1", peers_policy(2, [item.msp_id for item in channel.hospitals]))
+    args, rwset = commit_definition(definition, None)
+    channel.add([channel.envelope(channel.propose(args, chaincode=NAMESPACE), Simulation((rwset,), Response(200)))])
+
+
+@pytest.mark.parametrize("chaincode", ["helper", NAMESPACE])
+def test_another_chaincode_that_writes_our_state_is_found_out(chaincode: str) -> None:
+    """Colluding peers need not alter our contract: any chaincode's endorsement may cover writes in our namespace."""
+    channel = HospitalChannel.new()
+    _define(channel, "helper")
+    forged = NamespaceRwset(CHAINCODE, writes=(Write("grant", b"forged"),))
+    peers = [hospital.peer for hospital in channel.hospitals]
+    proposal = channel.propose([b"x", b"{}"], chaincode=chaincode)
+    channel.add([channel.envelope(proposal, Simulation((forged,), Response(200)), endorsers=peers)])
+    assert verify_chain(channel.blocks).codes["VALID"] == 4
+    with pytest.raises(Tampered) as caught:
+        verify_chain(channel.blocks, replay=ContractReplayer(CHAINCODE, lambda _: _counter))
+    assert (caught.value.reason, caught.value.place) == (Rule.CONTRACT, "block 3")
+
+
+def test_another_chaincode_may_read_our_state_and_write_its_own() -> None:
+    channel = HospitalChannel.new()
+    _define(channel, "helper")
+    rwsets = (NamespaceRwset(CHAINCODE, reads=(Read("a", None),)), NamespaceRwset("helper", writes=(Write("a", b"1"),)))
+    channel.add([channel.envelope(channel.propose([b"x"], chaincode="helper"), Simulation(rwsets, Response(200)))])
+    report = verify_chain(channel.blocks, replay=ContractReplayer(CHAINCODE, lambda _: _counter))
+    assert report.height == 4
