@@ -20,8 +20,7 @@ from node_service.fhir.splice import Splice, decode_splices, encode_splices
 from node_service.records.drafts import Draft, SealedVersion
 from offchain.envelope.composite import Manifest, seal_manifest
 from offchain.envelope.header import Header
-from offchain.envelope.keys import DataKey
-from offchain.envelope.owner_salt import owner_salt
+from offchain.envelope.keys import DataKey, derive_owner_salt
 from offchain.envelope.seal import seal
 from offchain.envelope.suite import SALT_BYTES
 
@@ -50,7 +49,7 @@ def put_sealed(node: Node, versions: Sequence[SealedVersion]) -> None:
 def record_leaf(node: Node, version: SealedVersion, at: datetime) -> leaves.RecordLeaf:
     """The leaf of one version, with a fresh salt."""
     draft = version.draft
-    salt = owner_salt(version.key, version.object_id)
+    salt = derive_owner_salt(version.key, version.object_id)
     return leaves.RecordLeaf(
         record=draft.record,
         version=draft.version,
