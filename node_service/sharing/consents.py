@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain import statements
 from domain.entries import DissentEntry, GrantEntry
-from domain.errors import Conflict, Denied, Invalid
+from domain.errors import Conflict, Denied, Invalid, NotFound
 from domain.transactions import AuthorizeAccess, Dissent
 from node_service.access_log.rows import Entry, record
 from node_service.client.wire import Committed, ConsentedStatement
@@ -44,7 +44,7 @@ async def _receive(node: Node, patient: str, body: ConsentedStatement, kind: typ
     arguments = (body.statement, body.signature)
     try:
         done = await submit_and_wait(node, AuthorizeAccess(*arguments) if is_grant else Dissent(*arguments))
-    except (Invalid, Denied, Conflict):
+    except (Invalid, Denied, NotFound, Conflict):
         await node.in_database(_forget, node, statement)
         raise
     await node.in_database(_log, node, statement)

@@ -17,10 +17,12 @@ from sqlalchemy.orm import Session
 
 from domain.errors import Denied, Tampered
 from domain.identifiers import encode_bytes
+from domain.instants import instant
 from domain.leaves import LeafPath
 from node_service.access_log.rows import Entry, record, record_alone
 from node_service.client import wire
 from node_service.context import Node
+from node_service.ledger_sync.alarm import raise_alarm
 from node_service.records.entries import page_of_patient
 from node_service.records.evidence import leaves_and_paths
 from node_service.records.reading import VersionKey, version_keys
@@ -36,6 +38,7 @@ from offchain.envelope.messages import SealedMessage
 from offchain.envelope.sealed import SealedBytes
 from offchain.envelope.wraps import KeyBinding, wrap_for_access, wrap_session
 
+ALARM: Final = "release"
 MAX_INLINE_BYTES: Final = 256 * 1024
 MAX_INLINE_TOTAL_BYTES: Final = 64 << 20
 MAX_DIRECTORY_RECORDS: Final = 1000
@@ -85,6 +88,8 @@ async def release(node: Node, caller: str, body: wire.ExchangeRelease) -> wire.R
 def verified_opening(node: Node, session: Session, caller: str, opening: wire.Opening) -> LiveOpening:
     """Verify an opening; a refusal about a patient of this hospital is logged, so that the patient sees the attempt.
 
+    Forged committed state raises an alarm: nothing is released any more until a person has looked.
+
     Raises:
         Denied, Tampered, Unavailable: as :func:`node_service.sharing.openings.verify_opening`.
     """
@@ -92,6 +97,8 @@ def verified_opening(node: Node, session: Session, caller: str, opening: wire.Op
         return verify_opening(node, session, caller, opening)
     except (Denied, Tampered) as error:
         log_refusal(node, caller, opening, error)
+        if isinstance(error, Tampered):
+            raise_alarm(node.database, ALARM, error, instant(node.clock.now()))
         raise
 
 

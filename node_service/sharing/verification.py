@@ -32,7 +32,7 @@ from offchain.envelope.composite import MANIFEST_TYPE, Manifest, open_manifest
 from offchain.envelope.content import PlainBytes
 from offchain.envelope.hpke import RecipientPrivateKey
 from offchain.envelope.keys import DataKey, SessionKey
-from offchain.envelope.owner_salt import owner_salt
+from offchain.envelope.keys import derive_owner_salt
 from offchain.envelope.sealed import SealedBytes
 from offchain.envelope.unseal import unseal
 from offchain.envelope.wraps import KeyBinding, Wrap, unwrap_for_access, unwrap_session
@@ -182,7 +182,7 @@ def _verify_status(session: Session, expected: Expected, entry: wire.RecordEntry
 def _verify_owner(expected: Expected, item: wire.SealedRecord, verified: VerifiedLeaf, key: DataKey) -> None:
     """The leaf commits to whose record it is; a directory record commits to being one."""
     owner = expected.patient if item.entry.kind == "patient" else "directory"
-    computed = leaves.owner_commitment(owner, item.entry.category, owner_salt(key, item.object_id))
+    computed = leaves.owner_commitment(owner, item.entry.category, derive_owner_salt(key, item.object_id))
     if item.entry.kind == "institution" or not hmac.compare_digest(computed, verified.leaf.owner):
         raise Tampered("the record is not of this patient", reason="owner", place=item.entry.record)
     if item.entry.kind == "directory" and item.entry.resource_type not in DIRECTORY_TYPES:

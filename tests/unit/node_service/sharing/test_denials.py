@@ -239,6 +239,9 @@ def test_wider_terms_in_the_state_than_were_signed_are_an_alarm(story: Story) ->
     with pytest.raises(Tampered) as forged:
         ask(story, opening)
     assert forged.value.reason == "forged-grant"
+    with pytest.raises(Unavailable) as stopped:
+        ask(story, opening)
+    assert (stopped.value.reason, stopped.value.place) == ("alarm", release.ALARM)
 
 
 def test_a_projection_that_is_behind_releases_nothing(story: Story) -> None:
