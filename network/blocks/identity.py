@@ -12,12 +12,14 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import NameOID
 
+from domain import jcs
 from domain.errors import Invalid
 from network.blocks.protos import identities, parse_into, serialize
 from network.blocks.signature import PublicKey
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 MAX_CERTIFICATE_BYTES = 64 * 1024
+_MAX_ATTRIBUTES_DEPTH = 4
 _UNREADABLE = (
     ValueError,
     TypeError,
@@ -125,9 +127,13 @@ def attributes_extension(attributes: dict[str, str]) -> x509.UnrecognizedExtensi
 
 def _parse_attributes(raw: bytes) -> dict[str, str]:
     try:
-        attributes = json.loads(raw)["attrs"]
-    except (ValueError, KeyError, TypeError) as error:
-        raise Invalid('attribute extension is not {"attrs": …}', reason="bad-attributes") from error
-    if not isinstance(attributes, dict) or not all(isinstance(value, str) for value in attributes.values()):
+        extension = jcs.load(raw, max_bytes=MAX_CERTIFICATE_BYTES, max_depth=_MAX_ATTRIBUTES_DEPTH)
+    except Invalid as error:
+        raise Invalid("attribute extension is not JSON that can be read", reason="bad-attributes") from error
+    attributes = extension.get("attrs") if isinstance(extension, dict) else None
+    if not isinstance(attributes, dict):
+        raise Invalid('attribute extension is not {"attrs": …}', reason="bad-attributes")
+    texts = {name: value for name, value in attributes.items() if isinstance(value, str)}
+    if len(texts) != len(attributes):
         raise Invalid("attributes are not a map of texts", reason="bad-attributes")
-    return attributes
+    return texts

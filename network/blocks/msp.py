@@ -20,6 +20,7 @@ from network.blocks.identity import Identity, parse_certificate
 from network.blocks.protos import msp_config, parse_into
 
 MAX_CHAIN_CERTIFICATES = 8
+MAX_KNOWN_CERTIFICATES = 4096
 
 
 class Role(IntEnum):
@@ -75,6 +76,8 @@ class Msp:
                 known = self._verify(identity)
             except Denied as error:
                 known = error
+            if len(self._known) >= MAX_KNOWN_CERTIFICATES:  # strangers' certificates come in any number
+                self._known.clear()
             self._known[identity.der] = known
         if isinstance(known, Denied):
             raise Denied(known.detail, reason=known.reason)

@@ -63,6 +63,7 @@ class Authority:
         is_authority: bool = False,
         attributes: dict[str, str] | None = None,
         not_before: datetime = NOT_BEFORE,
+        extensions: Sequence[x509.ExtensionType] = (),
     ) -> Authority:
         """A certificate with its key; an end entity unless ``is_authority``."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -79,6 +80,8 @@ class Authority:
         )
         if attributes is not None:
             builder = builder.add_extension(attributes_extension(attributes), critical=False)
+        for extension in extensions:
+            builder = builder.add_extension(extension, critical=False)
         return Authority(builder.sign(self.key, hashes.SHA256()), key)
 
 

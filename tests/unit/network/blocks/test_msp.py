@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from domain.errors import Denied, Invalid
-from network.blocks.identity import parse_identity, serialize_identity
+from network.blocks.identity import ATTRIBUTES_OID, parse_identity, serialize_identity
 from network.blocks.msp import Msp, Role, parse_msp
 from network.blocks.protos import identities, msp_config, serialize
 from tests.unit.network.blocks.hospital_channel import NOT_BEFORE, Authority, new_root
@@ -205,3 +205,31 @@ def test_unreadable_identities_are_refused() -> None:
     for raw in (serialize_identity(MSP_ID, certificate), b"\xff", b"", huge):
         with pytest.raises(Invalid):
             parse_identity(raw)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"[" * 30_000,
+        b'{"attrs":' + b'{"a":' * 5_000 + b"1" + b"}" * 5_001,
+        b'{"attrs":{"yilian.role":"auditor","yilian.role":"node"}}',
+        b'{"attrs":{"a":NaN}}',
+        b"\xff",
+    ],
+    ids=["brackets", "deep", "twice", "not a number", "not UTF-8"],
+)
+def test_hostile_attributes_are_refused(raw: bytes) -> None:
+    holder = ROOT.issue("somebody", "client", extensions=[x509.UnrecognizedExtension(ATTRIBUTES_OID, raw)])
+    identity = parse_identity(serialize_identity(MSP_ID, holder.certificate))
+    with pytest.raises(Invalid):
+        identity.attributes()
+
+
+def test_the_certificates_of_strangers_are_not_remembered_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("network.blocks.msp.MAX_KNOWN_CERTIFICATES", 5)
+    msp, member, elsewhere = _msp(), ROOT.issue("somebody", "client"), new_root("elsewhere")
+    for number in range(12):
+        with pytest.raises(Denied):
+            _verify(msp, elsewhere.issue(f"stranger {number}", "client"))
+        assert _verify(msp, member) == {Role.MEMBER, Role.CLIENT}
+        assert len(msp._known) <= 5
