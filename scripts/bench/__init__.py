@@ -1,0 +1,1 @@
+"""Measurements beside their named peers: ``python -m scripts.bench``."""

@@ -1,0 +1,47 @@
+"""Taking transaction Bundles in, to the state ``stored``, beside their validation alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import count
+from typing import Final
+
+from node_service.context import Node
+from node_service.fhir.bundle import split_bundle
+from node_service.fhir.validation import verify_resource
+from node_service.records.ingest import ingest_fhir
+from scripts.bench.comparison import Comparison, Figure, Goal, Place, Side
+from scripts.bench.hospital import hospital
+from scripts.bench.inputs import FHIR_JSON, bundles
+
+_BUNDLES: Final = 4
+
+
+@contextmanager
+def case(place: Place) -> Iterator[Comparison]:
+    """One worker on both sides; every round is a new source, so nothing is recognised."""
+    given, sources = bundles(place)[:_BUNDLES], count()
+    with hospital(place) as north:
+        yield Comparison(
+            operation=f"FHIR ingestion of {_BUNDLES} Bundles to stored",
+            unit="resource",
+            ours=Side("ingest_fhir", lambda: _ingest(north.node, given, f"source-{next(sources)}")),
+            peer=Side("split + validate", lambda: _validate(given)),
+            goal=Goal(Figure.SPEED, 0.4),
+            note="Synthea's Bundles where the public data set is there, else made-up ones",
+        )
+
+
+def _ingest(node: Node, given: Sequence[bytes], source: str) -> float:
+    return sum(len(ingest_fhir(node, body, FHIR_JSON, source).stored) for body in given)
+
+
+def _validate(given: Sequence[bytes]) -> float:
+    done = 0
+    for body in given:
+        for entry in split_bundle(body, max_bytes=len(body)).entries:
+            if entry.resource is not None:
+                verify_resource(entry.resource, entry.place)
+                done += 1
+    return done
