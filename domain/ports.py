@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -127,16 +127,12 @@ class Ledger(Protocol):
         """Block until the channel is higher than ``height`` or the time is over; True if it is."""
 
 
-class StoredBlob(Protocol):
-    """An object that is durable in a store: its anchored digest and the bytes of the sealed object."""
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """An object that is durable in a store: its anchored digest and the length of the sealed object."""
 
-    @property
-    def digest(self) -> str:
-        """The anchored digest."""
-
-    @property
-    def total_bytes(self) -> int:
-        """Bytes of the sealed object."""
+    digest: str
+    total_bytes: int
 
 
 class BlobStore(Protocol[Sealed_contra, Passing_contra, Opened_co]):
@@ -168,6 +164,9 @@ class BlobStore(Protocol[Sealed_contra, Passing_contra, Opened_co]):
 
     def delete(self, digest: str) -> bool:
         """Remove an object; false if there was none."""
+
+    def digests(self) -> Iterator[str]:
+        """All digests, in no order; objects that come or go meanwhile may be missed."""
 
     def collect(self, is_referenced: Callable[[str], bool], now: datetime) -> list[str]:
         """Remove what nobody refers to and nobody put within 24 hours; return the digests."""
@@ -254,10 +253,3 @@ class RandomSource(Protocol):
 
     def __call__(self, count: int, /) -> bytes:
         """``count`` random bytes."""
-
-
-class Notifier(Protocol):
-    """Tells people that something happened; never carries patient data."""
-
-    def notify(self, recipients: Sequence[str], event: str, references: Iterable[str]) -> None:
-        """Queue a notice of ``event`` for the recipients (``patient:<id>``, ``role:<role>``)."""

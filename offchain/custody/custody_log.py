@@ -11,7 +11,7 @@ from typing import Final
 
 from domain import jcs
 from domain.errors import Invalid, Tampered
-from offchain.custody.key_custody import CustodyCount, CustodyEntry
+from domain.ports import CustodyCount, CustodyEntry
 from offchain.disk import Disk, disk_errors
 
 _MAX_LINE_BYTES: Final = 4096

@@ -8,20 +8,23 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 from domain.errors import Conflict, Invalid, Tampered
 from domain.identifiers import IDENTIFIER_BYTES, identifier
 from domain.instants import check_instant
+from domain.ports import CustodyCount, CustodyEntry, NoKey
 from offchain.custody.custody_log import CustodyLog
-from offchain.custody.key_custody import MAX_WRAPS_PER_CALL, CustodyCount, CustodyEntry, NoKey
 from offchain.custody.keyring_file import Keyring, KeyringEntry, read_keyring, write_keyring
 from offchain.disk import Disk, disk_errors
 from offchain.envelope.keys import CustodyKey, DataKey
 from offchain.envelope.wraps import KeyBinding, Wrap, unwrap_for_custodian, wrap_for_custodian
 
+MAX_WRAPS_PER_CALL: Final = 1_000
+
 
 class FileKeyring:
-    """A keyring in ``keyring.json`` and its log in ``custody.log`` of one directory (see ``KeyCustody``)."""
+    """The port ``KeyCustody``: a keyring in ``keyring.json`` and its log in ``custody.log`` of one directory."""
 
     def __init__(self, directory: Path, disk: Disk | None = None) -> None:
         """Open a keyring.

@@ -19,12 +19,12 @@ from typing import Final
 
 from domain.errors import Invalid, NotFound, Tampered, Unavailable
 from domain.identifiers import DIGEST_BYTES, decode_bytes, encode_bytes
+from domain.ports import StoredBlob
 from offchain.disk import Disk, can_sync_file_system, disk_errors
 from offchain.envelope.chunk_list import Buffer, ChunkList
 from offchain.envelope.header import MAX_HEADER_JSON_BYTES
 from offchain.envelope.sealed import SealedBytes, SealedObject, SealedStream
 from offchain.envelope.suite import A256GCM_1M, PRODUCTION_SUITES, Suite
-from offchain.stores.blob_store import Stored
 from offchain.stores.partial import Fetch, partial_file, receive_rest
 
 MIN_ORPHAN_AGE: Final = timedelta(hours=24)
@@ -38,7 +38,7 @@ _PARTIAL: Final = ".partial"
 
 
 class LocalStore:
-    """A content-addressed directory (see :class:`offchain.stores.blob_store.BlobStore`)."""
+    """A content-addressed directory (see :class:`domain.ports.BlobStore`)."""
 
     def __init__(self, root: Path, *, allowed: Sequence[Suite] = PRODUCTION_SUITES, disk: Disk | None = None) -> None:
         """Open the store, making its directories.
@@ -54,7 +54,7 @@ class LocalStore:
         with disk_errors("opening the store"):
             self._make_directories(root)
 
-    def put(self, sealed: SealedBytes | SealedStream, *, digest: str | None = None) -> Stored:
+    def put(self, sealed: SealedBytes | SealedStream, *, digest: str | None = None) -> StoredBlob:
         """Store one object durably.
 
         Raises:
@@ -73,9 +73,9 @@ class LocalStore:
         except BaseException:
             self._discard(temporary)
             raise
-        return Stored(sealed.digest, sealed.chunk_list.total_bytes)
+        return StoredBlob(sealed.digest, sealed.chunk_list.total_bytes)
 
-    def put_many(self, sealed: Sequence[SealedBytes]) -> list[Stored]:
+    def put_many(self, sealed: Sequence[SealedBytes]) -> list[StoredBlob]:
         """Store many objects, waiting for the disk twice in all instead of twice for each.
 
         Raises:
@@ -100,9 +100,9 @@ class LocalStore:
             for temporary in temporaries:
                 self._discard(temporary)
             raise
-        return [Stored(one.digest, one.chunk_list.total_bytes) for one in sealed]
+        return [StoredBlob(one.digest, one.chunk_list.total_bytes) for one in sealed]
 
-    def put_received(self, digest: str, fetch: Fetch, *, max_bytes: int) -> Stored:
+    def put_received(self, digest: str, fetch: Fetch, *, max_bytes: int) -> StoredBlob:
         """Store an object that comes from elsewhere; what came before a broken transfer is kept for a day.
 
         Args:
@@ -128,7 +128,7 @@ class LocalStore:
             self._write_list(partial, stream, sync=True)
             with self._locked(fcntl.LOCK_SH):
                 self._disk.sync_directory(self._publish(partial, stream).parent)
-        return Stored(digest, stream.chunk_list.total_bytes)
+        return StoredBlob(digest, stream.chunk_list.total_bytes)
 
     @contextmanager
     def get(self, digest: str) -> Iterator[SealedObject]:

@@ -12,22 +12,23 @@ import pytest
 
 from domain.errors import Invalid, NotFound, Tampered
 from domain.identifiers import encode_bytes, identifier
+from domain.ports import BlobStore
 from offchain.envelope.content import Description, PlainBytes
 from offchain.envelope.header import Header
 from offchain.envelope.keys import DataKey
 from offchain.envelope.seal import seal, seal_stream
-from offchain.envelope.sealed import SealedBytes, received
+from offchain.envelope.sealed import SealedBytes, SealedObject, SealedStream, received
 from offchain.envelope.unseal import unseal
-from offchain.stores.blob_store import BlobStore
 from offchain.stores.local import LocalStore
 
-ADAPTERS: dict[str, Callable[[Path], BlobStore]] = {"local": LocalStore}
+Store = BlobStore[SealedBytes, SealedStream, SealedObject]
+ADAPTERS: dict[str, Callable[[Path], Store]] = {"local": LocalStore}
 KEY = DataKey(bytes(range(32)))
 LARGE = 2_500_000
 
 
 @pytest.fixture(params=sorted(ADAPTERS))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> BlobStore:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     """An empty store of each adapter."""
     return ADAPTERS[request.param](tmp_path / "store")
 
@@ -38,13 +39,13 @@ def _object(number: int, size: int = 2_000) -> SealedBytes:
     return seal(PlainBytes(content, Description("application/octet-stream")), KEY, header)
 
 
-def _read(store: BlobStore, digest: str) -> bytes:
+def _read(store: Store, digest: str) -> bytes:
     with store.get(digest) as found:
         return found.whole().data
 
 
 @pytest.mark.parametrize("size", [0, 2_000, (1 << 20) - 100, 1 << 20, LARGE])
-def test_what_was_put_is_there_byte_by_byte(store: BlobStore, size: int) -> None:
+def test_what_was_put_is_there_byte_by_byte(store: Store, size: int) -> None:
     sealed = _object(1, size)
     stored = store.put(sealed)
     assert (stored.digest, stored.total_bytes) == (sealed.digest, len(sealed.data))
@@ -52,7 +53,7 @@ def test_what_was_put_is_there_byte_by_byte(store: BlobStore, size: int) -> None
     assert store.exists(sealed.digest)
 
 
-def test_an_object_is_sealed_into_the_store_as_it_streams(store: BlobStore) -> None:
+def test_an_object_is_sealed_into_the_store_as_it_streams(store: Store) -> None:
     content = hashlib.shake_128(b"stream").digest(LARGE)
     header = Header.fresh(identifier(bytes(16)), "HospitalA")
     pieces = (content[start : start + 70_000] for start in range(0, LARGE, 70_000))
@@ -64,7 +65,7 @@ def test_an_object_is_sealed_into_the_store_as_it_streams(store: BlobStore) -> N
         assert opened.range(1_048_000, 1_000) == content[1_048_000:1_049_000]
 
 
-def test_hashing_threads_change_nothing_in_what_is_stored(store: BlobStore) -> None:
+def test_hashing_threads_change_nothing_in_what_is_stored(store: Store) -> None:
     content = hashlib.shake_128(b"threads").digest(9 << 20)
     header = Header(identifier(bytes(16)), "HospitalA", bytes(32))
     description = Description("application/dicom")
@@ -75,7 +76,7 @@ def test_hashing_threads_change_nothing_in_what_is_stored(store: BlobStore) -> N
     assert _read(store, whole.digest) == whole.data
 
 
-def test_a_received_object_is_stored_only_under_the_expected_digest(store: BlobStore) -> None:
+def test_a_received_object_is_stored_only_under_the_expected_digest(store: Store) -> None:
     sealed, other = _object(1, LARGE), _object(2, LARGE)
     with pytest.raises(Tampered):
         store.put(received([other.data], max_bytes=1 << 22), digest=sealed.digest)
@@ -84,41 +85,41 @@ def test_a_received_object_is_stored_only_under_the_expected_digest(store: BlobS
     assert list(store.digests()) == [sealed.digest]
 
 
-def test_putting_twice_is_a_success_and_keeps_one(store: BlobStore) -> None:
+def test_putting_twice_is_a_success_and_keeps_one(store: Store) -> None:
     sealed = _object(1)
     assert store.put(sealed) == store.put(sealed)
     assert list(store.digests()) == [sealed.digest]
 
 
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 100])
-def test_many_put_at_once_are_all_there(store: BlobStore, count: int) -> None:
+def test_many_put_at_once_are_all_there(store: Store, count: int) -> None:
     sealed = [_object(number) for number in range(count)]
     assert [stored.digest for stored in store.put_many(sealed)] == [one.digest for one in sealed]
     assert sorted(store.digests()) == sorted(one.digest for one in sealed)
     assert all(_read(store, one.digest) == one.data for one in sealed)
 
 
-def test_many_of_several_chunks_and_doubles_are_taken_too(store: BlobStore) -> None:
+def test_many_of_several_chunks_and_doubles_are_taken_too(store: Store) -> None:
     sealed = [_object(number, LARGE if number == 3 else 100) for number in range(8)]
     store.put_many([*sealed, sealed[3]])
     assert _read(store, sealed[3].digest) == sealed[3].data
 
 
 @pytest.mark.parametrize(("offset", "length"), [(0, 4), (100, 300), (1_048_000, 2_000), (2_500_000, 200), (7, 0)])
-def test_a_range_is_that_range_of_the_sealed_bytes(store: BlobStore, offset: int, length: int) -> None:
+def test_a_range_is_that_range_of_the_sealed_bytes(store: Store, offset: int, length: int) -> None:
     sealed = _object(1, LARGE)
     store.put(sealed)
     assert store.get_range(sealed.digest, offset, length) == sealed.data[offset : offset + length]
 
 
-def test_a_range_outside_the_object_is_invalid(store: BlobStore) -> None:
+def test_a_range_outside_the_object_is_invalid(store: Store) -> None:
     sealed = _object(1)
     store.put(sealed)
     with pytest.raises(Invalid):
         store.get_range(sealed.digest, 0, len(sealed.data) + 1)
 
 
-def test_an_unknown_digest_is_not_found(store: BlobStore) -> None:
+def test_an_unknown_digest_is_not_found(store: Store) -> None:
     unknown = encode_bytes(bytes(32))
     assert not store.exists(unknown)
     assert not store.delete(unknown)
@@ -129,14 +130,14 @@ def test_an_unknown_digest_is_not_found(store: BlobStore) -> None:
 
 
 @pytest.mark.parametrize("digest", ["", "../../etc/passwd", "A" * 42, "A" * 44, "A" * 42 + "B", "A" * 42 + "/"])
-def test_what_is_no_digest_is_invalid(store: BlobStore, digest: str) -> None:
+def test_what_is_no_digest_is_invalid(store: Store, digest: str) -> None:
     for call in (store.exists, store.delete, lambda text: store.get_range(text, 0, 1)):
         with pytest.raises(Invalid):
             call(digest)
 
 
 @pytest.mark.parametrize("size", [100, LARGE])
-def test_a_deleted_object_is_gone(store: BlobStore, size: int) -> None:
+def test_a_deleted_object_is_gone(store: Store, size: int) -> None:
     sealed, kept = _object(1, size), _object(2, size)
     store.put_many([sealed, kept])
     assert store.delete(sealed.digest)
@@ -146,7 +147,7 @@ def test_a_deleted_object_is_gone(store: BlobStore, size: int) -> None:
     assert _read(store, kept.digest) == kept.data
 
 
-def test_a_source_that_fails_leaves_nothing(store: BlobStore) -> None:
+def test_a_source_that_fails_leaves_nothing(store: Store) -> None:
     def broken() -> Iterator[bytes]:
         yield bytes(LARGE)
         raise RuntimeError("the source broke")
@@ -157,7 +158,7 @@ def test_a_source_that_fails_leaves_nothing(store: BlobStore) -> None:
     assert list(store.digests()) == []
 
 
-def test_orphans_are_collected_only_when_old_and_unreferenced(store: BlobStore) -> None:
+def test_orphans_are_collected_only_when_old_and_unreferenced(store: Store) -> None:
     sealed = [_object(number) for number in range(3)]
     store.put_many(sealed)
     kept = sealed[0].digest

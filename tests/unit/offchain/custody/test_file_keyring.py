@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Conflict, Invalid, NotFound, Tampered, Unavailable
-from offchain.custody.file_keyring import FileKeyring
-from offchain.custody.key_custody import MAX_WRAPS_PER_CALL, CustodyCount, CustodyEntry, KeyCustody, NoKey
+from domain.ports import CustodyCount, CustodyEntry, NoKey
+from offchain.custody.file_keyring import MAX_WRAPS_PER_CALL, FileKeyring
 from offchain.disk import Disk
 from offchain.envelope.keys import DataKey
 from offchain.envelope.wraps import KeyBinding, Wrap
@@ -31,7 +31,7 @@ def _rows(count: int) -> list[tuple[KeyBinding, DataKey]]:
     return [(KeyBinding(fresh_id(), fresh_id(), 1), DataKey.generate()) for _ in range(count)]
 
 
-def _wrapped(keyring: KeyCustody, rows: list[tuple[KeyBinding, DataKey]]) -> list[tuple[KeyBinding, Wrap]]:
+def _wrapped(keyring: FileKeyring, rows: list[tuple[KeyBinding, DataKey]]) -> list[tuple[KeyBinding, Wrap]]:
     return [(binding, wrap) for (binding, _), wrap in zip(rows, keyring.wrap(rows), strict=True)]
 
 
