@@ -13,8 +13,7 @@ from sqlalchemy.orm import Session
 
 from domain.errors import NotFound
 from domain.identifiers import check_identifier
-from domain.leaves import SALT_BYTES
-from node_service.access_log.rows import Entry, Reader
+from node_service.access_log.rows import Entry
 from node_service.access_log.rows import record as write_row
 from node_service.client.wire import MemberRef, PersonEntry, PersonPage, RecordEntry, RecordPage
 from node_service.context import Node
@@ -23,7 +22,6 @@ from node_service.people import person_entry, person_page
 from node_service.records import entries
 from node_service.records.reading import OpenedRecord, open_member, open_members, open_version
 from node_service.sharing.practitioners import Practitioner
-from node_service.staff.accounts import display_name
 from node_service.staff.principal import StaffPrincipal
 from node_service.staff.roles import CLINICAL
 
@@ -31,15 +29,9 @@ TREATMENT: Final = "TREAT"
 OPERATIONS: Final = "HOPERAT"
 
 
-def practitioner_of(node: Node, principal: StaffPrincipal) -> Practitioner:
-    """The signed-in person as other hospitals and patients are told.
-
-    Raises:
-        NotFound, Tampered: the account is gone or was altered.
-    """
-    with node.database.reading() as session:
-        name, department = display_name(node, session, principal.id)
-    return Practitioner(principal.id, name, _role(principal), department)
+def practitioner_of(principal: StaffPrincipal) -> Practitioner:
+    """The signed-in person as other hospitals and patients are told."""
+    return Practitioner(principal.id, principal.name, _role(principal), principal.department)
 
 
 def list_people(node: Node, principal: StaffPrincipal, after: str | None, limit: int) -> PersonPage:
@@ -175,8 +167,7 @@ def _log(
     patient: str | None,
     records: tuple[str, ...],
 ) -> str:
-    name, department = display_name(node, session, principal.id)
-    reader = Reader(name, _role(principal), department, node.random(SALT_BYTES))
+    reader = practitioner_of(principal).reader(node.random)
     purpose = TREATMENT if principal.roles & CLINICAL else OPERATIONS
     entry = Entry(action, node.msp_id, principal.id, patient, records, purpose=purpose, reader=reader)
     return write_row(node, session, entry)[0]

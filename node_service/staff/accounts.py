@@ -6,9 +6,8 @@ import re
 from typing import Final
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from domain.errors import Conflict, Invalid, NotFound
+from domain.errors import Conflict, Invalid
 from domain.identifiers import IDENTIFIER_BYTES, identifier
 from domain.instants import instant
 from node_service.client.wire import StaffAccount, StaffMember
@@ -44,21 +43,13 @@ def list_members(node: Node) -> list[StaffMember]:
         return [_wire(member) for member in session.scalars(select(Staff).order_by(Staff.username))]
 
 
-def display_name(node: Node, session: Session, staff: str) -> tuple[str, str]:
-    """Name and department of a member of staff, as patients are told who read.
+def open_text(node: Node, column: str, staff: str, sealed: bytes | None) -> str:
+    """A sealed ``display_name`` or ``department`` of an account; empty where there is none.
 
     Raises:
-        NotFound: no such account.
-        Tampered: the row was altered.
+        Tampered: the value was altered, or moved here from another row.
     """
-    member = session.get(Staff, staff)
-    if member is None:
-        raise NotFound("there is no such member of staff", reason="no-such-staff")
-    name = node.secrets.open_local(_context("display_name", staff), member.display_name)
-    department = b""
-    if member.department is not None:
-        department = node.secrets.open_local(_context("department", staff), member.department)
-    return name.decode(), department.decode()
+    return "" if sealed is None else node.secrets.open_local(_context(column, staff), sealed).decode()
 
 
 def _row(node: Node, account: StaffAccount, roles: tuple[str, ...], password_hash: str) -> Staff:

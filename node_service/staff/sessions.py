@@ -14,6 +14,7 @@ from domain.instants import instant, moment
 from node_service.client.wire import StaffLogin, Token
 from node_service.context import Node
 from node_service.database.models import AccessToken, Staff
+from node_service.staff.accounts import open_text
 from node_service.staff.lockout import lock_after
 from node_service.staff.passwords import fits
 from node_service.staff.principal import StaffPrincipal
@@ -49,9 +50,10 @@ def authenticate(node: Node, token: str) -> StaffPrincipal:
 
     Raises:
         Denied: no such session, it ended, or the account was closed.
+        Tampered: the account's row was altered.
     """
     token_hash, now = _hash(token), node.clock.now()
-    statement = select(AccessToken.expires_at, Staff.id, Staff.roles).where(
+    statement = select(AccessToken.expires_at, Staff.id, Staff.roles, Staff.display_name, Staff.department).where(
         AccessToken.token_hash == token_hash,
         AccessToken.kind == _KIND,
         AccessToken.expires_at > instant(now),
@@ -63,7 +65,8 @@ def authenticate(node: Node, token: str) -> StaffPrincipal:
     if row is None:
         raise Denied("there is no such session, or it ended", reason="session")
     _prolong(node, token_hash, moment(row.expires_at), now)
-    return StaffPrincipal(row.id, frozenset(row.roles))
+    name = open_text(node, "display_name", row.id, row.display_name)
+    return StaffPrincipal(row.id, frozenset(row.roles), name, open_text(node, "department", row.id, row.department))
 
 
 def sign_out(node: Node, token: str) -> None:

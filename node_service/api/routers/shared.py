@@ -33,9 +33,9 @@ from node_service.sharing.practitioners import Practitioner
 router = APIRouter(prefix="/api/shared", tags=["shared"], route_class=StrictRoute)
 
 
-async def acting_clinician(serving: Serving, member: Clinician) -> Practitioner:
+async def acting_clinician(member: Clinician) -> Practitioner:
     """The clinician, as other hospitals and the patient are told."""
-    return await serving.node.in_database(practitioner_of, serving.node, member)
+    return practitioner_of(member)
 
 
 Acting = Annotated[Practitioner, Depends(acting_clinician)]

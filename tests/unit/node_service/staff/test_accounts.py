@@ -8,7 +8,7 @@ from domain.errors import Conflict, Invalid, Tampered
 from node_service.client.wire import StaffAccount
 from node_service.context import Node
 from node_service.database.models import Staff
-from node_service.staff.accounts import create_account, display_name, list_members
+from node_service.staff.accounts import create_account, list_members, open_text
 
 PASSWORD = "correct horse battery"
 
@@ -57,11 +57,12 @@ def test_a_user_name_of_another_form_is_refused(node: Node, username: str) -> No
 
 def test_names_are_sealed_in_the_database_and_open_for_their_row_only(node: Node, tmp_path: Path) -> None:
     first, second = create_account(node, account()), create_account(node, account("dr.li"))
-    with node.database.transaction() as session:
-        assert display_name(node, session, first.id) == ("王医生 Wang", "心内科")
-        session.get_one(Staff, second.id).display_name = session.get_one(Staff, first.id).display_name
-    with node.database.reading() as session, pytest.raises(Tampered):
-        display_name(node, session, second.id)
+    with node.database.reading() as session:
+        sealed = session.get_one(Staff, first.id).display_name
+    assert open_text(node, "display_name", first.id, sealed) == "王医生 Wang"
+    for column, staff in (("display_name", second.id), ("department", first.id)):
+        with pytest.raises(Tampered):
+            open_text(node, column, staff, sealed)
     stored = b"".join(path.read_bytes() for path in tmp_path.glob("node.db*"))
     assert "王医生".encode() not in stored
     assert PASSWORD.encode() not in stored

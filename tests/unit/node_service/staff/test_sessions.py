@@ -31,7 +31,8 @@ def staff(node: Node) -> str:
 def test_the_right_password_opens_a_session_of_that_person(node: Node, staff: str) -> None:
     token = sign_in(node, RIGHT)
     principal = authenticate(node, token.access_token)
-    assert (principal.id, principal.roles) == (staff, frozenset({"clinician"}))
+    assert (principal.id, principal.roles, principal.name) == (staff, frozenset({"clinician"}), "Wang")
+    assert "Wang" not in repr(principal)
     assert token.expires_in == 15 * 60
 
 
