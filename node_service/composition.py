@@ -34,6 +34,7 @@ from node_service.ledger_sync.follower import Follower
 from node_service.ledger_sync.submission import Resubmitter
 from node_service.node_status import node_status
 from node_service.profiles import check_profile
+from node_service.records.collecting import Collector
 from node_service.settings import Settings
 from node_service.sharing.accesses import OneUseKeys
 from node_service.sharing.enrolment import Enrolments
@@ -170,6 +171,7 @@ def _steps(node: Node, commits: ProjectedCommits, condition: Condition) -> dict[
         "patient-wraps": PatientWraps(node),
         "enrolments": Enrolments(node),
         "one-use-keys": OneUseKeys(node),
+        "collector": Collector(node),
         "measuring": Measuring(node, condition),
     }
 
