@@ -44,7 +44,10 @@ def register(app: typer.Typer, t: Text) -> None:
         username: Annotated[str, typer.Option(help=t("Staff account.", "工作人员账号。"))],
         node: Annotated[str, typer.Option(help=t("Address of the node.", "节点地址。"))] = DEFAULT_NODE,
         patient: Annotated[str | None, typer.Option(help=t("Patient id that it belongs to.", "所属患者 id。"))] = None,
-        source: Annotated[str | None, typer.Option(help=t("Name of the sending system.", "来源系统名称。"))] = None,
+        source: Annotated[
+            str | None,
+            typer.Option(help=t("Sending system; default: the folder's name.", "来源系统；默认为文件夹名。")),
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help=t("Print JSON.", "输出 JSON。"))] = False,
     ) -> None:
         feed = Feed(sign_in(node, username, t), os.urandom, source, patient)

@@ -6,9 +6,9 @@ Interrupted runs are simply run again: the node knows each input by its identity
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final
 
 from domain.errors import Invalid
@@ -23,7 +23,6 @@ from node_service.sources.walk import (
     ResourceSource,
     SeriesSource,
     Skipped,
-    SourceFile,
     read_file,
     read_sources,
     walk,
@@ -77,7 +76,8 @@ class Feed:
     """A node to feed.
 
     Attributes:
-        system: name of the sending system; None: the folder in which a file lies.
+        system: name of the sending system; None: the name of the folder in which a file lies, however the path to it
+            was written, so that the same file is the same input the next time.
         patient: whose input it is, where the input does not say, or says it otherwise.
     """
 
@@ -94,19 +94,20 @@ class Feed:
             Unavailable: the node is down; run it again.
         """
         summary = Summary()
-        for item in _ordered(paths):
+        for item, path in _ordered(paths):
             if series or not isinstance(item, SeriesSource):
-                self.item(item, summary)
+                self.item(item, path, summary)
                 progress(item.source)
         return summary
 
     @staticmethod
-    def series(paths: Sequence[Path]) -> Iterator[SeriesSource]:
+    def series(paths: Sequence[Path]) -> Iterator[tuple[SeriesSource, Path]]:
         """The DICOM series below the paths, in the order of their first file."""
-        return (item for item in read_sources(paths) if isinstance(item, SeriesSource))
+        items = (item for item in read_sources(paths) if isinstance(item, SeriesSource))
+        return ((item, item.series.instances[0].path) for item in items)
 
-    def item(self, item: Item, summary: Summary) -> None:
-        """Feed one item; what the node refuses is accounted for."""
+    def item(self, item: Item, path: Path, summary: Summary) -> None:
+        """Feed one item, read from a path; what the node refuses is accounted for."""
         try:
             match item:
                 case Skipped():
@@ -115,34 +116,32 @@ class Feed:
                     issue = wire.InputIssue(source=item.source, place=item.place, reason=item.reason)
                     summary.refused.append(issue)
                 case BundleSource():
-                    summary.add(self._fhir(item.encoded, item.source, FHIR_JSON), item.source)
+                    summary.add(self._fhir(item.encoded, path, FHIR_JSON), item.source)
                 case ResourceSource():
-                    summary.add(self._fhir(item.resource.encoded, item.source, FHIR_JSON), item.source)
+                    summary.add(self._fhir(item.resource.encoded, path, FHIR_JSON), item.source)
                 case NdjsonSource():
-                    summary.add(self._fhir(item.path.read_bytes(), item.source, FHIR_NDJSON), item.source)
+                    summary.add(self._fhir(path.read_bytes(), path, FHIR_NDJSON), item.source)
                 case SeriesSource():
                     summary.add(self._series(item), item.source)
         except Invalid as error:
             summary.refused.append(wire.InputIssue(source=item.source, place=error.place, reason=error.detail))
 
-    def _fhir(self, content: bytes, source: str, media_type: str) -> wire.IngestReport:
-        return self.client.ingest_fhir(
-            content, source=self._system(source), patient=self.patient, media_type=media_type
-        )
+    def _fhir(self, content: bytes, path: Path, media_type: str) -> wire.IngestReport:
+        return self.client.ingest_fhir(content, source=self._system(path), patient=self.patient, media_type=media_type)
 
     def _series(self, item: SeriesSource) -> wire.IngestReport:
         upload = identifier(self.random(16))
         for instance in item.series.instances:
             self.client.ingest_dicom(
-                instance.path.read_bytes(), source=self._system(instance.source), upload=upload, patient=self.patient
+                instance.path.read_bytes(), source=self._system(instance.path), upload=upload, patient=self.patient
             )
         return self.client.close_dicom(upload=upload)
 
-    def _system(self, source: str) -> str:
-        return self.system or PurePosixPath(source).parent.as_posix()
+    def _system(self, path: Path) -> str:
+        return self.system or path.resolve().parent.name or "files"
 
 
-def _ordered(paths: Sequence[Path]) -> Iterator[Item]:
+def _ordered(paths: Sequence[Path]) -> Iterator[tuple[Item, Path]]:
     """In path order, but single resources last and among them the types first that others refer to."""
     files = {file.source: file for file in walk(paths)}
     singles: list[tuple[int, str]] = []
@@ -150,12 +149,9 @@ def _ordered(paths: Sequence[Path]) -> Iterator[Item]:
         if isinstance(item, ResourceSource):
             singles.append((_rank(item.resource.resource_type), item.source))
         else:
-            yield item
-    yield from _read_again(files, (source for _, source in sorted(singles)))
-
-
-def _read_again(files: dict[str, SourceFile], sources: Iterable[str]) -> Iterator[Item]:
-    return (read_file(files[source]) for source in sources)
+            yield item, files[item.source].path
+    for _, source in sorted(singles):
+        yield read_file(files[source]), files[source].path
 
 
 def _rank(resource_type: str) -> int:

@@ -85,8 +85,8 @@ def ingest(report: Report, cast: Cast, data: Path) -> None:
         summary = feed.files([data], status.update, series=False)
         cast.patient = _person_with_most_records(client)
         first = Feed(client, os.urandom, patient=cast.patient)
-        for number, item in enumerate(feed.series([data])):
-            (first if number == 0 else feed).item(item, summary)
+        for number, (item, path) in enumerate(feed.series([data])):
+            (first if number == 0 else feed).item(item, path, summary)
             status.update(item.source)
     report.ingested = summary
     check(bool(summary.stored), "nothing was stored")
