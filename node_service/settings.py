@@ -15,6 +15,8 @@ PREFIX = "YILIAN_"
 OTHER_PROGRAMS = ("YILIAN_LANG", "YILIAN_STAFF_PASSWORD", "YILIAN_WALLET_FILE", "YILIAN_WALLET_PASSPHRASE")
 """Variables of the command line and the wallet, which a node leaves alone."""
 
+_FAULTS = {"extra_forbidden": "there is no such setting", "missing": "this setting is required"}
+
 
 class Settings(BaseModel):
     """Settings of one node. Each field ``name`` is read from ``YILIAN_NAME``."""
@@ -63,7 +65,8 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
-            raise Invalid(f"{first['msg']}", place=name, reason="settings") from None
+            detail = _FAULTS.get(first["type"], first["msg"])
+            raise Invalid(f"{detail}; docs/operations.md lists the settings", place=name, reason="settings") from None
 
     @property
     def sqlalchemy_url(self) -> str:
