@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.unit.node_service.sharing.conftest import consortium, story
+from tests.unit.node_service.sharing.conftest import consortium, story, template
 
-__all__ = ["consortium", "story"]
+__all__ = ["consortium", "story", "template"]

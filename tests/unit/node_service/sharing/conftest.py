@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from node_service.client import wire
 from node_service.sharing.shared_reading import SharedReading
-from tests.unit.node_service.sharing.consortium import A, B, Consortium, Wallet, found_consortium, history
+from tests.unit.node_service.records.hospital import MovableClock
+from tests.unit.node_service.sharing.consortium import (
+    A,
+    B,
+    Consortium,
+    Wallet,
+    found_consortium,
+    history,
+    open_consortium,
+)
 
 
 @dataclass
@@ -27,6 +38,32 @@ class Story:
         return SharedReading(self.consortium[B].node, self.consortium.exchange(B))
 
 
+@dataclass
+class Template:
+    """A story on disk, closed, to be copied for each test that changes something."""
+
+    directory: Path
+    at: datetime
+    wallet: Wallet
+    records: dict[str, wire.RecordRef]
+
+    def copy(self, directory: Path) -> Story:
+        """The story from its beginning, in a folder of its own."""
+        shutil.copytree(self.directory, directory)
+        opened = open_consortium(directory, MovableClock(self.at))
+        return Story(opened, replace(self.wallet, custodian=opened[A]), self.records)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Template:
+    """A patient with a history at A, enrolled; made once."""
+    directory = tmp_path_factory.mktemp("story")
+    founded = found_consortium(directory)
+    story = begin_story(founded)
+    founded.close()
+    return Template(directory, founded.clock.at, story.wallet, story.records)
+
+
 @pytest.fixture
 def consortium(tmp_path: Path) -> Iterator[Consortium]:
     """Three registered hospitals."""
@@ -36,17 +73,19 @@ def consortium(tmp_path: Path) -> Iterator[Consortium]:
 
 
 @pytest.fixture
-def story(consortium: Consortium) -> Story:
+def story(template: Template, tmp_path: Path) -> Iterator[Story]:
     """A patient with a history at A, enrolled."""
-    return begin_story(consortium)
+    copied = template.copy(tmp_path / "story")
+    yield copied
+    copied.consortium.close()
 
 
 @pytest.fixture(scope="module")
-def lasting_story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
+def lasting_story(template: Template, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     """The same for a whole module whose tests leave the patient as they found them."""
-    founded = found_consortium(tmp_path_factory.mktemp("consortium"))
-    yield begin_story(founded)
-    founded.close()
+    copied = template.copy(tmp_path_factory.mktemp("lasting") / "story")
+    yield copied
+    copied.consortium.close()
 
 
 def begin_story(consortium: Consortium) -> Story:

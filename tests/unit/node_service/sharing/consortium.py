@@ -165,7 +165,15 @@ def found_consortium(directory: Path, msp_ids: tuple[str, ...] = (A, B, C), **se
     """Hospitals with fresh keys, registered on one fresh ledger."""
     clock = MovableClock()
     init(directory / "ledger", "yilian", list(msp_ids), clock=clock, random=os.urandom)
-    consortium = Consortium(clock, {msp: _open(directory, msp, clock, settings) for msp in msp_ids})
+    for msp_id in msp_ids:
+        data = directory / msp_id
+        data.mkdir()
+        secrets.create(data)
+        FileKeyring.create(data / "custody", instant(clock.now()))
+        database = Database(f"sqlite:///{data / 'node.db'}")
+        Base.metadata.create_all(database.engine)
+        database.close()
+    consortium = open_consortium(directory, clock, msp_ids, **settings)
     for hospital in consortium.hospitals.values():
         node = hospital.node
         keys = published_keys(node.secrets, clock.now())
@@ -174,23 +182,28 @@ def found_consortium(directory: Path, msp_ids: tuple[str, ...] = (A, B, C), **se
     return consortium
 
 
+def open_consortium(
+    directory: Path, clock: MovableClock, msp_ids: tuple[str, ...] = (A, B, C), **settings: Any
+) -> Consortium:
+    """Open what :func:`found_consortium` made, or a copy of it."""
+    return Consortium(clock, {msp: _open(directory, msp, clock, settings) for msp in msp_ids})
+
+
 def _open(directory: Path, msp_id: str, clock: MovableClock, settings: dict[str, Any]) -> Hospital:
     data = directory / msp_id
-    data.mkdir()
     values: dict[str, Any] = {
         "msp_id": msp_id, "name": msp_id, "data_dir": data, "ledger_dir": directory / "ledger", **settings,
     }  # fmt: skip
     chosen = Settings.model_validate(values)
     database = Database(chosen.sqlalchemy_url)
-    Base.metadata.create_all(database.engine)
     commits = DrivenCommits(database)
     node = Node(
         settings=chosen,
         database=database,
         ledger=EmbeddedLedger(chosen.ledger_dir, msp_id, clock, os.urandom),
         blobs=LocalStore(data / "objects"),
-        custody=FileKeyring.create(data / "custody", instant(clock.now())),
-        secrets=secrets.create(data),
+        custody=FileKeyring(data / "custody"),
+        secrets=secrets.load(data),
         clock=clock,
         random=os.urandom,
         commits=commits,
