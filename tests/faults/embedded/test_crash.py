@@ -19,10 +19,11 @@ from network.verifier.chain import verify_chain
 from network.verifier.contract import ContractReplayer
 from network.verifier.folder import read_blocks
 from tests.conformance.ledger.drawers import drawers
+from tests.faults.counts import repetitions
 from tests.faults.embedded.writer import FULL_DISK, STEPS, SystemClock, written
 
 HOSPITALS = ("NorthMSP", "SouthMSP")
-KILLS = int(os.environ.get("YILIAN_KILLS", "3"))
+KILLS = int(os.environ.get("YILIAN_KILLS", repetitions(3, 20)))
 Start = Callable[..., "subprocess.Popen[str]"]
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -93,9 +94,12 @@ def test_two_processes_killed_again_and_again_lose_and_double_nothing(founding: 
     check(founding, told)
 
 
+@pytest.mark.parametrize("before_it", range(2, 2 + repetitions(1, 20)))
 @pytest.mark.parametrize("step", STEPS)
-def test_a_process_killed_at_a_step_leaves_all_or_nothing(founding: Founding, start: Start, step: str) -> None:
-    told = acknowledged(start(HOSPITALS[0]), at_least=2)
+def test_a_process_killed_at_a_step_leaves_all_or_nothing(
+    founding: Founding, start: Start, step: str, before_it: int
+) -> None:
+    told = acknowledged(start(HOSPITALS[0]), at_least=before_it)
     with EmbeddedLedger(founding.directory, HOSPITALS[0], SystemClock(), os.urandom, contract=drawers) as ledger:
         before = len(written(ledger, HOSPITALS[0]))
         victim = start(HOSPITALS[0], step)
