@@ -31,8 +31,7 @@ from node_service.records.drafts import FHIR_JSON
 from offchain.envelope.composite import MANIFEST_TYPE, Manifest, open_manifest
 from offchain.envelope.content import PlainBytes
 from offchain.envelope.hpke import RecipientPrivateKey
-from offchain.envelope.keys import DataKey, SessionKey
-from offchain.envelope.keys import derive_owner_salt
+from offchain.envelope.keys import DataKey, SessionKey, derive_owner_salt
 from offchain.envelope.sealed import SealedBytes
 from offchain.envelope.unseal import unseal
 from offchain.envelope.wraps import KeyBinding, Wrap, unwrap_for_access, unwrap_session
