@@ -3,11 +3,19 @@
 # Annotations are evaluated here and now: typer reads them, and they speak the language chosen at run time.
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 
+from domain.errors import NotFound
 from node_service.client.wire import StaffAccount
+from node_service.composition import build
+from node_service.database.engine import Database
+from node_service.ledger_sync.alarm import alarms as standing_alarms
+from node_service.ledger_sync.alarm import settle_alarm
+from node_service.ledger_sync.incarnations import open_incarnation
 from node_service.provisioning import FIRST_USERNAME, initialise
 from node_service.serving import serve
 from node_service.settings import Settings
@@ -59,3 +67,60 @@ def register(app: typer.Typer, t: Text) -> None:
             username=new_username, password=chosen, display_name=display_name, department=department, roles=role
         )
         typer.echo(client.open_account(account).id)
+
+    _add_alarms(node, t)
+
+
+def _add_alarms(node: typer.Typer, t: Text) -> None:
+    @node.command(help=t("List the alarms that stand; releases wait for them.", "列出未处理的警报；释放在此期间暂停。"))
+    def alarms() -> None:
+        with _database() as database, database.reading() as session:
+            standing = standing_alarms(session)
+        for alarm in standing:
+            typer.echo(f"{alarm.name}\t{alarm.raised_at}\t{alarm.reason}\t{alarm.place}")
+        if not standing:
+            typer.echo(t("No alarm stands.", "没有警报。"))
+
+    @node.command(
+        name="settle-alarm",
+        help=t("You have looked: let what stopped go on.", "已查明：让停下的工作继续。"),
+    )
+    def settle(name: Annotated[str, typer.Argument(help=t("Name of the alarm.", "警报名称。"))]) -> None:
+        with _database() as database:
+            if not settle_alarm(database, name):
+                raise NotFound(f"there is no alarm of {name}; 'yilian node alarms' lists them", reason="no-alarm")
+        typer.echo(t(f"The alarm of {name} is settled.", f"{name} 的警报已解除。"))
+
+    @node.command(
+        name="open-incarnation",
+        help=t(
+            "After a restore lost anchored leaves: open the logs' next incarnation. Every member is told.",
+            "恢复后丢失已锚定的日志时：开启日志的下一世代。所有成员都会得知。",
+        ),
+    )
+    def open_next(
+        reason: Annotated[str, typer.Argument(help="restore, corruption, migration")],
+        yes: Annotated[bool, typer.Option("--yes", help=t("Do not ask.", "不再询问。"))] = False,
+    ) -> None:
+        if not yes:
+            typer.confirm(t("Every member will see this for ever. Open?", "所有成员将永远看到此事。开启？"), abort=True)
+        running = build(Settings.from_environment())
+        try:
+            number = open_incarnation(running.node, reason)
+        finally:
+            running.resources.close()
+        typer.echo(
+            t(
+                f"Incarnation {number} is open; start the node to anchor it.",
+                f"第 {number} 世代已开启，启动节点即可锚定。",
+            )
+        )
+
+
+@contextmanager
+def _database() -> Iterator[Database]:
+    database = Database(Settings.from_environment().sqlalchemy_url)
+    try:
+        yield database
+    finally:
+        database.close()

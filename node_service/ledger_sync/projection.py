@@ -14,11 +14,15 @@ from domain.identifiers import decode_bytes
 from domain.instants import instant
 from domain.jcs import JsonObject
 from domain.ports import CommittedBlock, CommittedTransaction
-from node_service.database.models import AnchoredHead, Checkpoint, LedgerState, LedgerTransaction
+from node_service.database.models import AnchoredHead, Checkpoint, LedgerState, LedgerTransaction, Notice
 
 FOLLOWER: Final = "follower"
 VALID: Final = "VALID"
 _NUL: Final = "\x00"
+
+
+INCARNATION_OPENED = "IncarnationOpened"
+WATCHING_ROLES = ("privacy-officer", "security-administrator", "audit-administrator")
 
 
 def composite_key(object_type: str, *attributes: str) -> bytes:
@@ -130,6 +134,21 @@ def _apply_transaction(session: Session, block: int, position: int, transaction:
         return
     for write in transaction.writes:
         _apply_write(session, block, transaction.tx_id, write.key, write.value)
+    if transaction.event is not None and transaction.event[0] == INCARNATION_OPENED:
+        _tell_everybody(session, transaction)
+
+
+def _tell_everybody(session: Session, transaction: CommittedTransaction) -> None:
+    """A hospital lost leaves of its logs: every member's officers see it, whoever it was."""
+    session.add_all(
+        Notice(
+            recipient=f"role:{role}",
+            event="incarnation-opened",
+            references=[transaction.creator, transaction.tx_id],
+            created_at=instant(transaction.submitted_at),
+        )
+        for role in WATCHING_ROLES
+    )
 
 
 def _apply_write(session: Session, block: int, tx_id: str, key: str, value: bytes | None) -> None:

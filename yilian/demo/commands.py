@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 
 from domain.errors import Invalid
+from node_service.sources.walk import walk
 from yilian.demo import story
 from yilian.demo.network import Network
 from yilian.demo.report import Report, StepFailed
@@ -47,6 +48,8 @@ def register(app: typer.Typer, t: Text) -> None:
     ) -> None:
         if data is not None and not data.is_dir():
             raise Invalid(f"there is no folder {data}", place="--data")
+        if data is not None and next(walk([data]), None) is None:
+            raise Invalid(f"there is no file in {data}", place="--data")
         told = Report(Console(), t)
         with _place(folder) as place:
             try:

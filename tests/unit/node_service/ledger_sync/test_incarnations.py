@@ -13,7 +13,7 @@ from domain.entries import LogEntry
 from domain.errors import Conflict, Invalid
 from node_service.access_log.rows import Entry, record_alone
 from node_service.access_log.sequencer import Sequencer
-from node_service.database.models import AccessRow, AnchoredHead, LogSize
+from node_service.database.models import AccessRow, AnchoredHead, LogSize, Notice
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import alarms
 from node_service.ledger_sync.incarnations import open_incarnation
@@ -78,6 +78,11 @@ def test_rows_of_the_access_log_do_not_take_the_place_of_lost_ones(hospital: Hos
         record_alone(hospital.node, Entry("search", MSP_ID, "system"))
     Sequencer(hospital.node).step(hospital.clock.now())
     hospital.settle()
+    with hospital.node.database.reading() as session:
+        told = session.scalars(select(Notice).where(Notice.event == "incarnation-opened")).all()
+        assert {(one.recipient, one.references[0]) for one in told} == {
+            (f"role:{role}", MSP_ID) for role in projection.WATCHING_ROLES
+        }
     with hospital.node.database.transaction() as session:  # as a backup from before the second row has it
         session.execute(delete(AccessRow).where(AccessRow.log_index == 1))
         session.execute(update(LogSize).where(LogSize.log == "access").values(size=1))
