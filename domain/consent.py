@@ -2,9 +2,9 @@
 
 Source: IHE Privacy Consent on FHIR (PCF), basic and intermediate consents. A rule matches if every criterion that it
 states matches; where the request lacks the fact, a permit does not match and a deny does. A nested rule inherits
-purpose, actor and period that it does not state. Order: nested deny, nested permit, root, otherwise deny. A criterion
-that is not evaluated here (security labels, codes, foreign content classes) makes the whole Consent ``unsupported``:
-it permits nothing.
+purpose, actor and period that it does not state, a nested permit the actions too. Order: nested deny, nested permit,
+root, otherwise deny. A criterion that is not evaluated here (security labels, codes, foreign content classes), or a
+reference in another form than ``Type/id``, makes the whole Consent ``unsupported``: it permits nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from domain.consent_rules import Consent, Rule, Unsupported, parse_consent
 from domain.decisions import Deny, Permit
 from domain.errors import Invalid
 from domain.jcs import JsonObject
-from domain.resource_facts import ResourceFacts
+from domain.resource_facts import ResourceFacts, is_literal, may_mean
 
 REASONS: Final = ("no-rule", "denied", "not-active", "out-of-period", "other-patient", "unsupported", "dissent")
 _MOST_TELLING: Final = ("denied", "unsupported", "no-rule", "out-of-period", "not-active", "other-patient")
@@ -106,6 +106,7 @@ def _inherit(rule: Rule, root: Rule) -> Rule:
         purposes=root.purposes if rule.purposes is None else rule.purposes,
         actors=root.actors if rule.actors is None else rule.actors,
         period=root.period if rule.period is None else rule.period,
+        actions=root.actions if rule.actions is None and rule.permits else rule.actions,
     )
 
 
@@ -164,16 +165,18 @@ def _data_period_matches(rule: Rule, resource: ResourceFacts) -> bool | None:
 
 
 def _data_matches(rule: Rule, resource: ResourceFacts) -> bool | None:
-    """The listed data are alternatives; the author is the one fact that a resource can lack."""
+    """The listed data are alternatives; a resource can lack its authors, or tell them and its encounter unreadably."""
     if rule.data is None:
         return True
+    loose = [other for other in resource.references if not is_literal(other)]
     unknown = False
     for meaning, reference in rule.data:
         if meaning == "authoredby":
-            unknown = unknown or not resource.authors
             matches = reference in resource.authors
+            unknown = unknown or not resource.authors or not all(map(is_literal, resource.authors))
         else:
             matches = reference == resource.reference or (meaning != "instance" and reference in resource.references)
+            unknown = unknown or (meaning != "instance" and any(may_mean(other, reference) for other in loose))
         if matches:
             return True
     return None if unknown else False

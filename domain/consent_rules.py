@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from domain.intervals import Interval, read_period
 from domain.jcs import JsonObject, JsonValue
-from domain.resource_facts import unversioned
+from domain.resource_facts import is_literal, unversioned
 
 RESOURCE_TYPE_SYSTEM: Final = "http://hl7.org/fhir/resource-types"
 CATEGORY_SYSTEM: Final = "urn:yilian:category"
@@ -72,10 +72,10 @@ def parse_consent(source: JsonObject, zone: tzinfo) -> Consent:
     scope = _object(source.get("scope"))
     codes = {(_text(coding, "system"), _text(coding, "code")) for coding in _objects(scope, "coding")}
     provision = source.get("provision")
-    patient = _object(source.get("patient")).get("reference")
+    patient = _object(source.get("patient"))
     return Consent(
         is_privacy=(SCOPE_SYSTEM, "patient-privacy") in codes,
-        patient=unversioned(patient) if isinstance(patient, str) else None,
+        patient=_literal(patient) if "reference" in patient else None,
         root=None if provision is None else _rule(_object(provision), zone, depth=1),
     )
 
@@ -87,18 +87,27 @@ def _rule(source: JsonObject, zone: tzinfo, *, depth: int) -> Rule:
     types, categories = _classes(source)
     return Rule(
         permits=kind == "permit",
-        period=read_period(source["period"], zone, "period") if "period" in source else None,
+        period=_period(source, "period", zone),
         purposes=_set(source, "purpose", lambda item: (_text(item, "system"), _text(item, "code"))),
         actors=_set(source, "actor", _reference),
         actions=_actions(source),
         types=types,
         categories=categories,
-        data_period=read_period(source["dataPeriod"], zone, "dataPeriod") if "dataPeriod" in source else None,
+        data_period=_period(source, "dataPeriod", zone),
         data=tuple(_datum(item) for item in _objects(source, "data")) if "data" in source else None,
         nested=tuple(_rule(item, zone, depth=depth + 1) for item in _objects(source, "provision"))
         if "provision" in source
         else (),
     )
+
+
+def _period(source: JsonObject, name: str, zone: tzinfo) -> Interval | None:
+    """A side that is there in another way than as a date would else look open."""
+    if name not in source:
+        return None
+    if _object(source[name]).keys() - {"id", "extension", "start", "end"}:
+        raise Unsupported
+    return read_period(source[name], zone, name)
 
 
 def _actions(source: JsonObject) -> frozenset[str] | None:
@@ -132,7 +141,15 @@ def _set(source: JsonObject, name: str, read: Callable[[JsonObject], Item]) -> f
 
 
 def _reference(item: JsonObject) -> str:
-    return unversioned(_text(_object(item.get("reference")), "reference"))
+    return _literal(_object(item.get("reference")))
+
+
+def _literal(source: JsonObject) -> str:
+    """``Type/id``: written in any other way a refusal would match nothing, and so let everything pass."""
+    reference = unversioned(_text(source, "reference"))
+    if not is_literal(reference):
+        raise Unsupported
+    return reference
 
 
 def _objects(source: JsonObject, name: str) -> Sequence[JsonObject]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -19,6 +20,8 @@ _DATES: Final = (
     "servicedPeriod", "billablePeriod", "started", "authoredOn", "recordedDate", "date", "created", "issued",
 )  # fmt: skip
 """Elements that hold the clinical date, the first that is there counts."""
+_CLINICAL_CHOICES: Final = ("effective", "onset", "performed", "occurrence", "serviced")
+_LITERAL: Final = re.compile(r"[A-Z][A-Za-z]{0,63}/[A-Za-z0-9.-]{1,64}")
 
 AUTHORS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -66,7 +69,7 @@ class ResourceFacts:
         patient: ``Patient/id`` whose data it is, None where it names none.
         category: ledger category, None where it has none.
         clinical: when it happened, None where it gives no date.
-        authors: references to those who authored it.
+        authors: references to those who authored it; empty for one who is named in another way than by a reference.
         references: everything that it refers to.
     """
 
@@ -112,6 +115,19 @@ def unversioned(reference: str) -> str:
     return reference.partition("/_history/")[0]
 
 
+def is_literal(reference: str) -> bool:
+    """Whether a reference without version is ``Type/id``, the one form in which two of them can be compared."""
+    return _LITERAL.fullmatch(reference) is not None
+
+
+def may_mean(reference: str, target: str) -> bool:
+    """Whether a reference may lead to ``target`` (``Type/id``): the same, at an address, by a search, unresolved."""
+    if is_literal(reference):
+        return reference == target
+    kind = target.partition("/")[0]
+    return reference.startswith(("urn:", f"{kind}?")) or f"/{kind}/" in reference
+
+
 def _patient(resource: JsonObject) -> str | None:
     for name in ("subject", "patient", "beneficiary", "individual"):
         for reference in _at(resource, [name]):
@@ -120,6 +136,10 @@ def _patient(resource: JsonObject) -> str | None:
 
 
 def _clinical(resource: JsonObject, zone: tzinfo) -> Interval | None:
+    """None too where it is told in a form that is not read (a timing, an age, a text): no other date stands for it."""
+    told = {name.lstrip("_") for name in resource if name.lstrip("_").startswith(_CLINICAL_CHOICES)}
+    if any(name not in _DATES or name not in resource for name in told):
+        return None
     for name in _DATES:
         if name in resource:
             value = resource[name]
@@ -128,15 +148,16 @@ def _clinical(resource: JsonObject, zone: tzinfo) -> Interval | None:
 
 
 def _at(value: JsonValue, path: list[str]) -> Iterator[str]:
-    """The references at a path of element names, through lists."""
+    """The references at a path of element names, through lists; empty for a Reference without one."""
     if isinstance(value, list):
         for item in value:
             yield from _at(item, path)
     elif isinstance(value, dict):
         if path:
             yield from _at(value.get(path[0]), path[1:])
-        elif isinstance(reference := value.get("reference"), str):
-            yield unversioned(reference)
+        else:
+            reference = value.get("reference")
+            yield unversioned(reference) if isinstance(reference, str) else ""
 
 
 def _references(value: JsonValue) -> Iterator[str]:

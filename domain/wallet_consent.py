@@ -14,8 +14,10 @@ from domain import vocabulary
 from domain.checks import check_member, check_members
 from domain.consent_rules import ACTION_SYSTEM, CATEGORY_SYSTEM, SCOPE_SYSTEM
 from domain.errors import Invalid
+from domain.identifiers import check_identifier
 from domain.instants import check_instant
 from domain.jcs import JsonObject, JsonValue
+from domain.resource_facts import is_literal
 
 PRESETS: Final = ("these-records", "up-to-today", "also-new")
 _ACT_REASON: Final = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
@@ -68,7 +70,8 @@ def wallet_consent(
         withheld: ``Type/record id`` of records that stay out whatever else is said.
 
     Raises:
-        Invalid: a code that is not known, or records and preset do not belong together.
+        Invalid: a code that is not known, a record not named by type and id, or records and preset do not belong
+            together.
     """
     if (check_member(preset, "preset", PRESETS) == "these-records") != bool(records):
         raise Invalid("records are named for the preset these-records, and for no other", place="records")
@@ -124,7 +127,15 @@ def _classes(categories: Sequence[str]) -> list[JsonValue]:
 
 
 def _instances(references: Iterable[str]) -> list[JsonValue]:
-    return [{"meaning": "instance", "reference": {"reference": reference}} for reference in references]
+    return [{"meaning": "instance", "reference": {"reference": _checked(reference)}} for reference in references]
+
+
+def _checked(reference: str) -> str:
+    """A record that is named in another way would be released although it is withheld."""
+    check_identifier(reference.partition("/")[2], "records")
+    if not is_literal(reference):
+        raise Invalid("a record is named by type and id", place="records")
+    return reference
 
 
 def _actor(reference: str) -> JsonValue:

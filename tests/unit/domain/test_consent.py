@@ -197,6 +197,8 @@ def test_no_consent_is_no_permission(load: Load) -> None:
         ({"implicitRules": "urn:x"}, "unsupported"),
         ({"modifierExtension": [{"url": "urn:x", "valueBoolean": True}]}, "unsupported"),
         ({"scope": None}, "unsupported"),
+        ({"patient": {"reference": "https://a.example/fhir/Patient/ex-patient"}}, "unsupported"),
+        ({"patient": {"reference": "patient/ex-patient"}}, "unsupported"),
     ],
 )  # fmt: skip
 def test_consents_that_do_not_apply(load: Load, changes: dict[str, Any], reason: str) -> None:
@@ -229,6 +231,8 @@ def test_consents_that_do_not_apply(load: Load, changes: dict[str, Any], reason:
         {"provision": [{"type": "deny", "provision": [{"type": "permit"}]}]},
         {"provision": [{"type": "deny", "modifierExtension": [{"url": "urn:x"}]}]},
         {"purpose": [{"code": "TREAT", "modifierExtension": []}]},
+        {"period": {"start": "2020", "_end": {"extension": [{"url": "urn:x", "valueString": "when I say so"}]}}},
+        {"dataPeriod": {"start": "2000", "until": "2001"}},
     ],
 )
 def test_what_a_rule_cannot_express_permits_nothing(load: Load, changes: dict[str, Any]) -> None:
@@ -414,7 +418,7 @@ def test_facts_are_read_from_a_resource() -> None:
     )
     assert (found.reference, found.type, found.patient) == ("Procedure/p", "Procedure", "Patient/x")
     assert found.clinical == days(5, 10)
-    assert found.authors == ("Practitioner/a", "Practitioner/b")
+    assert found.authors == ("Practitioner/a", "", "Practitioner/b")
     assert "Encounter/e" in found.references
 
 
@@ -452,3 +456,134 @@ def test_resource_types_may_be_named_as_classes(load: Load) -> None:
 def test_a_moment_without_zone_is_refused() -> None:
     with pytest.raises(Invalid):
         ConsentRequest(datetime(2022, 1, 1), "TREAT", (), facts())  # noqa: DTZ001
+
+
+# --- Nothing slips past a refusal by being written in another way --------------------------------------------------
+
+WEIGHT = "Observation/ex-weight"
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        f"https://a.example/fhir/{WEIGHT}",
+        f"https://a.example/fhir/{WEIGHT}/_history/2",
+        f"/{WEIGHT}",
+        f"./{WEIGHT}",
+        f"{WEIGHT}/",
+        f"{WEIGHT}?_summary=true",
+        f" {WEIGHT}",
+        "observation/ex-weight",
+        "Observation//ex-weight",
+        "ex-weight",
+        "#ex-weight",
+        "urn:uuid:6e6c7d5c-0a1a-4d0c-9d8e-000000000000",
+        "Observation?identifier=x",
+        "",
+    ],
+)
+@pytest.mark.parametrize("element", ["data", "actor"])
+def test_a_reference_that_might_be_overlooked_makes_the_consent_unsupported(
+    load: Load, element: str, reference: str
+) -> None:
+    consent = load("Consent-ex-consent-basic-treat-infant")
+    item = {"meaning": "instance", "reference": {"reference": reference}}
+    consent["provision"]["provision"] = [{"type": "deny", element: [item]}]
+    request = ConsentRequest(AT, "TREAT", (P,), resource_facts(load("Observation-ex-weight")))
+    assert said(evaluate([consent], request)) == "unsupported"
+
+
+def test_a_version_in_a_reference_names_every_version(load: Load) -> None:
+    consent = load("Consent-ex-consent-basic-treat-infant")
+    item = {"meaning": "instance", "reference": {"reference": f"{WEIGHT}/_history/2"}}
+    consent["provision"]["provision"] = [{"type": "deny", "data": [item]}]
+    request = ConsentRequest(AT, "TREAT", (P,), resource_facts(load("Observation-ex-weight")))
+    assert said(evaluate([consent], request)) == "denied"
+
+
+@pytest.mark.parametrize(
+    "performer",
+    [
+        [{"reference": AUTHOR}, {"reference": f"https://a.example/fhir/{P}"}],
+        [{"reference": AUTHOR}, {"reference": "Practitioner?identifier=urn:npi|1"}],
+        [{"reference": "urn:uuid:6e6c7d5c-0a1a-4d0c-9d8e-000000000000"}],
+        [{"reference": AUTHOR}, {"display": "Dr. ex-practitioner"}],
+        [{"reference": AUTHOR}, {"identifier": {"value": "1"}}],
+    ],
+    ids=["absolute", "conditional", "unresolved", "display", "identifier"],
+)
+def test_an_author_that_cannot_be_told_counts_for_a_refusal_and_not_for_a_permission(
+    load: Load, performer: list[Any]
+) -> None:
+    resource = {**load("Observation-ex-weight"), "performer": performer}
+    request = ConsentRequest(AT, "TREAT", (), resource_facts(resource))
+    assert said(evaluate([load("Consent-ex-consent-intermediate-not-authoredby")], request)) == "denied"
+    assert said(evaluate([load("Consent-ex-consent-intermediate-authoredby")], request)) == "no-rule"
+
+
+@pytest.mark.parametrize(
+    ("encounter", "refused"),
+    [
+        ("Encounter/ex-encounter", True),
+        ("https://a.example/fhir/Encounter/ex-encounter", True),
+        ("https://a.example/fhir/Encounter/ex-encounter/_history/1", True),
+        ("urn:uuid:6e6c7d5c-0a1a-4d0c-9d8e-000000000000", True),
+        ("Encounter?identifier=urn:x|1", True),
+        ("Encounter/other", False),
+        ("https://a.example/fhir/Location/ex-encounter", False),
+        ("Practitioner?identifier=urn:npi|1", False),
+    ],
+)
+def test_what_may_belong_to_a_refused_encounter_is_refused(load: Load, encounter: str, refused: bool) -> None:
+    consent = load("Consent-ex-consent-basic-treat-infant")
+    item = {"meaning": "related", "reference": {"reference": "Encounter/ex-encounter"}}
+    consent["provision"]["provision"] = [{"type": "deny", "data": [item]}]
+    resource = {**load("Observation-ex-weight"), "encounter": {"reference": encounter}}
+    request = ConsentRequest(AT, "TREAT", (), resource_facts(resource))
+    assert said(evaluate([consent], request)) == ("denied" if refused else "permit")
+
+
+def test_a_nested_permission_allows_no_action_that_the_root_does_not(load: Load) -> None:
+    consent = wallet_consent(PARTIES, **DEFAULTS)
+    provision: Any = consent["provision"]
+    provision["provision"] = [{"type": "permit", "class": provision["class"]}]
+    assert asked(consent) == "permit"
+    assert asked(consent, action="collect") == "no-rule"
+    provision["provision"][0]["action"] = [
+        {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentaction", "code": "collect"}]}
+    ]
+    assert asked(consent, action="collect") == "permit"
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [
+        {"effectiveTiming": {"event": ["2004-01-01"]}, "issued": "2022-06-01T00:00:00Z"},
+        {"_effectiveDateTime": {"extension": []}, "issued": "2022-06-01T00:00:00Z"},
+        {"onsetAge": {"value": 12}, "recordedDate": "2022-06-01"},
+        {"onsetString": "childhood", "recordedDate": "2022-06-01"},
+        {"performedString": "long ago", "recordedDate": "2022-06-01"},
+        {"occurrenceString": "long ago", "recordedDate": "2022-06-01"},
+        {},
+    ],
+)
+def test_when_it_was_written_down_does_not_stand_for_when_it_happened(dates: dict[str, Any]) -> None:
+    assert resource_facts({"resourceType": "Observation", "id": "x", **dates}).clinical is None
+
+
+@pytest.mark.parametrize(
+    "dates",
+    [{"effectiveDateTime": "2022-01-05", "_effectiveDateTime": {"id": "a"}, "issued": "2022-06-01"},
+     {"performer": [{}], "issued": "2022-01-05"}],
+)  # fmt: skip
+def test_the_clinical_date_is_read_where_it_is_written(dates: dict[str, Any]) -> None:
+    assert resource_facts({"resourceType": "Observation", "id": "x", **dates}).clinical == days(5, 6)
+
+
+@pytest.mark.parametrize("name", ["records", "withheld"])
+@pytest.mark.parametrize("reference", ["x", "Observation/x", f"observation/{an_id('r')}", f"https://a/Observation/{an_id('r')}",
+                                       f"Observation/{an_id('r')}/_history/1", an_id("r"), ""])  # fmt: skip
+def test_a_wallet_names_records_by_type_and_id_alone(name: str, reference: str) -> None:
+    changes: dict[str, Any] = {"preset": "these-records", "records": (f"Observation/{an_id('r')}",), name: (reference,)}
+    with pytest.raises(Invalid):
+        wallet_consent(PARTIES, **{**DEFAULTS, **changes})
