@@ -62,6 +62,11 @@ def test_after_a_restore_a_person_opens_the_next_incarnation_and_old_heads_stay_
     hospital.clock.advance(2)
     hospital.settle(12)
     with hospital.node.database.reading() as session:
+        told = session.scalars(select(Notice).where(Notice.event == "incarnation-opened")).all()
+        assert {(one.recipient, one.references[0]) for one in told} == {
+            (f"role:{role}", MSP_ID) for role in projection.WATCHING_ROLES
+        }
+    with hospital.node.database.reading() as session:
         assert alarms(session) == []
         entry = projection.entry(session, LogEntry, MSP_ID, "0000000002")
     assert entry is not None
@@ -78,11 +83,6 @@ def test_rows_of_the_access_log_do_not_take_the_place_of_lost_ones(hospital: Hos
         record_alone(hospital.node, Entry("search", MSP_ID, "system"))
     Sequencer(hospital.node).step(hospital.clock.now())
     hospital.settle()
-    with hospital.node.database.reading() as session:
-        told = session.scalars(select(Notice).where(Notice.event == "incarnation-opened")).all()
-        assert {(one.recipient, one.references[0]) for one in told} == {
-            (f"role:{role}", MSP_ID) for role in projection.WATCHING_ROLES
-        }
     with hospital.node.database.transaction() as session:  # as a backup from before the second row has it
         session.execute(delete(AccessRow).where(AccessRow.log_index == 1))
         session.execute(update(LogSize).where(LogSize.log == "access").values(size=1))
