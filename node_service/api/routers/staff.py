@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from domain.errors import Denied
 from node_service.api.authentication import AnyStaff, SystemAdministrator, bearer_token, limit_sign_in
+from node_service.api.problems import NotAuthenticated
 from node_service.api.services import Serving
 from node_service.api.strict_json import StrictRoute
 from node_service.client.wire import NodeStatus, StaffAccount, StaffLogin, StaffMember, Token
@@ -17,7 +19,10 @@ router = APIRouter(prefix="/api", tags=["staff"], route_class=StrictRoute)
 @router.post("/staff/sessions", status_code=201, dependencies=[Depends(limit_sign_in)])
 async def sign_in(serving: Serving, login: StaffLogin) -> Token:
     """Open a session of 15 minutes that lives on while it is used."""
-    return await serving.node.in_crypto(sessions.sign_in, serving.node, login)
+    try:
+        return await serving.node.in_crypto(sessions.sign_in, serving.node, login)
+    except Denied as error:
+        raise NotAuthenticated(error.detail, reason=error.reason) from error
 
 
 @router.delete("/staff/sessions/current", status_code=204)
