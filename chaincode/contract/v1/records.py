@@ -21,8 +21,10 @@ def create(call: Call, transaction: CreateRecord) -> Changes:
 
 
 def retract(call: Call, transaction: RetractRecord) -> Changes:
-    """Declare an own record wrong."""
-    return _change(call, transaction.record, "retract", reason=transaction.reason, until=None)
+    """Declare an own record wrong; a lock on it goes on: evidence does not become erasable by being called wrong."""
+    present = call.read(StatusEntry, call.caller, transaction.record)
+    until = None if present is None else present.until
+    return _change(call, transaction.record, "retract", reason=transaction.reason, until=until)
 
 
 def lock(call: Call, transaction: LockRecord) -> Changes:

@@ -46,7 +46,6 @@ def test_a_record_that_nobody_wrote_is_active_without_a_leaf(channel: MemoryChan
         ([], "erase", "erased"),
         (["lock"], "retract", "retracted"),
         (["retract"], "erase", "erased"),
-        (["lock", "retract"], "erase", "erased"),
     ],
 )
 def test_allowed_steps_of_a_record(channel: MemoryChannel, path: list[str], last: str, outcome: str) -> None:
@@ -88,6 +87,20 @@ def test_a_locked_record_is_erased_only_when_its_time_has_passed(
     channel.submit(LOCK)
     if accepted:
         assert channel.submit(ERASE, at=after(at))
+    else:
+        with pytest.raises(Refused, match="409 locked"):
+            channel.submit(ERASE, at=after(at))
+
+
+@pytest.mark.parametrize(("at", "accepted"), [(0, False), (99, False), (100, True)])
+def test_a_lock_outlives_a_retraction(channel: MemoryChannel, at: int, accepted: bool) -> None:
+    channel.submit(LOCK)
+    assert channel.submit(RETRACT)
+    assert not channel.submit(RETRACT)
+    assert (status(channel)["status"], status(channel)["until"]) == ("retracted", after(100))
+    if accepted:
+        assert channel.submit(ERASE, at=after(at))
+        assert (status(channel)["status"], status(channel)["until"]) == ("erased", None)
     else:
         with pytest.raises(Refused, match="409 locked"):
             channel.submit(ERASE, at=after(at))
