@@ -30,6 +30,9 @@ def canonical(value: object) -> bytes:
         Invalid: a float, an integer out of range, a string outside NFC, a lone surrogate, too deep, or no JSON value.
     """
     check_signable(value)
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    if text.isascii():  # then code points sort as UTF-16 does, and both escape alike: several times faster
+        return text.encode()
     encoded: bytes = rfc8785.dumps(value)  # type: ignore[arg-type]
     return encoded
 

@@ -130,33 +130,6 @@ class AccessLeaf:
         decode_bytes(self.salt, "salt", length=SALT_BYTES)
 
 
-@dataclass(frozen=True, slots=True)
-class LeafPath:
-    """Where a leaf stands in its hospital's log, with the audit path to an anchored head of that size."""
-
-    incarnation: int
-    index: int
-    size: int
-    hashes: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        check_integer(self.incarnation, "incarnation", low=1)
-        check_integer(self.size, "size", low=1)
-        check_integer(self.index, "index", high=self.size - 1)
-        for digest in check_sequence(self.hashes, "hashes", max_items=64):
-            check_digest(digest, "hashes")
-
-
-def verify_path(leaf: bytes, path: LeafPath, root: bytes) -> None:
-    """Verify that the anchored head ``root`` covers the leaf with these bytes.
-
-    Raises:
-        Tampered: it does not.
-    """
-    hashes = [decode_bytes(digest, "hashes", length=merkle.HASH_BYTES) for digest in path.hashes]
-    merkle.verify_inclusion(merkle.leaf_hash(leaf), path.index, path.size, hashes, root)
-
-
 def encode(leaf: RecordLeaf | AccessLeaf) -> bytes:
     """The JCS bytes of a leaf, version named."""
     return jcs.canonical({"v": VERSION, **wire.to_json(leaf)})

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from domain.errors import NotFound
 from domain.identifiers import encode_bytes
-from domain.leaves import LeafPath
+from domain.paths import LeafPath
 from node_service.context import Node
 from node_service.database.models import AnchoredHead, RecordVersion
 from node_service.ledger_sync import projection

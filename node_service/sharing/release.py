@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from domain.errors import Denied, Tampered
 from domain.identifiers import encode_bytes
 from domain.instants import instant
-from domain.leaves import LeafPath
+from domain.paths import LeafPath
 from node_service.access_log.rows import Entry, record, record_alone
 from node_service.client import wire
 from node_service.context import Node

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,7 +53,7 @@ def test_what_was_encoded_is_read_back(value: Any) -> None:
     assert json.loads(encoded) == value
 
 
-@given(VALUES, st.sampled_from([lambda b: b + b" ", lambda b: b" " + b, lambda b: b.replace(b",", b", ", 1)]))
+@given(VALUES, st.sampled_from([lambda b: b + b" ", lambda b: b" " + b, lambda b: b.replace(b"[", b"[ ", 1)]))
 def test_another_spelling_is_refused(value: Any, respell: Callable[[bytes], bytes]) -> None:
     encoded = jcs.canonical([value, 1])
     assert refusal(respell(encoded)) == "not-canonical"
@@ -114,3 +115,15 @@ def test_an_object_is_expected_where_one_is() -> None:
     with pytest.raises(Invalid) as caught:
         jcs.parse_object(b"[]")
     assert caught.value.reason == "not-an-object"
+
+
+@given(VALUES)
+def test_the_fast_way_gives_the_bytes_of_the_reference_encoder(value: Any) -> None:
+    assert jcs.canonical(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize("text", ["".join(map(chr, range(128))), 'é"\\\x7f', "\U0001f600\ue000", "~"])
+def test_every_character_is_escaped_as_the_reference_encoder_does(text: str) -> None:
+    assert jcs.canonical({text: text, "a": [text, 1, None, True]}) == rfc8785.dumps(
+        {text: text, "a": [text, 1, None, True]}
+    )

@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete, func, select, update
 
-from domain import leaves
 from domain.entries import LogEntry
-from domain.identifiers import identifier
+from domain.identifiers import encode_bytes, identifier
+from domain.paths import verify_leaf
 from node_service.access_log.rows import Entry, record_alone
 from node_service.access_log.sequencer import Sequencer
 from node_service.database.models import AccessRow, LedgerTransaction, LogNode, Outbox, RecordVersion
@@ -137,7 +137,7 @@ def test_the_path_leads_to_the_head_that_first_covered_the_leaf(hospital: Hospit
         head = projection.covering_head(session, MSP_ID, 1, "records", path.index)
         assert head is not None
         assert (path.size, head.size) == (2, 2)
-        leaves.verify_path(leaf, path, head.root)
+        verify_leaf(leaf, path, encode_bytes(head.root))
 
 
 def test_access_rows_alone_are_anchored_every_ten_seconds(hospital: Hospital) -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select, update
 
-from domain import leaves
 from domain.entries import LogEntry
 from domain.errors import Conflict, Invalid
+from domain.identifiers import encode_bytes
+from domain.paths import verify_leaf
 from node_service.access_log.rows import Entry, record_alone
 from node_service.access_log.sequencer import Sequencer
 from node_service.database.models import AccessRow, AnchoredHead, LogSize, Notice
@@ -30,7 +31,7 @@ def verify_anchored(hospital: Hospital, record: str, incarnation: int) -> None:
         assert path.incarnation == incarnation
         head = session.get(AnchoredHead, (MSP_ID, incarnation, "records", path.size))
         assert head is not None
-        leaves.verify_path(leaf, path, head.root)
+        verify_leaf(leaf, path, encode_bytes(head.root))
 
 
 def test_after_a_restore_a_person_opens_the_next_incarnation_and_old_heads_stay_valid(tmp_path: Path) -> None:

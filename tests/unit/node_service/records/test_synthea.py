@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
-from domain import leaves
+from domain.identifiers import encode_bytes
+from domain.paths import verify_leaf
 from node_service.database.models import AnchoredHead, BundleSkeleton, Outbox, Person, Record, RecordVersion
 from node_service.records.bundles import reassemble_bundle
 from node_service.records.evidence import leaves_and_paths
@@ -67,4 +68,4 @@ def test_every_record_is_covered_by_an_anchored_head(full: Hospital) -> None:
             assert path is not None
             head = session.get(AnchoredHead, (MSP_ID, path.incarnation, "records", path.size))
             assert head is not None
-            leaves.verify_path(leaf, path, head.root)
+            verify_leaf(leaf, path, encode_bytes(head.root))

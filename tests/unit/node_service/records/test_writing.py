@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from domain import leaves
 from domain.errors import Conflict
-from domain.identifiers import identifier
+from domain.identifiers import encode_bytes, identifier
+from domain.paths import verify_leaf
 from node_service.database.models import AnchoredHead
 from node_service.ledger_sync import projection
 from node_service.records.drafts import FHIR_JSON, Draft
@@ -50,7 +50,7 @@ def test_a_stored_record_becomes_anchored_and_opens_to_the_same_bytes(hospital: 
         assert path is not None
         head = session.get(AnchoredHead, (MSP_ID, path.incarnation, "records", path.size))
         assert head is not None
-        leaves.verify_path(leaf, path, head.root)
+        verify_leaf(leaf, path, encode_bytes(head.root))
     assert open_version(node, reference.record).content == CONTENT
 
 
