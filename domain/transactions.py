@@ -27,6 +27,7 @@ MAX_RECORDS: Final = 200
 MAX_EMERGENCY_SECONDS: Final = 4 * 3600
 MAX_ACCESS_SECONDS: Final = 15 * 60
 
+_MAX_KEY_BYTES: Final = max(vocabulary.KEY_BYTES.values())
 _URL = re.compile(r"https?://[!-~]+")
 
 
@@ -45,7 +46,7 @@ class OrganizationKey:
         check_member(self.use, "use", vocabulary.KEY_USES)
         check_member(self.alg, "alg", (vocabulary.KEY_ALGORITHMS[self.use],))
         check_code(self.kid, "kid")
-        decode_bytes(self.key, "key", max_length=4096)
+        decode_bytes(self.key, "key", length=vocabulary.KEY_BYTES[self.use], max_length=_MAX_KEY_BYTES)
         check_instant(self.valid_from, "valid_from")
         check_optional(self.valid_until, "valid_until", check_instant)
 

@@ -37,4 +37,6 @@ KEY_ALGORITHMS: Final = {
     "seal": "HPKE-MLKEM768-X25519",
     "tls": "SHA-256",
 }
+KEY_BYTES: Final = {"signing": 32, "witness": 32, "seal": 1184 + 32, "tls": 32}
+"""Bytes of a published key: Ed25519, ML-KEM-768 ‖ X25519, SHA-256 of the certificate."""
 PATIENT_WRAP_ALG: Final = "HPKE-X25519"

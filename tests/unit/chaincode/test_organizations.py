@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from chaincode.stub import Creator
 from domain import transactions
+from domain.errors import Invalid
+from domain.identifiers import decode_bytes, encode_bytes
 from domain.instants import moment
 from domain.queries import QueryOrganization
 from domain.transactions import CreateRecord, RegisterOrganization, UpdateOrganization
+from domain.vocabulary import KEY_BYTES
 from tests.unit.chaincode.world import (
     A,
     MemoryChannel,
@@ -169,3 +173,13 @@ def test_a_caller_cannot_be_given_as_an_argument(channel: MemoryChannel) -> None
     name, arguments = transactions.encode(CreateRecord(an_id("r"), a_digest("leaf")))
     forged = arguments[:-1].replace(b'{"leaf"', b'{"caller":"HospitalBMSP","leaf"') + b"}"
     assert channel.simulate(name, forged).response.status == 400
+
+
+@pytest.mark.parametrize("use", KEY_BYTES)
+@pytest.mark.parametrize("difference", [-1, 1])
+def test_a_published_key_has_the_length_of_its_algorithm(use: str, difference: int) -> None:
+    key = organization_key(use=use)
+    assert len(decode_bytes(key.key, "key")) == KEY_BYTES[use]
+    for length in (0, KEY_BYTES[use] + difference):
+        with pytest.raises(Invalid):
+            replace(key, key=encode_bytes(bytes(length)))

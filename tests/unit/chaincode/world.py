@@ -34,6 +34,7 @@ from domain.statements import (
     RevokeEverything,
     Statement,
 )
+from domain.vocabulary import KEY_BYTES
 
 CHANNEL = "medical"
 NOW = "2026-03-01T12:00:00Z"
@@ -168,7 +169,8 @@ def organization_key(
     kid: str = "k1", *, use: str = "signing", until: str | None = None
 ) -> transactions.OrganizationKey:
     algorithm = {"signing": "Ed25519", "witness": "Ed25519", "seal": "HPKE-MLKEM768-X25519", "tls": "SHA-256"}[use]
-    return transactions.OrganizationKey(use, algorithm, kid, encode_bytes(seeded(kid)), "2026-01-01T00:00:00Z", until)
+    key = encode_bytes(seeded(kid) * (KEY_BYTES[use] // 32))
+    return transactions.OrganizationKey(use, algorithm, kid, key, "2026-01-01T00:00:00Z", until)
 
 
 def registration(name: str = "a") -> transactions.RegisterOrganization:
