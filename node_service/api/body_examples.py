@@ -43,6 +43,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "OpenAccessBody": {"grant": _ID, "purpose": "TREAT"},
     "EmergencyBody": {"card": _CARD, "reason": "unconscious", "categories": ["allergy", "medication"]},
     "ReviewBody": {"outcome": "justified", "note": "Seen with the head of the ward."},
+    "AdmissionBody": {"approve": True},
     "ContributionBody": {"grant": _ID, "resource": {"resourceType": "Observation", "status": "final"}},
     "ExchangeToken": {
         "grant_type": "client_credentials",

@@ -49,6 +49,11 @@ class SharedClient:
         answer = self._staff.call("POST", f"/api/shared/emergencies/{emergency}/reviews", body=body)
         return read_value(wire.Committed, answer.content)
 
+    def admit(self, emergency: str, *, approve: bool) -> None:
+        """Decide about an emergency that was held at this hospital, the patient's custodian."""
+        body = wire.AdmissionBody(approve=approve)
+        self._staff.call("POST", f"/api/shared/emergencies/{emergency}/admission", body=body)
+
     def records(self, access: str, after: str | None = None) -> wire.RecordPage:
         """A page of what may be read under an open access."""
         answer = self._staff.call("GET", f"/api/shared/accesses/{access}/records", params={"after": after})

@@ -427,6 +427,12 @@ class ReviewBody(Wire):
     note: str = Field(max_length=2000, repr=False)
 
 
+class AdmissionBody(Wire):
+    """The duty officer's decision about an emergency that was held because there were too many."""
+
+    approve: bool
+
+
 class ContributionBody(Wire):
     grant: str
     resource: dict[str, Any] = Field(repr=False)

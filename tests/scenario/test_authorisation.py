@@ -60,6 +60,7 @@ STAFF_ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("post", "/api/shared/accesses"): CLINICIAN,
     ("post", "/api/shared/emergencies"): CLINICIAN,
     ("post", "/api/shared/emergencies/{emergency}/reviews"): frozenset({"privacy-officer"}),
+    ("post", "/api/shared/emergencies/{emergency}/admission"): frozenset({"privacy-officer"}),
     ("get", f"{SHARED}/records"): CLINICIAN,
     ("get", f"{SHARED}/records/{{record}}"): CLINICIAN,
     ("post", f"{SHARED}/chart"): CLINICIAN,

@@ -13,6 +13,7 @@ from node_service.api.strict_json import StrictRoute
 from node_service.client.wire import (
     AccessHandle,
     AccessRequest,
+    AdmissionBody,
     Committed,
     ContributionBody,
     EmergencyBody,
@@ -27,7 +28,7 @@ from node_service.client.wire import (
     SharedRecord,
 )
 from node_service.own_reading import practitioner_of
-from node_service.sharing import accesses, contributions, packages, requests, reviews
+from node_service.sharing import accesses, contributions, emergencies, packages, requests, reviews
 from node_service.sharing.practitioners import Practitioner
 
 router = APIRouter(prefix="/api/shared", tags=["shared"], route_class=StrictRoute)
@@ -114,3 +115,10 @@ async def contribute(serving: Serving, clinician: Acting, access: str, body: Con
 async def review_emergency(serving: Serving, member: PrivacyOfficer, emergency: str, body: ReviewBody) -> Committed:
     """The privacy officer's verdict, at the reader's hospital and at the custodian."""
     return await reviews.review(serving.node, member.id, emergency, body)
+
+
+@router.post("/emergencies/{emergency}/admission", status_code=204)
+async def admit_emergency(serving: Serving, member: PrivacyOfficer, emergency: str, body: AdmissionBody) -> Response:
+    """The custodian's officer on duty admits or refuses an emergency beyond the limits."""
+    await serving.node.in_database(emergencies.decide_held, serving.node, member.id, emergency, approve=body.approve)
+    return Response(status_code=204)
