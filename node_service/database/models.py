@@ -495,7 +495,7 @@ class IdempotencyKey(Base):
     __tablename__ = "idempotency_key"
 
     principal: Mapped[str] = mapped_column(String(96), primary_key=True)
-    key: Mapped[str] = mapped_column(String(128), primary_key=True)
+    key: Mapped[str] = mapped_column(String(128), primary_key=True)  # base64url of a blind token
     request_token: Mapped[bytes] = mapped_column(LargeBinary(32))  # blind token of method, path and body
     status: Mapped[int] = mapped_column(Integer)
     record: Mapped[str | None] = mapped_column(Identifier)

@@ -8,7 +8,7 @@ from typing import Final
 from sqlalchemy.orm import Session
 
 from domain.errors import Conflict, Invalid, NotFound
-from domain.identifiers import IDENTIFIER_BYTES, check_identifier, identifier
+from domain.identifiers import IDENTIFIER_BYTES, check_identifier, encode_bytes, identifier
 from domain.instants import instant
 from node_service.context import Node
 from node_service.database.models import IdempotencyKey, Record
@@ -119,7 +119,7 @@ def _fresh(node: Node) -> str:
 
 def _repeated(node: Node, principal: StaffPrincipal, key: str, request: bytes) -> tuple[str, int] | None:
     with node.database.reading() as session:
-        row = session.get(IdempotencyKey, (f"staff:{principal.id}", key))
+        row = session.get(IdempotencyKey, (f"staff:{principal.id}", _key_token(node, key)))
     if row is None:
         return None
     if row.request_token != request or row.record is None or row.version is None:
@@ -132,13 +132,18 @@ def _key_row(
 ) -> IdempotencyKey:
     return IdempotencyKey(
         principal=f"staff:{principal.id}",
-        key=key,
+        key=_key_token(node, key),
         request_token=request,
         status=CREATED,
         record=written[0],
         version=written[1],
         created_at=instant(node.clock.now()),
     )
+
+
+def _key_token(node: Node, key: str) -> str:
+    """A client may have made its key of a patient's number, so what is kept is blind."""
+    return encode_bytes(node.secrets.blind("idempotency-key", key))
 
 
 def _version_of(if_match: str | None) -> int:

@@ -59,8 +59,8 @@ class Actors:
             after = page.next
 
     def wait_anchored(self) -> wire.NodeStatus:
-        """Wait until the ledger covers every record of the custodian."""
-        return eventually(self.archive.status, lambda now: now.outbox == 0 and now.anchored == now.records)
+        """Wait until the ledger covers every record version of the custodian."""
+        return eventually(self.archive.status, lambda now: now.outbox == 0 and now.anchored >= now.records)
 
 
 @contextmanager
