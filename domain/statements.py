@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from domain import checks, ed25519, jcs, wire
+from domain import checks, ed25519, jcs, wire, x25519
 from domain.errors import Invalid
 from domain.identifiers import (
     check_code,
@@ -45,7 +45,7 @@ class PatientKeys:
         checks.check_member(self.wrap_alg, "wrap_alg", (PATIENT_WRAP_ALG,))
         if not ed25519.is_strict_public_key(decode_bytes(self.signing, "signing", length=32)):
             raise Invalid("the signing key is not a point of the prime-order subgroup", place="signing")
-        decode_bytes(self.wrap, "wrap", length=32)
+        x25519.check_public_key(decode_bytes(self.wrap, "wrap", length=x25519.PUBLIC_KEY_BYTES), "wrap")
 
 
 @dataclass(frozen=True, slots=True)
