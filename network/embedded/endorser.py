@@ -7,31 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from datetime import timedelta
 
 from chaincode import stub
 from domain import jcs
 from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, YilianError
 from domain.ports import Clock
-from network.blocks import lifecycle, mvcc, proposal, rwset
+from network.blocks import lifecycle, proposal, rwset
 from network.blocks.channel_config import ChannelConfig
 from network.blocks.policy import Member, verify_member
-from network.blocks.proposal import NANOSECONDS, Endorsement, Proposal, Simulation, build_response_payload
+from network.blocks.proposal import Endorsement, Proposal, Simulation, build_response_payload
 from network.blocks.signature import Signer, verify_signature
 from network.embedded.database import Database
 from network.embedded.state import StoredState
+from network.execution import Contract, creator_of, moment, read_invocation, simulation_of
 
 TIME_WINDOW = timedelta(seconds=60)
 _MAX_MESSAGE_BYTES = 64 * 1024
 _MAX_MESSAGE_DEPTH = 4
 _ERRORS: dict[int, type[YilianError]] = {400: Invalid, 403: Denied, 404: NotFound, 409: Conflict}
-
-
-class Contract(Protocol):
-    """A contract: it answers every invocation, errors too, and sees the ledger through the stub alone."""
-
-    def __call__(self, stub: stub.Stub, name: str, arguments: bytes, /) -> stub.Response: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,15 +137,13 @@ class Endorser:
             return _simulation(result, asked.chaincode, state), definition.version
 
     def _execute(self, asked: Proposal, member: Member, state: StoredState) -> stub.SimulationResult:
-        name, arguments = _arguments(asked.args)
+        name, arguments = read_invocation(asked.args)
         transaction = stub.TransactionStub(
             ContractState(state, asked.chaincode),
             tx_id=asked.tx_id,
             timestamp=moment(asked.timestamp_ns),
             channel=asked.channel,
-            creator=stub.Creator(
-                member.identity.msp_id, member.identity.attributes(), member.identity.organizational_units
-            ),
+            creator=creator_of(member.identity),
         )
         response = self._contract(transaction, name, arguments)
         if response.status >= stub.ERROR_STATUS:
@@ -174,55 +166,8 @@ def contract_error(response: stub.Response) -> YilianError:
     return kind(texts["detail"], reason=texts["reason"] or None, place=texts["place"])
 
 
-def moment(timestamp_ns: int) -> datetime:
-    """A header's timestamp in UTC, to the microsecond.
-
-    Raises:
-        Invalid: no point in time that a calendar has.
-    """
-    seconds, rest = divmod(timestamp_ns, NANOSECONDS)
-    try:
-        return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=rest // 1000)
-    except (ValueError, OverflowError, OSError) as error:
-        raise Invalid("the timestamp is no point in time", reason="bad-timestamp", place="timestamp") from error
-
-
-def nanoseconds(at: datetime) -> int:
-    """A point in time as headers have it."""
-    return int(at.timestamp()) * NANOSECONDS + at.microsecond * 1000
-
-
-def _arguments(args: tuple[bytes, ...]) -> tuple[str, bytes]:
-    if len(args) != 2:
-        raise Invalid("an invocation has a name and one argument", reason="bad-arguments", place="args")
-    try:
-        return args[0].decode(), args[1]
-    except UnicodeDecodeError as error:
-        raise Invalid("the name is not UTF-8", reason="bad-arguments", place="args") from error
-
-
 def _simulation(result: stub.SimulationResult, contract: str, state: StoredState) -> Simulation:
-    """The read and write sets as a peer signs them; the peer itself reads the definition's sequence number."""
+    """The peer itself reads the definition's sequence number beside what the contract reads."""
     sequence = lifecycle.sequence_key(contract)
     definition = rwset.Read(sequence, state.version(lifecycle.NAMESPACE, sequence))
-    own = rwset.NamespaceRwset(
-        contract,
-        reads=tuple(_read(read) for read in result.reads),
-        writes=tuple(rwset.Write(write.key, write.value) for write in result.writes),
-        range_queries=tuple(
-            mvcc.record_range(
-                item.start_key, item.end_key, [_read(read) for read in item.reads], exhausted=item.exhausted
-            )
-            for item in result.ranges
-        ),
-    )
-    namespaces = sorted(
-        (rwset.NamespaceRwset(lifecycle.NAMESPACE, reads=(definition,)), own), key=lambda item: item.namespace
-    )
-    answer = result.response
-    event = None if result.event is None else proposal.ChaincodeEvent(result.event.name, result.event.payload)
-    return Simulation(tuple(namespaces), proposal.Response(answer.status, answer.message, answer.payload), event)
-
-
-def _read(read: stub.Read) -> rwset.Read:
-    return rwset.Read(read.key, None if read.version is None else rwset.Version(*read.version))
+    return simulation_of(contract, result, rwset.NamespaceRwset(lifecycle.NAMESPACE, reads=(definition,)))

@@ -30,10 +30,10 @@ from network.blocks.signature import Signer
 from network.embedded.block_writer import BlockWriter, write_block
 from network.embedded.channel_file import ChannelFile, check_names
 from network.embedded.database import create_database
-from network.embedded.endorser import nanoseconds
 from network.embedded.layout import FILE_MODE, Layout, create_directory, sync_directory, write_file
 from network.embedded.material import KeyPair, create_authority, issue
 from network.embedded.state import Tip, read_genesis
+from network.execution import nanoseconds
 
 CONSENSUS_TYPE = "embedded"
 CONTRACT = "yilian"

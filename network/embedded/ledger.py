@@ -27,7 +27,7 @@ from network.embedded.channel_file import read_channel_file
 from network.embedded.commit_queue import CommitQueue
 from network.embedded.committer import Committer, admit
 from network.embedded.database import Database
-from network.embedded.endorser import Contract, Endorsed, Endorser, SignedProposal, nanoseconds
+from network.embedded.endorser import Endorsed, Endorser, SignedProposal
 from network.embedded.founding import ORDERING_ORGANISATION
 from network.embedded.layout import Layout
 from network.embedded.material import load_key_pair
@@ -41,6 +41,7 @@ from network.embedded.state import (
     read_height,
     read_transaction_status,
 )
+from network.execution import Contract, nanoseconds
 
 BROADCAST_TIMEOUT_S = 15.0
 POLL_INTERVAL_S = 0.02

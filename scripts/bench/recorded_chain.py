@@ -16,9 +16,10 @@ from network.blocks import policy, validation
 from network.blocks.signature import PublicKey, verify_signature
 from network.embedded.founding import CONTRACT, init
 from network.embedded.ledger import EmbeddedLedger
+from network.execution import Contract
 from network.verifier import orderer
 from network.verifier.chain import verify_chain
-from network.verifier.contract import Contract, ContractReplayer
+from network.verifier.contract import ContractReplayer
 from node_service.composition import SystemClock
 from scripts.bench.comparison import Place
 from scripts.bench.inputs import MSP_ID, fresh_identifier

@@ -13,11 +13,12 @@ from domain.errors import Conflict, Denied, Invalid, NotFound, Unavailable, Yili
 from network.blocks.proposal import propose
 from network.blocks.rwset import NamespaceRwset
 from network.blocks.transaction import parse_envelope, parse_transaction
-from network.embedded.endorser import SignedProposal, contract_error, nanoseconds
+from network.embedded.endorser import SignedProposal, contract_error
 from network.embedded.founding import Founding, init
 from network.embedded.layout import Layout
 from network.embedded.ledger import EmbeddedLedger
 from network.embedded.material import load_key_pair
+from network.execution import nanoseconds
 from tests.unit.network.embedded.conftest import StandingClock
 
 PUT = jcs.canonical({"drawer": "a", "text": "x"})

@@ -14,8 +14,9 @@ from network.blocks.lifecycle import NAMESPACE, ChaincodeDefinition, commit_defi
 from network.blocks.proposal import ChaincodeEvent, Response, Simulation
 from network.blocks.rwset import NamespaceRwset, RangeQuery, Read, Version, Write
 from network.blocks.transaction import Transaction, parse_envelope, parse_transaction
+from network.execution import Contract
 from network.verifier.chain import verify_chain
-from network.verifier.contract import Contract, ContractReplayer
+from network.verifier.contract import ContractReplayer
 from network.verifier.replay import difference
 from network.verifier.report import Rule
 from tests.unit.network.blocks.hospital_channel import CHAINCODE, HospitalChannel
