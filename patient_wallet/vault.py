@@ -20,6 +20,8 @@ from nacl.exceptions import CryptoError
 from nacl.secret import SecretBox
 from nacl.utils import random
 
+from domain import jcs
+from domain.checks import check_integer
 from domain.errors import Denied, Invalid
 from domain.identifiers import decode_bytes, encode_bytes
 
@@ -29,6 +31,13 @@ MIN_PASSPHRASE_CHARACTERS: Final = 10
 MAX_FILE_BYTES: Final = 16 << 20
 OPSLIMIT: Final = pwhash.argon2id.OPSLIMIT_MODERATE
 MEMLIMIT: Final = pwhash.argon2id.MEMLIMIT_MODERATE
+_KDF: Final = "argon2id"
+_LIMITS: Final = {
+    "opslimit": (pwhash.argon2id.OPSLIMIT_MIN, 16),
+    "memlimit": (pwhash.argon2id.MEMLIMIT_MIN, 2 << 30),
+}
+"""What a file may ask for, so that an altered one cannot eat the machine; other values than its own never open it."""
+_MAX_DEPTH: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +130,7 @@ class Vault:
 
     def _write(self, boxes: dict[str, bytes]) -> None:
         fields = {
-            "v": 1, "kdf": "argon2id", "opslimit": self._work.opslimit, "memlimit": self._work.memlimit,
+            "v": 1, "kdf": _KDF, "opslimit": self._work.opslimit, "memlimit": self._work.memlimit,
             "salt": encode_bytes(self._work.salt),
             "boxes": {name: encode_bytes(box) for name, box in sorted(boxes.items())},
         }  # fmt: skip
@@ -141,20 +150,20 @@ class Vault:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise Invalid(f"{path} is too large to be a wallet", reason="wallet-file")
-        fields = json.loads(path.read_bytes())
+        with path.open("rb") as file:
+            fields = jcs.load(file.read(MAX_FILE_BYTES + 1), max_bytes=MAX_FILE_BYTES, max_depth=_MAX_DEPTH)
     except FileNotFoundError:
         raise Invalid(
             f"there is no wallet at {path}; make one with 'yilian wallet create'", reason="no-wallet"
         ) from None
-    except (OSError, ValueError):
+    except (OSError, Invalid):
         raise Invalid(f"{path} is not a wallet that can be read", reason="wallet-file") from None
     if not isinstance(fields, dict) or fields.get("v") != 1 or not isinstance(fields.get("boxes"), dict):
         raise Invalid(f"{path} is not a wallet of a version that this program knows", reason="wallet-file")
-    for limit, most in (("opslimit", 16), ("memlimit", 2 << 30)):
-        if not isinstance(fields.get(limit), int) or not 0 < fields[limit] <= most:
-            raise Invalid(f"{path} asks for more work than a wallet may", reason="wallet-file")
+    if fields.get("kdf") != _KDF:
+        raise Invalid(f"{path} names another key derivation than this program knows", reason="wallet-file")
+    for limit, (least, most) in _LIMITS.items():
+        check_integer(fields.get(limit), limit, low=least, high=most)
     return fields
 
 

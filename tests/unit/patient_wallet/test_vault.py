@@ -65,6 +65,40 @@ def test_what_is_no_wallet_is_refused_before_any_work(content: bytes, tmp_path: 
         Vault.open(path, PASSPHRASE)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"kdf": "scrypt"}, {"kdf": None}, {"opslimit": 0}, {"opslimit": True}, {"opslimit": 17}, {"memlimit": 8191},
+        {"memlimit": (2 << 30) + 1}, {"memlimit": "1"}, {"salt": "AA"}, {"salt": None}, {"boxes": {"index": 5}},
+        {"boxes": {"index": "*"}}, {"boxes": {"index": "A" * (17 << 20)}},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_parameters_that_no_wallet_has_are_refused_before_any_work(
+    file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, object]
+) -> None:
+    monkeypatch.setattr("nacl.pwhash.argon2id.kdf", None)
+    path = tmp_path / "wallet.json"
+    path.write_text(json.dumps(json.loads(file.read_text()) | change))
+    with pytest.raises(Invalid):
+        Vault.open(path, PASSPHRASE)
+
+
+@pytest.mark.parametrize("content", [b"[" * 100_000, b'{"v":1,"v":1}', b'{"v":1,"boxes":' + b'{"a":' * 5_000])
+def test_a_hostile_file_is_no_wallet(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "wallet.json"
+    path.write_bytes(content)
+    with pytest.raises(Invalid):
+        Vault.open(path, PASSPHRASE)
+
+
+def test_weaker_parameters_do_not_open_the_file_and_are_not_taken_over(file: Path, tmp_path: Path) -> None:
+    path = tmp_path / "wallet.json"
+    path.write_text(json.dumps(json.loads(file.read_text()) | {"opslimit": 1, "memlimit": 8192}))
+    with pytest.raises(Denied):
+        Vault.open(path, PASSPHRASE)
+
+
 def test_a_missing_wallet_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="yilian wallet create"):
         Vault.open(tmp_path / "none.json", PASSPHRASE)
