@@ -118,7 +118,11 @@ def _add_records(wallet: typer.Typer, t: Text) -> None:
     @wallet.command(help=t("List your records at a hospital.", "列出你在医院的病历。"))
     def records(context: typer.Context, hospital: Annotated[str, _hospital(t)]) -> None:
         table = Table(
-            t("record", "病历"), t("type", "类型"), t("category", "类别"), t("date", "日期"), t("state", "状态")
+            t("record", "病历"),
+            t("type", "类型"),
+            t("category", "类别"),
+            t("date", "日期"),
+            t("state (it says)", "状态（据医院）"),
         )
         for entry in open_wallet(context, t).records(hospital):
             table.add_row(entry.record, entry.resource_type, entry.category, entry.clinical_start or "–", entry.state)
@@ -271,8 +275,9 @@ def _add_refusals(wallet: typer.Typer, t: Text) -> None:
 
 def _revoked(block: int, t: Text) -> str:
     return t(
-        f"Revoked in block {block}. What was released before cannot be called back.",
-        f"已在区块 {block} 撤销。此前已释放的内容无法收回。",
+        f"The node reports: revoked in block {block}; the wallet has no proof of it yet. "
+        "What was released before cannot be called back.",
+        f"节点报告：已在区块 {block} 撤销；钱包尚无凭证可证。此前已释放的内容无法收回。",
     )
 
 
@@ -292,13 +297,13 @@ def _add_readers(wallet: typer.Typer, t: Text) -> None:
     def accesses(context: typer.Context, hospital: Annotated[str, _hospital(t)]) -> None:
         table = Table(
             t("time", "时间"), t("what", "操作"), t("organisation", "机构"), t("reader", "读者"), t("purpose", "用途"),
-            t("records", "病历数"), t("outcome", "结果"), t("anchored", "已上链"),
+            t("records", "病历数"), t("outcome", "结果"), t("anchored (it says)", "已上链（据医院）"),
         )  # fmt: skip
         for access in open_wallet(context, t).accesses(hospital):
-            row = access.row
+            row, anchored = access.row, t("yes", "是") if access.claimed_anchored else "…"
             table.add_row(
                 row.at, row.action, row.organisation, access.reader.name if access.reader else row.actor,
-                row.purpose or "–", str(len(row.records)), row.outcome, t("yes", "是") if access.anchored else "…",
+                row.purpose or "–", str(len(row.records)), row.outcome, anchored,
             )  # fmt: skip
         Console().print(table if table.row_count else t("Nobody read anything.", "没有人读取过。"))
 

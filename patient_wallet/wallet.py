@@ -39,11 +39,15 @@ Now = Callable[[], datetime]
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One line of "who read my record": the custodian's log row, with the reader's name if it was sealed to us."""
+    """One line of "who read my record": the custodian's log row, with the reader's name if it was sealed to us.
+
+    All of it is what the custodian says. ``claimed_anchored``: it gave a place in its log for the row; whether that
+    leads to a head on the ledger is not verified by the wallet, which does not follow the ledger.
+    """
 
     row: leaves.AccessLeaf
     reader: wire.ReaderCard | None = field(repr=False)
-    anchored: bool
+    claimed_anchored: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +283,7 @@ class Wallet:
         return opened
 
     def accesses(self, msp_id: str) -> Iterator[Access]:
-        """Who read what and what was released, as the custodian's access log has it, oldest first."""
+        """Who read what and what was released, as the custodian tells from its access log, oldest first."""
         registration, client, after = self.registration(msp_id), self._session(msp_id), None
         while True:
             page = client.accesses(after)

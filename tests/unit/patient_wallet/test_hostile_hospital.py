@@ -168,3 +168,19 @@ def test_the_highest_epoch_is_still_revoked(tmp_path: Path) -> None:
     wallet.revoke_all(MSP)
     assert signed_floor(hospital) == statements.MAX_EPOCH
     assert registration.grant_epoch == statements.MAX_EPOCH
+
+
+def test_a_path_that_leads_nowhere_is_only_the_hospitals_claim(tmp_path: Path) -> None:
+    hospital = HostileHospital()
+    wallet, registration = enrolled(tmp_path, hospital)
+    row = leaves.AccessLeaf(
+        id=an_id(), at="2026-03-01T12:00:00Z", action="read", organisation=MSP, actor="doctor", purpose="TREAT",
+        access=None, patient=registration.patient, records=(), outcome="ok", salt=encode_bytes(bytes(32)),
+    )  # fmt: skip
+    nowhere = {"incarnation": 1, "index": 0, "size": 2, "hashes": [encode_bytes(bytes(32))]}
+    entry = {"leaf": encode_bytes(leaves.encode(row)), "path": nowhere, "reader": None}
+    hospital.answers["/wallet/accesses"] = {"items": [entry], "next": None}
+    (access,) = wallet.accesses(MSP)
+    assert access.row == row
+    assert access.claimed_anchored
+    assert not hasattr(access, "anchored")
