@@ -24,6 +24,7 @@ from offchain.envelope.messages import SealedMessage, open_message, seal_message
 from patient_wallet.drafts import Draft, GrantChoice, draft_dissent, draft_grant
 from patient_wallet.keys import derive
 from patient_wallet.opening import MAX_RECORD_BYTES, OpenedRecord, open_member, open_record
+from patient_wallet.outgoing import Outgoing, all_outgoing, digest_of
 from patient_wallet.registration import SESSION_WITHIN, Registration, Signed
 from patient_wallet.vault import INDEX_BOX, SEED_BOX, Vault
 from patient_wallet.words import Language, seed_of, words_of
@@ -186,22 +187,25 @@ class Wallet:
     def grant(self, msp_id: str, choice: GrantChoice, grantee_url: str) -> Granted:
         """Sign a grant, put it on the ledger through the custodian, and hand the package to the grantee.
 
+        It is kept before it is sent: where the answer is lost, the same choice again sends the same grant again.
+
         Raises:
             Denied: custodian or contract refuse.
-            OutcomeUnknown: it may be in; look at the list of grants before trying again.
+            OutcomeUnknown: it may be in; choose the same again to be sure.
         """
-        client = self._session(msp_id)
-        registration = self._with_floor(msp_id, client.grants().floor)
-        draft = self._draft(registration, choice)
-        signed = registration.sign(draft.terms, statement=draft.id, now=self._now())
-        done = client.grant(_consented(signed, draft))
-        package = wire.GrantPackage(
-            grant=draft.id, card=registration.card, statement=signed.text, signature=signed.signature,
-            consent=draft.consent, salt=draft.salt_text,
-        )  # fmt: skip
-        outgoing = {"grantee": choice.grantee, "url": grantee_url, "package": package.model_dump(mode="json")}
-        self._vault.put(_package_box(draft.id), outgoing)
-        return Granted(draft.id, done.tx_id, done.block, delivered=draft.id not in self.deliver_packages())
+        outgoing = self._unanswered(msp_id, choice)
+        if outgoing is None:
+            outgoing = self._sign_grant(msp_id, choice, grantee_url)
+            try:
+                done = self._send_grant(outgoing)
+            except Unavailable as error:
+                if error.reason == "no-answer":  # it never left; otherwise the hospital may have it
+                    outgoing.forget(self._vault)
+                raise
+        else:
+            done = self._send_grant(outgoing)
+        grant = outgoing.package.grant
+        return Granted(grant, done.tx_id, done.block, delivered=grant not in self.deliver_packages())
 
     def deliver_packages(self) -> list[str]:
         """Hand waiting packages to their grantees; return the grants whose grantee could not be reached now.
@@ -210,16 +214,14 @@ class Wallet:
             Denied: another hospital answers at a grantee's address; nothing was handed over.
         """
         waiting = []
-        for name in self._vault.names():
-            if name.startswith(_package_box("")):
-                outgoing = self._vault.get(name)
-                package = wire.GrantPackage.model_validate(outgoing["package"])
+        for outgoing in all_outgoing(self._vault):
+            if outgoing.answered:
                 try:
-                    self._deliver(outgoing["grantee"], outgoing["url"], package)
+                    self._deliver(outgoing)
                 except (Unavailable, OutcomeUnknown):
-                    waiting.append(package.grant)
+                    waiting.append(outgoing.package.grant)
                 else:
-                    self._vault.remove(name)
+                    outgoing.forget(self._vault)
         return waiting
 
     def revoke(self, msp_id: str, target: str, *, kind: str = "grant", through: str | None = None) -> wire.Committed:
@@ -323,8 +325,39 @@ class Wallet:
             salt=self._random(_SALT_BYTES), now=self._now(),
         )  # fmt: skip
 
-    def _deliver(self, grantee: str, url: str, package: wire.GrantPackage) -> None:
-        client = WalletClient(self._connect(url), bytes(32), _refuse_to_sign)
+    def _unanswered(self, msp_id: str, choice: GrantChoice) -> Outgoing | None:
+        digest = digest_of(choice)
+        for outgoing in all_outgoing(self._vault):
+            if not outgoing.answered and (outgoing.custodian, outgoing.choice) == (msp_id, digest):
+                if not outgoing.is_late(self._now()):
+                    return outgoing
+                outgoing.forget(self._vault)
+        return None
+
+    def _sign_grant(self, msp_id: str, choice: GrantChoice, grantee_url: str) -> Outgoing:
+        registration = self._with_floor(msp_id, self._session(msp_id).grants().floor)
+        draft = self._draft(registration, choice)
+        signed = registration.sign(draft.terms, statement=draft.id, now=self._now())
+        package = wire.GrantPackage(
+            grant=draft.id, card=registration.card, statement=signed.text, signature=signed.signature,
+            consent=draft.consent, salt=draft.salt_text,
+        )  # fmt: skip
+        outgoing = Outgoing(msp_id, choice.grantee, grantee_url, digest_of(choice), answered=False, package=package)
+        outgoing.keep(self._vault)
+        return outgoing
+
+    def _send_grant(self, outgoing: Outgoing) -> wire.Committed:
+        try:
+            done = self._session(outgoing.custodian).grant(outgoing.body)
+        except (Invalid, Denied, NotFound, Conflict):
+            outgoing.forget(self._vault)
+            raise
+        outgoing.with_answer().keep(self._vault)
+        return done
+
+    def _deliver(self, outgoing: Outgoing) -> None:
+        grantee, package = outgoing.grantee, outgoing.package
+        client = WalletClient(self._connect(outgoing.url), bytes(32), _refuse_to_sign)
         card = client.hospital()
         if card.msp_id != grantee:
             raise Denied(f"{card.msp_id} answers there, not {grantee}", reason="other-hospital")
@@ -383,10 +416,6 @@ class Wallet:
 
     def _identifier(self) -> str:
         return identifier(self._random(16))
-
-
-def _package_box(grant: str) -> str:
-    return f"package:{grant}"
 
 
 def _consented(signed: Signed, draft: Draft) -> wire.ConsentedStatement:
