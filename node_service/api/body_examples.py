@@ -44,7 +44,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "EmergencyBody": {"card": _CARD, "reason": "unconscious", "categories": ["allergy", "medication"]},
     "ReviewBody": {"outcome": "justified", "note": "Seen with the head of the ward."},
     "AdmissionBody": {"approve": True},
-    "ContributionBody": {"grant": _ID, "resource": {"resourceType": "Observation", "status": "final"}},
+    "ContributionBody": {"resource": '{"resourceType": "Observation", "status": "final", "code": {"text": "x"}}'},
     "ExchangeToken": {
         "grant_type": "client_credentials",
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",

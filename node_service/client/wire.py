@@ -434,8 +434,9 @@ class AdmissionBody(Wire):
 
 
 class ContributionBody(Wire):
-    grant: str
-    resource: dict[str, Any] = Field(repr=False)
+    """A FHIR resource for the patient's custodian, as text, so that every digit of a decimal is kept."""
+
+    resource: str = Field(max_length=4 * 1024 * 1024, repr=False)
 
 
 # --- Between hospitals ----------------------------------------------------------------------------------------------

@@ -6,7 +6,6 @@ record is marked external until a clinician of the custodian accepts it.
 
 from __future__ import annotations
 
-import json
 from typing import Final
 
 from sqlalchemy.orm import Session
@@ -93,7 +92,7 @@ def _sealed_delivery(
     with node.database.reading() as session:
         opening = own_opening(node, session, practitioner.id, access)
         seal_key = organization_key(session, opening.custodian, "seal", None, instant(node.clock.now()))
-    resource = parse_resource(json.dumps(body.resource, ensure_ascii=False).encode(), max_bytes=MAX_SEALED_BYTES)
+    resource = parse_resource(body.resource.encode(), max_bytes=MAX_SEALED_BYTES)
     verify_resource(resource)
     record_id, object_id = identifier(node.random(16)), identifier(node.random(16))
     at = instant(node.clock.now())

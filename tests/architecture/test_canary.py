@@ -242,7 +242,7 @@ def share(actors: Actors, seeds: Seeds, patient: str, elsewhere: Path) -> None:
     access = shared.open_access(granted.id, "TREAT").id
     assert shared.chart(access).items
     given = {key: value for key, value in observation(seeds, "").items() if key != "subject"}
-    shared.contribute(access, wire.ContributionBody(grant=granted.id, resource=given))
+    shared.contribute(access, wire.ContributionBody(resource=json.dumps(given, ensure_ascii=False)))
     body = wire.EmergencyBody(card=card, reason="unconscious", categories=["allergy", "result"])
     emergency = shared.break_glass(body)
     assert shared.chart(emergency.id).items

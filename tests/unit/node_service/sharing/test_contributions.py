@@ -52,8 +52,8 @@ def contribute(
     resource: JsonObject = RESULT,
     permissions: tuple[str, ...] = ("contribute", "read"),
 ) -> wire.RecordRef:
-    who, access, grant = opened(story, *permissions)
-    body = wire.ContributionBody(grant=grant, resource=resource)
+    who, access, _grant = opened(story, *permissions)
+    body = wire.ContributionBody(resource=json.dumps(resource, ensure_ascii=False))
     return run(contributions.contribute(story.consortium[B].node, exchange, who, access, body))
 
 
