@@ -19,6 +19,7 @@ from node_service.client import wire
 from node_service.client.node_client import StaffClient
 from node_service.client.shared_client import SharedClient
 from node_service.client.transport import Transport
+from patient_wallet import vault
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Wallet, create_wallet
 from yilian.demo.network import Hospital, Network
@@ -80,16 +81,16 @@ def acting(folder: Path, names: dict[str, str] = NAMES) -> Iterator[Actors]:
 def new_wallet(path: Path) -> Wallet:
     """A wallet with fresh words whose passphrase costs little; how much it costs is its file's own affair."""
     with cheap_passphrases():
-        vault = Vault.create(path, PASSPHRASE)
-    create_wallet(vault, "english", os.urandom)
-    return Wallet(vault, lambda url: Transport(url, timeout_s=TIMEOUT_S), os.urandom, lambda: datetime.now(UTC))
+        made = Vault.create(path, PASSPHRASE)
+    create_wallet(made, "english", os.urandom)
+    return Wallet(made, lambda url: Transport(url, timeout_s=TIMEOUT_S), os.urandom, lambda: datetime.now(UTC))
 
 
 @contextmanager
 def cheap_passphrases() -> Iterator[None]:
     """New wallet files ask for the least work that Argon2id allows."""
-    least = {"OPSLIMIT": pwhash.argon2id.OPSLIMIT_MIN, "MEMLIMIT": pwhash.argon2id.MEMLIMIT_MIN}
-    with patch.multiple("patient_wallet.vault", **least):
+    least = pwhash.argon2id
+    with patch.object(vault, "OPSLIMIT", least.OPSLIMIT_MIN), patch.object(vault, "MEMLIMIT", least.MEMLIMIT_MIN):
         yield
 
 

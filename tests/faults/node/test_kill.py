@@ -1,0 +1,235 @@
+"""Kill −9 of the custodian's node during ingestion and during a grant: nothing told is lost, nothing is doubled."""
+
+from __future__ import annotations
+
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from domain.errors import OutcomeUnknown, Unavailable
+from network.embedded.export import export
+from node_service.client import wire
+from node_service.client.shared_client import SharedClient
+from patient_wallet.drafts import GrantChoice
+from patient_wallet.wallet import Granted, Wallet
+from tests.faults.node.killed_node import STEPS
+from tests.scenario.actors import AWAY, HOME, Actors, acting, new_wallet
+from tests.unit.node_service.records.ingesting import BUNDLES, RESOURCES, bundle
+from yilian.audit_commands import verify_folder
+from yilian.demo.network import Hospital
+
+pytestmark = pytest.mark.slow
+KILLS = 30 if os.environ.get("YILIAN_TEST_SOAK") == "1" else 3
+TRIES_WITHIN_S = 60.0
+LONGEST_GRANT_S = 0.5
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@pytest.fixture(scope="module")
+def actors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Actors]:
+    with acting(tmp_path_factory.mktemp("killed")) as hospitals:
+        yield hospitals
+
+
+@pytest.fixture(scope="module")
+def wallet(actors: Actors, tmp_path_factory: pytest.TempPathFactory) -> Wallet:
+    """Of a person with a few records."""
+    report = actors.archive.ingest_fhir(bundle(BUNDLES), source="grants")
+    patient = next(ref.patient for ref in report.stored if ref.patient is not None)
+    made = new_wallet(tmp_path_factory.mktemp("wallet") / "wallet.json")
+    made.enrol(actors.home.url, actors.registrar.issue_enrolment_code(patient).code)
+    return made
+
+
+def kill(hospital: Hospital) -> None:
+    assert hospital.process is not None
+    hospital.process.kill()
+    assert hospital.process.wait() == -9
+
+
+def restart(hospital: Hospital) -> None:
+    hospital.start()
+    hospital.wait_ready()
+
+
+# --- Ingestion ------------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Writing(threading.Thread):
+    """Sends Bundle after Bundle until the node is gone; keeps what was acknowledged."""
+
+    actors: Actors
+    reports: dict[int, wire.IngestReport] = field(default_factory=dict)
+    first: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def run(self) -> None:
+        for number in range(BUNDLES):
+            try:
+                self.reports[number] = self.actors.archive.ingest_fhir(bundle(number), source="his")
+            except (Unavailable, OutcomeUnknown):
+                return
+            finally:
+                self.first.set()
+
+
+def test_kills_during_ingestion_lose_nothing_and_double_nothing(actors: Actors, tmp_path: Path) -> None:
+    before = actors.archive.status()
+    people_before = {person.patient for person in actors.patients()}
+    acknowledged: set[str] = set()
+    chance = random.Random(20260101)  # noqa: S311 - repeatable on purpose
+    for _ in range(KILLS):
+        writing = Writing(actors)
+        writing.start()
+        assert writing.first.wait(TRIES_WITHIN_S)
+        time.sleep(chance.uniform(0.0, 0.6))
+        kill(actors.home)
+        writing.join()
+        acknowledged |= {ref.record for report in writing.reports.values() for ref in report.stored}
+        restart(actors.home)
+    assert len(acknowledged) >= RESOURCES
+
+    last = Writing(actors)
+    last.run()
+    assert sorted(last.reports) == list(range(BUNDLES))
+    assert not [report.refused for report in last.reports.values() if report.refused]
+    again = {ref.record for report in last.reports.values() for ref in report.stored}
+    assert not acknowledged & again
+    people = {person.patient: person for person in actors.patients() if person.patient not in people_before}
+    assert [person.records for person in people.values()] == [RESOURCES] * BUNDLES
+    held = [entry for patient in people for entry in _records(actors, patient)]
+    assert {entry.version for entry in held} == {1}
+    assert acknowledged <= {entry.record for entry in held}
+    after = actors.wait_anchored()
+    assert after.records - before.records == after.anchored - before.anchored == BUNDLES * RESOURCES
+    for record in sorted(acknowledged)[:: RESOURCES // 4]:
+        assert actors.house_doctor.record_content(record).startswith(b'{"')
+    check_whole(actors, tmp_path)
+
+
+def _records(actors: Actors, patient: str) -> list[wire.RecordEntry]:
+    found, after = [], None
+    while True:
+        page = actors.house_doctor.patient_records(patient, after)
+        found += page.items
+        if page.next is None:
+            return found
+        after = page.next
+
+
+# --- Grants ---------------------------------------------------------------------------------------------------------
+
+
+def grant_until_told(wallet: Wallet, choice: GrantChoice, url: str) -> Granted:
+    """What a person does: choose the same again until there is an answer."""
+    deadline = time.monotonic() + TRIES_WITHIN_S
+    while True:
+        try:
+            return wallet.grant(HOME, choice, url)
+        except (Unavailable, OutcomeUnknown):
+            assert time.monotonic() < deadline, "no answer in time"
+            time.sleep(0.1)
+
+
+def check_granted(actors: Actors, wallet: Wallet, choice: GrantChoice, told: Granted) -> None:
+    """The grant is there once, valid, delivered, and is worth an access."""
+    fitting = [entry for entry in wallet.grants(HOME).grants if (entry.terms or {}).get("request") == choice.request]
+    assert [(entry.id, entry.status, entry.live) for entry in fitting] == [(told.id, "active", True)]
+    assert told.delivered
+    assert Counter(grant.id for grant in actors.shared.grants())[told.id] == 1
+    actors.shared.confirm_match(told.id, None)
+    access = actors.shared.open_access(told.id, "TREAT")
+    assert actors.shared.chart(access.id).items
+
+
+def choose(actors: Actors, wallet: Wallet) -> GrantChoice:
+    """A choice that answers a request of its own, so that its grant is told from others."""
+    card = wallet.registration(HOME).card
+    asked = SharedClient(actors.doctor).request_access(
+        wire.AccessRequest(card=card, purpose="TREAT", categories=["result"], message="")
+    )
+    return GrantChoice(grantee=AWAY, request=asked.id)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_kill_at_a_step_of_a_grant_leaves_one_valid_grant_after_the_retry(
+    actors: Actors, wallet: Wallet, step: str
+) -> None:
+    choice = choose(actors, wallet)
+    actors.home.stop()
+    with actors.home.log.open("ab") as log:
+        actors.home.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.node.killed_node", step], cwd=ROOT, env=actors.home.environment,
+            stdout=log, stderr=log,
+        )  # fmt: skip
+    actors.home.wait_ready()
+    with pytest.raises(OutcomeUnknown):
+        wallet.grant(HOME, choice, actors.away.url)
+    assert actors.home.process.wait() == -9
+    restart(actors.home)
+    check_granted(actors, wallet, choice, grant_until_told(wallet, choice, actors.away.url))
+
+
+def test_kills_at_any_moment_of_a_grant_leave_one_valid_grant_each(
+    actors: Actors, wallet: Wallet, tmp_path: Path
+) -> None:
+    chance = random.Random(20260102)  # noqa: S311 - repeatable on purpose
+    told: dict[str, Granted] = {}
+    for _ in range(KILLS):
+        choice = choose(actors, wallet)
+        killer = threading.Timer(chance.uniform(0.0, LONGEST_GRANT_S), kill, [actors.home])
+        killer.start()
+        answers = []
+        with suppress(Unavailable, OutcomeUnknown):
+            answers.append(wallet.grant(HOME, choice, actors.away.url))
+        killer.join()
+        restart(actors.home)
+        if not answers:
+            answers.append(grant_until_told(wallet, choice, actors.away.url))
+        check_granted(actors, wallet, choice, answers[0])
+        told[answers[0].id] = answers[0]
+    assert len(told) == KILLS
+    held = {entry.id for entry in wallet.grants(HOME).grants}
+    assert set(told) <= held
+    logged = Counter(access.row.action for access in wallet.accesses(HOME))
+    assert logged["grant"] >= len(told)
+    check_whole(actors, tmp_path)
+
+
+# --- The whole ------------------------------------------------------------------------------------------------------
+
+
+def check_whole(actors: Actors, folder: Path) -> None:
+    """The ledger verifies and replays; logs and objects of the node are whole; nothing waits."""
+    actors.wait_anchored()
+    export(actors.network.ledger, folder / "export")
+    chain = verify_folder(folder / "export", actors.network.founding.genesis)
+    assert chain.replayed > 0
+    fsck = subprocess.run(
+        [sys.executable, "-m", "yilian", "audit", "fsck"], cwd=ROOT, env=actors.home.environment,
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert fsck.returncode == 0, fsck.stdout + fsck.stderr
+    with closing(sqlite3.connect(f"file:{actors.home.folder / 'node.db'}?mode=ro", uri=True)) as database:
+        waiting = "SELECT count(*) FROM pending_transaction WHERE state IN ('waiting', 'broadcast')"
+        assert database.execute(waiting).fetchone() == (0,)
+        assert database.execute("SELECT count(*) FROM alarm").fetchone() == (0,)
+        indices = [row[0] for row in database.execute("SELECT log_index FROM record_version ORDER BY log_index")]
+        assert indices == list(range(len(indices)))
