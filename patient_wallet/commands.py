@@ -16,6 +16,7 @@ from domain.vocabulary import CATEGORIES
 from node_service.client.transport import Transport
 from patient_wallet.drafts import DEFAULT_PRESET, GrantChoice
 from patient_wallet.export import export_records
+from patient_wallet.shown import cell, plain
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Wallet, create_wallet, restore_wallet
 from patient_wallet.words import Language
@@ -99,13 +100,14 @@ def _add_words(wallet: typer.Typer, t: Text) -> None:
         code: Annotated[str, typer.Option(prompt=t("Code", "登记码"), help=t("The one-time code.", "一次性登记码。"))],
     ) -> None:
         done = open_wallet(context, t).enrol(url, code)
-        typer.echo(t(f"Enrolled at {done.name} ({done.msp_id}).", f"已在 {done.name}（{done.msp_id}）登记。"))
+        name = plain(done.name)
+        typer.echo(t(f"Enrolled at {name} ({done.msp_id}).", f"已在 {name}（{done.msp_id}）登记。"))
 
     @wallet.command(help=t("List the hospitals of this wallet.", "列出已登记的医院。"))
     def hospitals(context: typer.Context) -> None:
         known = open_wallet(context, t).hospitals()
         for msp_id, name in sorted(known.items()):
-            typer.echo(f"{msp_id}\t{name}")
+            typer.echo(f"{msp_id}\t{plain(name)}")
         if not known:
             typer.echo(t("Not enrolled anywhere yet.", "尚未在任何医院登记。"))
 
@@ -125,7 +127,8 @@ def _add_records(wallet: typer.Typer, t: Text) -> None:
             t("state (it says)", "状态（据医院）"),
         )
         for entry in open_wallet(context, t).records(hospital):
-            table.add_row(entry.record, entry.resource_type, entry.category, entry.clinical_start or "–", entry.state)
+            said = (entry.record, entry.resource_type, entry.category, entry.clinical_start or "–", entry.state)
+            table.add_row(*map(cell, said))
         Console().print(table if table.row_count else t("No records yet.", "还没有病历。"))
 
     @wallet.command(help=t("Open one record and print it.", "打开并显示一份病历。"))
@@ -193,7 +196,7 @@ def _add_grants(wallet: typer.Typer, t: Text) -> None:
         opened = open_wallet(context, t)
         seen = opened.preview(hospital, choice)
         for name, count in sorted(seen.by_category.items()):
-            typer.echo(f"{count:6} {name}")
+            typer.echo(f"{count:6} {plain(name)}")
         total = len(seen.released)
         typer.echo(
             t(
@@ -227,10 +230,14 @@ def _add_grants(wallet: typer.Typer, t: Text) -> None:
         for kind, entries in ((t("grant", "授权"), page.grants), (t("refusal", "拒绝"), page.dissents)):
             for entry in entries:
                 terms = entry.terms or {}
-                table.add_row(
-                    entry.id, kind, str(terms.get("grantee", "–")), str(terms.get("valid_until", "–")), entry.status,
-                    t("yes", "是") if entry.live else t("no", "否"),
-                )  # fmt: skip
+                said = (
+                    entry.id,
+                    kind,
+                    str(terms.get("grantee", "–")),
+                    str(terms.get("valid_until", "–")),
+                    entry.status,
+                )
+                table.add_row(*map(cell, said), t("yes", "是") if entry.live else t("no", "否"))
         Console().print(table if table.row_count else t("Nothing granted yet.", "尚无授权。"))
 
 
@@ -287,9 +294,8 @@ def _add_readers(wallet: typer.Typer, t: Text) -> None:
         found = open_wallet(context, t).requests(hospital)
         for request in found:
             content = request.content
-            typer.echo(
-                f"{request.id}\t{request.requester}\t{content.reader.name}\t{content.purpose}\t{content.message}"
-            )
+            said = (request.id, request.requester, content.reader.name, content.purpose, content.message)
+            typer.echo("\t".join(map(plain, said)))
         if not found:
             typer.echo(t("Nobody asks.", "没有请求。"))
 
@@ -302,7 +308,7 @@ def _add_readers(wallet: typer.Typer, t: Text) -> None:
         for access in open_wallet(context, t).accesses(hospital):
             row, anchored = access.row, t("yes", "是") if access.claimed_anchored else "…"
             table.add_row(
-                row.at, row.action, row.organisation, access.reader.name if access.reader else row.actor,
+                row.at, row.action, row.organisation, cell(access.reader.name if access.reader else row.actor),
                 row.purpose or "–", str(len(row.records)), row.outcome, anchored,
             )  # fmt: skip
         Console().print(table if table.row_count else t("Nobody read anything.", "没有人读取过。"))
@@ -311,6 +317,6 @@ def _add_readers(wallet: typer.Typer, t: Text) -> None:
     def notices(context: typer.Context, hospital: Annotated[str, _hospital(t)]) -> None:
         found = open_wallet(context, t).notices(hospital)
         for notice in found:
-            typer.echo(f"{notice.created_at}\t{notice.event}\t{' '.join(notice.references)}")
+            typer.echo("\t".join(map(plain, (notice.created_at, notice.event, " ".join(notice.references)))))
         if not found:
             typer.echo(t("Nothing new.", "没有新通知。"))

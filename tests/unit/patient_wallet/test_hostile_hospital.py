@@ -101,7 +101,13 @@ def test_a_request_of_another_form_is_refused_without_its_text(tmp_path: Path) -
     text = b'{"purpose": {"name": "Zhang Secret"}}'
     message = seal_message(public, messages.access_request(request, registration.patient), text)
     sealed = {"kid": message.key_id, "alg": message.alg, "sealed": encode_bytes(message.sealed)}
-    entry = {"id": request, "requester": "BMSP", "valid_until": "2026-03-02T00:00:00Z", "message": sealed}
+    entry = {
+        "id": request,
+        "requester": "BMSP",
+        "valid_until": "2026-03-02T00:00:00Z",
+        "received_at": "2026-03-01T12:00:00Z",
+        "message": sealed,
+    }
     hospital.answers["/wallet/requests"] = [entry]
     with pytest.raises(Tampered) as caught:
         wallet.requests(MSP)
