@@ -59,14 +59,14 @@ check: install ## format, lint, types, import contracts
 	$(RUN)mypy
 	$(RUN)lint-imports
 
-bench: install ## measurements beside their named peers, as ratios
-	$(RUN)python -m scripts.bench
+bench: install ## measurements beside their named peers, as ratios; raw figures in .bench/
+	$(RUN)python -m scripts.bench $(foreach name,$(ONLY),--only $(name))
 
 soak: install ## the fault tests with full counts
 	YILIAN_TEST_SOAK=1 $(RUN)python -m pytest tests/faults -n 1
 
-mutation: install ## mutation score of what guards patients' data
-	$(RUN)python -m scripts.mutation
+mutation: install ## mutation score of what guards patients' data; in a copy of the checkout
+	$(RUN)python -m scripts.mutation $(foreach name,$(ONLY),--only $(name)) $(if $(SECONDS_),--seconds $(SECONDS_))
 
 clean: ## remove what was installed and built here
 	rm -rf .venv .tools .mypy_cache .ruff_cache .hypothesis .yilian .bench

@@ -46,19 +46,37 @@ _NO_TEST: Final = (5, 33)
 
 
 @dataclass(frozen=True, slots=True)
+class Survivor:
+    """A mutant that no test found.
+
+    Attributes:
+        change: the changed line.
+        is_wording: it differs in a sentence for people alone, such as an error's detail.
+    """
+
+    name: str
+    change: str
+    is_wording: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """What became of the mutants of one module.
 
     Attributes:
-        wordings: survivors that differ in a sentence for people alone, such as an error's detail.
+        untested: no unit test runs the function.
         unchecked: not reached in the time that was given; they do not count.
     """
 
     found: int
-    survivors: tuple[str, ...]
-    wordings: int
+    survivors: tuple[Survivor, ...]
     untested: int
     unchecked: int
+
+    @property
+    def wordings(self) -> int:
+        """Survivors that nobody has to find."""
+        return sum(one.is_wording for one in self.survivors)
 
     @property
     def checked(self) -> int:
@@ -84,7 +102,7 @@ def main(
     workers: Annotated[int, typer.Option(min=1, help="mutants tested at once")] = 2,
 ) -> None:
     """Change the code, one small thing at a time, and count how often a unit test notices."""
-    console = Console()
+    console = Console(width=None if Console().is_terminal else 160)
     modules = sorted(only or _all_modules())
     for module in modules:
         if not (ROOT / module).is_file() or _area(module) is None:
@@ -101,7 +119,8 @@ def main(
     console.print(_table(scores))
     if survivors:
         for score in scores.values():
-            console.print("\n".join(score.survivors), highlight=False)
+            for one in score.survivors:
+                console.print(f"{one.name}: {one.change}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _all_modules() -> list[str]:
@@ -169,9 +188,10 @@ def _score(copy: Path, module: str) -> Score:
     made = copy / "mutants" / module
     results = made.with_name(made.name + ".meta")
     if not results.exists():
-        return Score(0, (), 0, 0, 0)
+        return Score(0, (), 0, 0)
     codes: dict[str, int | None] = json.loads(results.read_text())["exit_code_by_key"]
-    survivors = tuple(sorted(name for name, code in codes.items() if code in _SURVIVED))
+    functions = {node.name: node for node in ast.walk(ast.parse(made.read_text())) if isinstance(node, ast.FunctionDef)}
+    survivors = tuple(_survivor(functions, name) for name, code in sorted(codes.items()) if code in _SURVIVED)
     kinds = Counter(
         "unchecked"
         if code is None or code == 2
@@ -182,29 +202,34 @@ def _score(copy: Path, module: str) -> Score:
         else ""
         for code in codes.values()
     )
-    wordings = _wordings(made, survivors) if survivors else 0
-    return Score(kinds["found"], survivors, wordings, kinds["untested"], kinds["unchecked"])
+    return Score(kinds["found"], survivors, kinds["untested"], kinds["unchecked"])
 
 
-def _wordings(made: Path, survivors: Sequence[str]) -> int:
-    """Survivors whose code is the original's, sentences apart."""
-    functions = {node.name: node for node in ast.walk(ast.parse(made.read_text())) if isinstance(node, ast.FunctionDef)}
-    count = 0
-    for survivor in survivors:
-        name = survivor.rpartition(".")[2]
-        mutant, original = functions.get(name), functions.get(name.rpartition("__mutmut_")[0] + "__mutmut_orig")
-        if mutant is not None and original is not None:
-            count += _without_sentences(mutant) == _without_sentences(original)
-    return count
+def _survivor(functions: Mapping[str, ast.FunctionDef], name: str) -> Survivor:
+    own = name.rpartition(".")[2]
+    mutant, original = functions.get(own), functions.get(own.rpartition("__mutmut_")[0] + "__mutmut_orig")
+    if mutant is None or original is None:
+        return Survivor(name, "", False)
+    return Survivor(name, _change(original, mutant), _without_sentences(mutant) == _without_sentences(original))
+
+
+def _change(original: ast.FunctionDef, mutant: ast.FunctionDef) -> str:
+    """The first line that differs, as it is in the mutant."""
+    lines = zip(_body(original).splitlines(), _body(mutant).splitlines(), strict=False)
+    return next((changed.strip() for line, changed in lines if line != changed), "")
 
 
 def _without_sentences(function: ast.FunctionDef) -> str:
     """The body with every text that has a space in it made equal."""
-    body = ast.parse("\n".join(map(ast.unparse, function.body)))
+    body = ast.parse(_body(function))
     for node in ast.walk(body):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             node.value = " "
     return ast.dump(body)
+
+
+def _body(function: ast.FunctionDef) -> str:
+    return "\n".join(map(ast.unparse, function.body))
 
 
 def _table(scores: Mapping[str, Score]) -> Table:
@@ -222,8 +247,7 @@ def _table(scores: Mapping[str, Score]) -> Table:
 def _sum(scores: Sequence[Score]) -> Score:
     return Score(
         sum(one.found for one in scores),
-        tuple(name for one in scores for name in one.survivors),
-        sum(one.wordings for one in scores),
+        tuple(survivor for one in scores for survivor in one.survivors),
         sum(one.untested for one in scores),
         sum(one.unchecked for one in scores),
     )
