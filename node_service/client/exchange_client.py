@@ -10,7 +10,7 @@ import anyio
 import httpx
 
 from domain.errors import Denied, Tampered, Unavailable
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.client.answers import MAX_PROBLEM_BYTES, body_of, error_of, read_value
 from node_service.client.proofs import Sign, client_assertion
 
@@ -61,17 +61,19 @@ class ExchangeClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def deliver_request(self, custodian: str, body: wire.RequestDelivery) -> None:
+    async def deliver_request(self, custodian: str, body: exchange_wire.RequestDelivery) -> None:
         """Hand a sealed request to the patient's custodian."""
         await self._post(custodian, "/exchange/requests", body, MAX_PROBLEM_BYTES)
 
-    async def search(self, custodian: str, body: wire.ExchangeSearch) -> wire.RecordPage:
+    async def search(self, custodian: str, body: exchange_wire.ExchangeSearch) -> wire.RecordPage:
         """List what may be released under an opening."""
         return read_value(wire.RecordPage, await self._post(custodian, "/exchange/search", body, MAX_PAGE_BYTES))
 
-    async def release(self, custodian: str, body: wire.ExchangeRelease) -> wire.Released:
+    async def release(self, custodian: str, body: exchange_wire.ExchangeRelease) -> exchange_wire.Released:
         """Fetch sealed records with their keys."""
-        return read_value(wire.Released, await self._post(custodian, "/exchange/release", body, MAX_RELEASE_BYTES))
+        return read_value(
+            exchange_wire.Released, await self._post(custodian, "/exchange/release", body, MAX_RELEASE_BYTES)
+        )
 
     async def read_object(self, custodian: str, access: str, digest: str, offset: int, length: int) -> bytes:
         """A range of the sealed bytes of a released object; fewer only at its end."""
@@ -79,7 +81,7 @@ class ExchangeClient:
         headers = {"Range": f"bytes={offset}-{offset + length - 1}"}
         return await self._call(custodian, "GET", path, length, headers=headers, params={"access": access})
 
-    async def deliver_contribution(self, custodian: str, body: wire.ContributionDelivery) -> wire.RecordRef:
+    async def deliver_contribution(self, custodian: str, body: exchange_wire.ContributionDelivery) -> wire.RecordRef:
         """Hand over a record that this hospital sealed and signed for the patient's custodian."""
         content = await self._post(custodian, "/exchange/contributions", body, MAX_PROBLEM_BYTES)
         return read_value(wire.RecordRef, content)
@@ -116,7 +118,7 @@ class ExchangeClient:
         if time.monotonic() < until:
             return token
         assertion = client_assertion(self._msp_id, self._kid, self._sign, audience=custodian, now_s=self._now_s())
-        body = wire.ExchangeToken(
+        body = exchange_wire.ExchangeToken(
             grant_type="client_credentials", client_assertion_type=_ASSERTION_TYPE, client_assertion=assertion
         )
         request = self._http.build_request("POST", f"{url}/exchange/token", content=body_of(body), headers=_JSON)

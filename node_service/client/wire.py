@@ -442,51 +442,6 @@ class ContributionBody(Wire):
 # --- Between hospitals ----------------------------------------------------------------------------------------------
 
 
-class ExchangeToken(Wire):
-    """SMART Backend Services token request (RFC 7523)."""
-
-    grant_type: Literal["client_credentials"]
-    client_assertion_type: Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
-    client_assertion: str = Field(max_length=8192, repr=False)
-
-
-class RequestDelivery(Wire):
-    id: str
-    patient: str
-    valid_until: str
-    message: SealedMessage
-
-
-class Opening(Wire):
-    """Under which committed entry, about whom; ``subject_salt`` opens an emergency's subject tag."""
-
-    access: str
-    patient: str
-    subject_salt: str | None = None
-    reader: SealedMessage | None = None
-
-
-class ExchangeSearch(Wire):
-    opening: Opening
-    resource_types: list[str] = []
-    categories: list[str] = []
-    after: str | None = None
-    limit: int = Field(default=1000, ge=1, le=1000)
-
-
-class ExchangeRelease(Wire):
-    opening: Opening
-    public_key: str
-    records: list[str] = Field(min_length=1, max_length=1000)
-
-
-class Released(Wire):
-    """Sealed records; ``session`` is the HPKE-wrapped session key under which each item's ``wrap`` is made."""
-
-    session: str
-    items: list[SealedRecord]
-
-
 class MemberRef(Wire):
     object_id: str
     digest: str
@@ -502,16 +457,3 @@ class GrantPackage(Wire):
     signature: str
     consent: dict[str, Any] = Field(repr=False)
     salt: str = Field(repr=False)
-
-
-class ContributionDelivery(Wire):
-    """A record that another hospital sealed and signed for the patient's custodian."""
-
-    opening: Opening
-    record: str
-    object_id: str
-    kid: str
-    signature: str
-    data_key: SealedMessage
-    chunks: list[str]
-    sealed: str

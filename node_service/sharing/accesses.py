@@ -17,7 +17,7 @@ from domain.identifiers import check_identifier, decode_bytes, encode_bytes, ide
 from domain.instants import instant, later
 from domain.transactions import MAX_ACCESS_SECONDS, MAX_EMERGENCY_SECONDS, BreakGlass, OpenAccess
 from domain.vocabulary import BREAK_GLASS_PURPOSE, BREAK_GLASS_REASONS, CATEGORIES, PATIENT_WRAP_ALG, PURPOSES
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.context import Node
 from node_service.database.models import HeldConsent, OpenedAccess
 from node_service.ledger_sync import projection
@@ -48,9 +48,9 @@ class OwnOpening:
     subject_salt: str | None = field(repr=False)
     reader: SealedMessage = field(repr=False)
 
-    def wire(self) -> wire.Opening:
+    def wire(self) -> exchange_wire.Opening:
         """What the custodian is told."""
-        return wire.Opening(
+        return exchange_wire.Opening(
             access=self.id, patient=self.patient, subject_salt=self.subject_salt, reader=to_wire(self.reader)
         )
 

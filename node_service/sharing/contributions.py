@@ -18,7 +18,7 @@ from domain.instants import instant
 from domain.leaves import Author
 from node_service import organization_keys
 from node_service.access_log.rows import Entry, record, record_alone
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.context import Node
 from node_service.database.models import Record, RecordVersion
 from node_service.fhir.category import category
@@ -73,7 +73,7 @@ async def contribute(
     return await exchange.deliver_contribution(opening.custodian, delivery)
 
 
-async def accept_contribution(node: Node, caller: str, body: wire.ContributionDelivery) -> wire.RecordRef:
+async def accept_contribution(node: Node, caller: str, body: exchange_wire.ContributionDelivery) -> wire.RecordRef:
     """Verify and append another hospital's record; the same delivery again is a success without effect.
 
     Raises:
@@ -88,7 +88,7 @@ async def accept_contribution(node: Node, caller: str, body: wire.ContributionDe
 
 def _sealed_delivery(
     node: Node, practitioner: Practitioner, access: str, body: wire.ContributionBody
-) -> tuple[OwnOpening, wire.ContributionDelivery]:
+) -> tuple[OwnOpening, exchange_wire.ContributionDelivery]:
     with node.database.reading() as session:
         opening = own_opening(node, session, practitioner.id, access)
         seal_key = organization_key(session, opening.custodian, "seal", None, instant(node.clock.now()))
@@ -103,7 +103,7 @@ def _sealed_delivery(
     message = leaves.author_message(record_id, sealed.digest, node.msp_id, opening.custodian)
     recipient = RecipientPublicKey.parse(seal_key.alg, seal_key.key, "seal")
     data_key = seal_message(recipient, messages.contribution(opening.id, record_id), key.reveal())
-    return opening, wire.ContributionDelivery(
+    return opening, exchange_wire.ContributionDelivery(
         opening=opening.wire(),
         record=record_id,
         object_id=object_id,
@@ -115,7 +115,7 @@ def _sealed_delivery(
     )
 
 
-def _accept(node: Node, caller: str, body: wire.ContributionDelivery) -> wire.RecordRef:
+def _accept(node: Node, caller: str, body: exchange_wire.ContributionDelivery) -> wire.RecordRef:
     check_identifier(body.record, "record")
     with node.database.reading() as session:
         live = verified_opening(node, session, caller, body.opening)
@@ -133,7 +133,7 @@ def _accept(node: Node, caller: str, body: wire.ContributionDelivery) -> wire.Re
     return written
 
 
-def _verified_author(node: Node, session: Session, caller: str, body: wire.ContributionDelivery) -> Author:
+def _verified_author(node: Node, session: Session, caller: str, body: exchange_wire.ContributionDelivery) -> Author:
     author = Author(caller, body.kid, ed25519.ALG, body.signature)
     digest = SealedBytes.of(_sealed(body)).digest
     try:
@@ -144,7 +144,7 @@ def _verified_author(node: Node, session: Session, caller: str, body: wire.Contr
     return author
 
 
-def _known(session: Session, caller: str, body: wire.ContributionDelivery) -> wire.RecordRef | None:
+def _known(session: Session, caller: str, body: exchange_wire.ContributionDelivery) -> wire.RecordRef | None:
     row = session.get(Record, body.record)
     if row is None:
         return None
@@ -157,7 +157,9 @@ def _known(session: Session, caller: str, body: wire.ContributionDelivery) -> wi
     )
 
 
-def _opened_version(node: Node, live: LiveOpening, author: Author, body: wire.ContributionDelivery) -> SealedVersion:
+def _opened_version(
+    node: Node, live: LiveOpening, author: Author, body: exchange_wire.ContributionDelivery
+) -> SealedVersion:
     """Open what was delivered, validate it, and make the draft of the patient's record."""
     sealed = SealedBytes.of(_sealed(body))
     opened_key = open_for_hospital(node, messages.contribution(live.id, body.record), from_wire(body.data_key))
@@ -179,7 +181,7 @@ def _draft(
     node: Node,
     live: LiveOpening,
     author: Author,
-    body: wire.ContributionDelivery,
+    body: exchange_wire.ContributionDelivery,
     resource: Resource,
     content: PlainBytes,
 ) -> Draft:
@@ -218,9 +220,9 @@ def _check_allowed(node: Node, session: Session, live: LiveOpening, draft: Draft
         raise Denied("the grant does not allow this contribution", reason=decision.reason)
 
 
-def _sealed(body: wire.ContributionDelivery) -> bytes:
+def _sealed(body: exchange_wire.ContributionDelivery) -> bytes:
     return decode_bytes(body.sealed, "sealed", max_length=MAX_SEALED_BYTES)
 
 
-def _reader(body: wire.ContributionDelivery) -> SealedMessage | None:
+def _reader(body: exchange_wire.ContributionDelivery) -> SealedMessage | None:
     return None if body.opening.reader is None else from_wire(body.opening.reader)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from node_service.client.wire import (
+from node_service.client.exchange_wire import (
     ContributionDelivery,
     ExchangeRelease,
     ExchangeSearch,
-    RecordPage,
-    RecordRef,
     Released,
     RequestDelivery,
+)
+from node_service.client.wire import (
+    RecordPage,
+    RecordRef,
 )
 
 

@@ -10,7 +10,10 @@ from domain.entries import OrganizationEntry
 from domain.errors import Denied
 from domain.identifiers import decode_bytes
 from domain.instants import instant
-from node_service.client.wire import ExchangeToken, Token
+from node_service.client.exchange_wire import ExchangeToken
+from node_service.client.wire import (
+    Token,
+)
 from node_service.context import Node
 from node_service.ledger_sync import projection
 from node_service.sharing import assertions, tokens

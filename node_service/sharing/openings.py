@@ -26,7 +26,7 @@ from domain.instants import instant, later
 from domain.jcs import JsonObject
 from domain.transactions import MAX_ACCESS_SECONDS, MAX_EMERGENCY_SECONDS, AuthorizeAccess, BreakGlass, OpenAccess
 from domain.vocabulary import BREAK_GLASS_PURPOSE
-from node_service.client import wire
+from node_service.client import exchange_wire
 from node_service.context import Node
 from node_service.database.models import EmergencyAdmission, PatientKey, Person
 from node_service.ledger_sync import projection
@@ -94,7 +94,7 @@ async def wait_until_fresh(node: Node) -> None:
     await node.commits.projected(height, node.settings.freshness_timeout_s)
 
 
-def verify_opening(node: Node, session: Session, caller: str, opening: wire.Opening) -> LiveOpening:
+def verify_opening(node: Node, session: Session, caller: str, opening: exchange_wire.Opening) -> LiveOpening:
     """Verify an opening on the own, fresh projection.
 
     Raises:

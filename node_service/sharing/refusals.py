@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from domain.errors import Denied, Tampered
 from node_service.access_log.rows import Entry, record_alone
-from node_service.client.wire import Opening
+from node_service.client.exchange_wire import Opening
 from node_service.context import Node
 from node_service.database.models import Person
 

@@ -20,7 +20,7 @@ from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.paths import LeafPath
 from node_service.access_log.rows import Entry, record, record_alone
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.context import Node
 from node_service.ledger_sync.alarm import raise_alarm
 from node_service.records.entries import page_of_patient
@@ -57,7 +57,7 @@ class Prepared:
     references: frozenset[str] = field(repr=False)
 
 
-async def search(node: Node, caller: str, body: wire.ExchangeSearch) -> wire.RecordPage:
+async def search(node: Node, caller: str, body: exchange_wire.ExchangeSearch) -> wire.RecordPage:
     """List what may be released under an opening.
 
     Raises:
@@ -70,7 +70,7 @@ async def search(node: Node, caller: str, body: wire.ExchangeSearch) -> wire.Rec
     return await node.in_database(_search, node, caller, body, reader)
 
 
-async def release(node: Node, caller: str, body: wire.ExchangeRelease) -> wire.Released:
+async def release(node: Node, caller: str, body: exchange_wire.ExchangeRelease) -> exchange_wire.Released:
     """Release the permitted ones of the requested records; the others are simply not among the items.
 
     Raises:
@@ -85,7 +85,7 @@ async def release(node: Node, caller: str, body: wire.ExchangeRelease) -> wire.R
     return await node.in_crypto(_release, node, caller, body, one_use, reader)
 
 
-def verified_opening(node: Node, session: Session, caller: str, opening: wire.Opening) -> LiveOpening:
+def verified_opening(node: Node, session: Session, caller: str, opening: exchange_wire.Opening) -> LiveOpening:
     """Verify an opening; a refusal about a patient of this hospital is logged, so that the patient sees the attempt.
 
     Forged committed state raises an alarm: nothing is released any more until a person has looked.
@@ -102,7 +102,9 @@ def verified_opening(node: Node, session: Session, caller: str, opening: wire.Op
         raise
 
 
-def _search(node: Node, caller: str, body: wire.ExchangeSearch, reader: SealedMessage | None) -> wire.RecordPage:
+def _search(
+    node: Node, caller: str, body: exchange_wire.ExchangeSearch, reader: SealedMessage | None
+) -> wire.RecordPage:
     with node.database.reading() as session:
         live = verified_opening(node, session, caller, body.opening)
         page = page_of_patient(
@@ -122,8 +124,12 @@ def _search(node: Node, caller: str, body: wire.ExchangeSearch, reader: SealedMe
 
 
 def _release(
-    node: Node, caller: str, body: wire.ExchangeRelease, one_use: RecipientPublicKey, reader: SealedMessage | None
-) -> wire.Released:
+    node: Node,
+    caller: str,
+    body: exchange_wire.ExchangeRelease,
+    one_use: RecipientPublicKey,
+    reader: SealedMessage | None,
+) -> exchange_wire.Released:
     with node.database.reading() as session:
         live = verified_opening(node, session, caller, body.opening)
         if not hmac.compare_digest(one_use.digest, live.key_digest):
@@ -156,7 +162,7 @@ def access_entry(
     )
 
 
-def _reader(opening: wire.Opening) -> SealedMessage | None:
+def _reader(opening: exchange_wire.Opening) -> SealedMessage | None:
     return None if opening.reader is None else from_wire(opening.reader, "opening.reader")
 
 
@@ -198,9 +204,9 @@ def _with_directory(node: Node, live: LiveOpening, prepared: list[Prepared]) -> 
     return prepared
 
 
-def _released(live: LiveOpening, prepared: Sequence[Prepared], one_use: RecipientPublicKey) -> wire.Released:
+def _released(live: LiveOpening, prepared: Sequence[Prepared], one_use: RecipientPublicKey) -> exchange_wire.Released:
     session_key = SessionKey.generate()
-    return wire.Released(
+    return exchange_wire.Released(
         session=encode_bytes(wrap_session(session_key, one_use, live.id).encode()),
         items=[_item(live, one, session_key) for one in prepared],
     )

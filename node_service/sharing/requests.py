@@ -13,12 +13,12 @@ from domain.errors import Denied, NotFound
 from domain.identifiers import check_identifier, check_msp_id, identifier
 from domain.instants import instant
 from domain.transactions import RequestAccess
+from node_service.client.exchange_wire import RequestDelivery
 from node_service.client.wire import (
     AccessRequest,
     AccessRequestContent,
     Committed,
     IncomingRequestEntry,
-    RequestDelivery,
 )
 from node_service.context import Node
 from node_service.database.models import IncomingRequest, OutgoingRequest, Person

@@ -10,7 +10,7 @@ from domain import jcs
 from domain.errors import NotFound, Tampered, Unavailable
 from domain.identifiers import decode_bytes, encode_bytes
 from node_service.access_log.rows import Entry, record_alone
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.context import Node
 from node_service.sharing.accesses import OwnOpening, own_opening
 from node_service.sharing.exchange import Exchange
@@ -117,7 +117,7 @@ class SharedReading:
         return await self._node.in_database(_own_opening, self._node, practitioner.id, access)
 
     async def _search(self, opening: OwnOpening, after: str | None, limit: int) -> wire.RecordPage:
-        body = wire.ExchangeSearch(opening=opening.wire(), after=after, limit=limit)
+        body = exchange_wire.ExchangeSearch(opening=opening.wire(), after=after, limit=limit)
         return await self._exchange.search(opening.custodian, body)
 
     async def _all_ids(self, opening: OwnOpening) -> list[str]:
@@ -135,7 +135,7 @@ class SharedReading:
     async def _fetch(self, opening: OwnOpening, records: Sequence[str]) -> list[VerifiedRecord]:
         """Release, then verify everything that came, in the order of verification.py."""
         public_key = encode_bytes(opening.private_key.public.raw)
-        body = wire.ExchangeRelease(opening=opening.wire(), public_key=public_key, records=list(records))
+        body = exchange_wire.ExchangeRelease(opening=opening.wire(), public_key=public_key, records=list(records))
         released = await self._exchange.release(opening.custodian, body)
         with foreign_input():
             _check_asked_for(released, records)
@@ -150,7 +150,7 @@ class SharedReading:
             opened.append(one)
         return opened
 
-    async def _verified_leaves(self, expected: Expected, released: wire.Released) -> list[VerifiedLeaf]:
+    async def _verified_leaves(self, expected: Expected, released: exchange_wire.Released) -> list[VerifiedLeaf]:
         """Against the own projection; where it has not seen a head yet, once more when it is fresh."""
         try:
             return await self._node.in_database(_verify_leaves, self._node, expected, released)
@@ -211,12 +211,12 @@ def _own_opening(node: Node, practitioner: str, access: str) -> OwnOpening:
         return own_opening(node, session, practitioner, access)
 
 
-def _verify_leaves(node: Node, expected: Expected, released: wire.Released) -> list[VerifiedLeaf]:
+def _verify_leaves(node: Node, expected: Expected, released: exchange_wire.Released) -> list[VerifiedLeaf]:
     with node.database.reading() as session:
         return [verify_leaf(session, expected, item) for item in released.items]
 
 
-def _check_asked_for(released: wire.Released, records: Sequence[str]) -> None:
+def _check_asked_for(released: exchange_wire.Released, records: Sequence[str]) -> None:
     """Nothing but what was asked for, and directory records; each once."""
     asked, seen = set(records), set()
     for item in released.items:

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from domain.identifiers import encode_bytes, identifier
 from node_service import organization_keys
-from node_service.client import wire
+from node_service.client import exchange_wire
 from node_service.client.proofs import client_assertion, dpop_proof
 from node_service.database.models import AccessToken, Staff
 from node_service.staff.roles import CLINICAL, ROLES
@@ -247,7 +247,7 @@ def hospital_token(renhe: Hospital, hospitals: dict[str, Hospital], http: httpx.
         audience=renhe.msp_id,
         now_s=time.time(),
     )
-    body = wire.ExchangeToken(
+    body = exchange_wire.ExchangeToken(
         grant_type="client_credentials",
         client_assertion_type="urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
         client_assertion=assertion,

@@ -12,15 +12,17 @@ from node_service.api.byte_ranges import parse_range, partial
 from node_service.api.problems import NotAuthenticated
 from node_service.api.services import Serving
 from node_service.api.strict_json import StrictRoute
-from node_service.client.wire import (
+from node_service.client.exchange_wire import (
     ContributionDelivery,
     ExchangeRelease,
     ExchangeSearch,
     ExchangeToken,
-    RecordPage,
-    RecordRef,
     Released,
     RequestDelivery,
+)
+from node_service.client.wire import (
+    RecordPage,
+    RecordRef,
     Token,
 )
 from node_service.sharing import contributions, exchange_tokens, objects, release, requests

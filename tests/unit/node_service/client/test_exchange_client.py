@@ -7,10 +7,10 @@ import httpx
 import pytest
 
 from domain.errors import Denied, NotFound, Tampered, Unavailable, YilianError
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.client.exchange_client import ExchangeClient
 
-SEARCH = wire.ExchangeSearch(opening=wire.Opening(access="a", patient="p"))
+SEARCH = exchange_wire.ExchangeSearch(opening=exchange_wire.Opening(access="a", patient="p"))
 
 
 class OtherHospital:

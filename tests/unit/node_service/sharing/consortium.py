@@ -26,7 +26,7 @@ from network.embedded.founding import init
 from network.embedded.ledger import EmbeddedLedger
 from node_service import secrets
 from node_service.access_log.sequencer import Sequencer
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.context import Limits, Node
 from node_service.database.engine import Database
 from node_service.database.models import Base
@@ -121,20 +121,20 @@ class LocalExchange:
     caller: str
     hospitals: dict[str, Hospital]
 
-    async def deliver_request(self, custodian: str, body: wire.RequestDelivery) -> None:
+    async def deliver_request(self, custodian: str, body: exchange_wire.RequestDelivery) -> None:
         await requests.accept_request(self.hospitals[custodian].node, self.caller, body)
 
-    async def search(self, custodian: str, body: wire.ExchangeSearch) -> wire.RecordPage:
+    async def search(self, custodian: str, body: exchange_wire.ExchangeSearch) -> wire.RecordPage:
         return await release.search(self.hospitals[custodian].node, self.caller, body)
 
-    async def release(self, custodian: str, body: wire.ExchangeRelease) -> wire.Released:
+    async def release(self, custodian: str, body: exchange_wire.ExchangeRelease) -> exchange_wire.Released:
         return await release.release(self.hospitals[custodian].node, self.caller, body)
 
     async def read_object(self, custodian: str, access: str, digest: str, offset: int, length: int) -> bytes:
         asked = objects.RangeRequest(access, digest, offset, length)
         return await objects.read_object(self.hospitals[custodian].node, self.caller, asked)
 
-    async def deliver_contribution(self, custodian: str, body: wire.ContributionDelivery) -> wire.RecordRef:
+    async def deliver_contribution(self, custodian: str, body: exchange_wire.ContributionDelivery) -> wire.RecordRef:
         return await contributions.accept_contribution(self.hospitals[custodian].node, self.caller, body)
 
 

@@ -12,7 +12,7 @@ from domain import leaves
 from domain.errors import Conflict, Denied, Invalid, YilianError
 from domain.identifiers import decode_bytes, encode_bytes
 from domain.jcs import JsonObject
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.database.models import Record, RecordVersion
 from node_service.records.reading import open_version
 from node_service.sharing import accesses, contributions
@@ -32,10 +32,10 @@ RESULT: JsonObject = {
 class KeepingExchange(LocalExchange):
     """Keeps what was delivered, altered on the way."""
 
-    alter: Callable[[wire.ContributionDelivery], wire.ContributionDelivery] = lambda body: body
-    last: wire.ContributionDelivery | None = None
+    alter: Callable[[exchange_wire.ContributionDelivery], exchange_wire.ContributionDelivery] = lambda body: body
+    last: exchange_wire.ContributionDelivery | None = None
 
-    async def deliver_contribution(self, custodian: str, body: wire.ContributionDelivery) -> wire.RecordRef:
+    async def deliver_contribution(self, custodian: str, body: exchange_wire.ContributionDelivery) -> wire.RecordRef:
         self.last = self.alter(body)
         return await super().deliver_contribution(custodian, self.last)
 
@@ -110,7 +110,7 @@ def flipped(text: str) -> str:
 def test_an_altered_contribution_is_refused(story: Story, part: str) -> None:
     other = story.records["Condition"].record
 
-    def alter(body: wire.ContributionDelivery) -> wire.ContributionDelivery:
+    def alter(body: exchange_wire.ContributionDelivery) -> exchange_wire.ContributionDelivery:
         changes: dict[str, object] = {
             "sealed": flipped(body.sealed),
             "signature": flipped(body.signature),

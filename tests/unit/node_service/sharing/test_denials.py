@@ -26,7 +26,7 @@ from domain.transactions import (
     Transaction,
     encode,
 )
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.database.models import AccessRow, HeldConsent, LedgerState, Record
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit_and_wait
@@ -47,9 +47,11 @@ def opened(story: Story, grant: str | None = None, who: Practitioner | None = No
         return accesses.own_opening(node, session, who.id, handle.id)
 
 
-def ask(story: Story, opening: accesses.OwnOpening, *records: str, caller: str = B, **changes: object) -> wire.Released:
+def ask(
+    story: Story, opening: accesses.OwnOpening, *records: str, caller: str = B, **changes: object
+) -> exchange_wire.Released:
     """Release at A, as ``caller``."""
-    body = wire.ExchangeRelease(
+    body = exchange_wire.ExchangeRelease(
         opening=opening.wire().model_copy(update=changes),
         public_key=encode_bytes(opening.private_key.public.raw),
         records=list(records) or [one.record for one in story.records.values()],
@@ -71,7 +73,7 @@ def last_outcome(story: Story) -> str:
     return leaves.parse_access_leaf(row.leaf).outcome
 
 
-def released_ids(answer: wire.Released) -> set[str]:
+def released_ids(answer: exchange_wire.Released) -> set[str]:
     return {item.entry.record for item in answer.items}
 
 
@@ -281,7 +283,7 @@ def test_no_failing_access_row_ever_lets_data_out(story: Story, monkeypatch: pyt
         ask(story, opening)
     monkeypatch.setattr(release, "record_alone", broken)
     with pytest.raises(Unavailable):
-        run(release.search(story.consortium[A].node, B, wire.ExchangeSearch(opening=opening.wire())))
+        run(release.search(story.consortium[A].node, B, exchange_wire.ExchangeSearch(opening=opening.wire())))
 
 
 def test_every_release_names_its_records_in_the_access_log(story: Story) -> None:

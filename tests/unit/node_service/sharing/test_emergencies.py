@@ -9,7 +9,7 @@ import pytest
 
 from domain.errors import Conflict, Denied, NotFound, Unavailable
 from domain.identifiers import identifier
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.ledger_sync import projection
 from node_service.sharing import accesses, emergencies, notices, reviews
 from node_service.sharing.practitioners import Practitioner
@@ -67,11 +67,11 @@ def test_an_emergency_for_one_patient_opens_no_other(story: Story) -> None:
     handle = break_glass(story, who)
     with story.consortium[B].node.database.reading() as session:
         opening = accesses.own_opening(story.consortium[B].node, session, who.id, handle.id)
-    body = wire.ExchangeSearch(opening=opening.wire().model_copy(update={"patient": identifier(bytes(16))}))
+    body = exchange_wire.ExchangeSearch(opening=opening.wire().model_copy(update={"patient": identifier(bytes(16))}))
     with pytest.raises(Denied):
         run(story.consortium.exchange(B).search(A, body))
     with pytest.raises(Denied):
-        run(story.consortium.exchange(C).search(A, wire.ExchangeSearch(opening=opening.wire())))
+        run(story.consortium.exchange(C).search(A, exchange_wire.ExchangeSearch(opening=opening.wire())))
 
 
 def test_an_emergency_ends_after_four_hours(story: Story) -> None:

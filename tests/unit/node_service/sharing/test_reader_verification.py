@@ -10,7 +10,7 @@ import pytest
 from domain import leaves
 from domain.errors import NotFound, Tampered, Unavailable
 from domain.identifiers import decode_bytes, encode_bytes
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.database.models import OpenedAccess
 from node_service.sharing import accesses, shared_reading
 from node_service.sharing.practitioners import Practitioner
@@ -18,7 +18,7 @@ from node_service.sharing.shared_reading import SharedReading
 from tests.unit.node_service.sharing.conftest import Story
 from tests.unit.node_service.sharing.consortium import B, LocalExchange, doctor, run
 
-Alter = Callable[[wire.Released], wire.Released]
+Alter = Callable[[exchange_wire.Released], exchange_wire.Released]
 
 
 @dataclass
@@ -27,7 +27,7 @@ class AlteringExchange(LocalExchange):
 
     alter: Alter = lambda released: released
 
-    async def release(self, custodian: str, body: wire.ExchangeRelease) -> wire.Released:
+    async def release(self, custodian: str, body: exchange_wire.ExchangeRelease) -> exchange_wire.Released:
         return self.alter(await super().release(custodian, body))
 
 
@@ -120,7 +120,7 @@ def test_another_record_than_the_asked_one_is_an_alarm(story: Story) -> None:
     wanted, other = story.records["Condition"].record, story.records["Observation"].record
     swapped: list[list[str]] = []
 
-    async def release(custodian: str, body: wire.ExchangeRelease) -> wire.Released:
+    async def release(custodian: str, body: exchange_wire.ExchangeRelease) -> exchange_wire.Released:
         swapped.append(body.records)
         return await LocalExchange.release(exchange, custodian, body.model_copy(update={"records": [other]}))
 
@@ -135,7 +135,7 @@ def test_another_record_than_the_asked_one_is_an_alarm(story: Story) -> None:
 def test_a_withheld_record_is_counted_in_the_chart_and_absent_alone(story: Story) -> None:
     hidden = story.records["Observation"].record
 
-    def withhold(released: wire.Released) -> wire.Released:
+    def withhold(released: exchange_wire.Released) -> exchange_wire.Released:
         kept = [item for item in released.items if item.entry.record != hidden]
         return released.model_copy(update={"items": kept})
 

@@ -13,7 +13,7 @@ from domain import leaves, messages
 from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered
 from domain.identifiers import decode_bytes, identifier
 from domain.instants import instant
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.sharing import accesses, consents, notices, packages, requests
 from node_service.sharing.sealed_messages import from_wire
 from offchain.envelope.messages import open_message
@@ -57,7 +57,7 @@ def test_a_request_for_nobody_is_answered_like_any_other(story: Story) -> None:
 def test_a_delivery_that_the_ledger_does_not_know_is_refused(story: Story) -> None:
     asked = request(story)
     (entry,) = requests.list_requests(story.consortium[A].node, story.wallet.patient)
-    body = wire.RequestDelivery(
+    body = exchange_wire.RequestDelivery(
         id=asked.id, patient=story.wallet.patient, valid_until=entry.valid_until, message=entry.message
     )
     node = story.consortium[A].node

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from domain import statements
 from domain.errors import Denied
 from domain.identifiers import encode_bytes, identifier
-from node_service.client import wire
+from node_service.client import exchange_wire, wire
 from node_service.organization_keys import signing_kid
 from node_service.sharing import dpop, exchange_tokens, wallet_sessions
 from tests.unit.node_service.sharing.conftest import Story
@@ -193,7 +193,7 @@ def assertion(story: Story, headers: dict[str, Any] | None = None, signer: str =
 
 
 def exchange_token(story: Story, given: str) -> wire.Token:
-    body = wire.ExchangeToken(
+    body = exchange_wire.ExchangeToken(
         grant_type="client_credentials",
         client_assertion_type="urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
         client_assertion=given,

@@ -1,0 +1,67 @@
+"""Bodies of the exchange between hospitals (docs/formats/http.md, ``/exchange``); binary values as in ``wire``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from node_service.client.wire import SealedMessage, SealedRecord, Wire
+
+
+class ExchangeToken(Wire):
+    """SMART Backend Services token request (RFC 7523)."""
+
+    grant_type: Literal["client_credentials"]
+    client_assertion_type: Literal["urn:ietf:params:oauth:client-assertion-type:jwt-bearer"]
+    client_assertion: str = Field(max_length=8192, repr=False)
+
+
+class RequestDelivery(Wire):
+    id: str
+    patient: str
+    valid_until: str
+    message: SealedMessage
+
+
+class Opening(Wire):
+    """Under which committed entry, about whom; ``subject_salt`` opens an emergency's subject tag."""
+
+    access: str
+    patient: str
+    subject_salt: str | None = None
+    reader: SealedMessage | None = None
+
+
+class ExchangeSearch(Wire):
+    opening: Opening
+    resource_types: list[str] = Field(default_factory=list)
+    categories: list[str] = Field(default_factory=list)
+    after: str | None = None
+    limit: int = Field(default=1000, ge=1, le=1000)
+
+
+class ExchangeRelease(Wire):
+    opening: Opening
+    public_key: str
+    records: list[str] = Field(min_length=1, max_length=1000)
+
+
+class Released(Wire):
+    """Sealed records; ``session`` is the HPKE-wrapped session key under which each item's ``wrap`` is made."""
+
+    session: str
+    items: list[SealedRecord]
+
+
+class ContributionDelivery(Wire):
+    """A record that another hospital sealed and signed for the patient's custodian."""
+
+    opening: Opening
+    record: str
+    object_id: str
+    kid: str
+    signature: str
+    data_key: SealedMessage
+    chunks: list[str]
+    sealed: str
