@@ -19,12 +19,13 @@ from patient_wallet.export import export_records
 from patient_wallet.shown import cell, plain
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Wallet, create_wallet, restore_wallet
-from patient_wallet.words import Language
+from patient_wallet.words import Language, seed_of
 
 Text = Callable[[str, str], str]
 PASSPHRASE_VARIABLE: Final = "YILIAN_WALLET_PASSPHRASE"  # noqa: S105 - the name of a variable
 FILE_VARIABLE: Final = "YILIAN_WALLET_FILE"
 DEFAULT_FILE: Final = Path("~/.yilian/wallet.json")
+_WIDEST: Final = 1000
 
 
 def register(app: typer.Typer, t: Text) -> None:
@@ -63,6 +64,16 @@ def _passphrase(t: Text, *, confirm: bool) -> str:
     return text
 
 
+def _print(table: Table, nothing: str) -> None:
+    """Print a table as wide as it is: an id that is cut cannot be given to the next command."""
+    console = Console()
+    if not table.row_count:
+        console.print(nothing)
+        return
+    needed = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
+    Console(width=max(console.width, needed)).print(table)
+
+
 def _hospital(t: Text) -> Any:
     return typer.Argument(help=t("MSP id of the hospital.", "医院的 MSP id。"))
 
@@ -90,6 +101,7 @@ def _add_words(wallet: typer.Typer, t: Text) -> None:
     @wallet.command(help=t("Restore a wallet from its words.", "用助记词恢复钱包。"))
     def restore(context: typer.Context) -> None:
         spelled: str = typer.prompt(t("Words", "助记词"), hide_input=True, err=True)
+        seed_of(spelled)  # wrong words leave no file behind
         restore_wallet(Vault.create(context.obj, _passphrase(t, confirm=True)), spelled)
         typer.echo(t("Restored. Enrol at your hospitals again.", "已恢复。请在各医院重新登记。"))
 
@@ -129,7 +141,7 @@ def _add_records(wallet: typer.Typer, t: Text) -> None:
         for entry in open_wallet(context, t).records(hospital):
             said = (entry.record, entry.resource_type, entry.category, entry.clinical_start or "–", entry.state)
             table.add_row(*map(cell, said))
-        Console().print(table if table.row_count else t("No records yet.", "还没有病历。"))
+        _print(table, t("No records yet.", "还没有病历。"))
 
     @wallet.command(help=t("Open one record and print it.", "打开并显示一份病历。"))
     def show(
@@ -238,7 +250,7 @@ def _add_grants(wallet: typer.Typer, t: Text) -> None:
                     entry.status,
                 )
                 table.add_row(*map(cell, said), t("yes", "是") if entry.live else t("no", "否"))
-        Console().print(table if table.row_count else t("Nothing granted yet.", "尚无授权。"))
+        _print(table, t("Nothing granted yet.", "尚无授权。"))
 
 
 def _add_refusals(wallet: typer.Typer, t: Text) -> None:
@@ -311,7 +323,7 @@ def _add_readers(wallet: typer.Typer, t: Text) -> None:
                 row.at, row.action, row.organisation, cell(access.reader.name if access.reader else row.actor),
                 row.purpose or "–", str(len(row.records)), row.outcome, anchored,
             )  # fmt: skip
-        Console().print(table if table.row_count else t("Nobody read anything.", "没有人读取过。"))
+        _print(table, t("Nobody read anything.", "没有人读取过。"))
 
     @wallet.command(help=t("What the hospital has to tell you.", "医院的通知。"))
     def notices(context: typer.Context, hospital: Annotated[str, _hospital(t)]) -> None:

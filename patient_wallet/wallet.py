@@ -109,7 +109,8 @@ class Wallet:
             NotFound: the wallet is not enrolled there.
         """
         if f"hospital:{msp_id}" not in self._vault.names():
-            raise NotFound(f"this wallet is not enrolled at {msp_id}; known: {', '.join(self.hospitals()) or 'none'}")
+            known = ", ".join(self.hospitals()) or "none"
+            raise NotFound(f"this wallet is not enrolled at {msp_id}; known: {known}", reason="not-enrolled")
         return Registration.from_box(self._vault.get(f"hospital:{msp_id}"))
 
     def enrol(self, url: str, code: str) -> Registration:
@@ -123,7 +124,12 @@ class Wallet:
             Conflict: already enrolled there.
         """
         client = WalletClient(self._connect(url), bytes(32), _refuse_to_sign)
-        offer = client.start_enrolment(code)
+        try:
+            offer = client.start_enrolment(code)
+        except NotFound:
+            raise Denied(
+                "the code is not valid, or not any more; ask for another at the counter", reason="code"
+            ) from None
         card = offer.hospital
         if card.msp_id in self.hospitals():
             raise Conflict(f"this wallet is enrolled at {card.msp_id} already", reason="enrolled")

@@ -20,6 +20,7 @@ from domain.errors import (
     Unavailable,
     YilianError,
 )
+from yilian.explanations import CHINESE
 from yilian.language import Text, choose, text
 
 GROUP: Final = "yilian.commands"
@@ -68,7 +69,9 @@ def explain(error: YilianError, t: Text) -> str:
         Conflict: t("Conflict", "冲突"), Tampered: t("TAMPERED", "被篡改"), Unavailable: t("Unavailable", "暂不可用"),
         OutcomeUnknown: t("Outcome unknown", "结果未知"),
     }  # fmt: skip
-    return f"{kinds.get(type(error), t('Error', '错误'))}{t(': ', '：')}{error}"
+    detail, meaning = str(error), CHINESE.get(error.reason)
+    told = detail if meaning is None else t(detail, f"{meaning}（{detail}）")
+    return f"{kinds.get(type(error), t('Error', '错误'))}{t(': ', '：')}{told}"
 
 
 def run() -> None:
@@ -77,5 +80,5 @@ def run() -> None:
     try:
         build(t)()
     except YilianError as error:
-        Console(stderr=True).print(explain(error, t), style="red", highlight=False, markup=False)
+        Console(stderr=True).print(explain(error, t), style="red", highlight=False, markup=False, soft_wrap=True)
         sys.exit(EXIT_CODES.get(type(error), 1))

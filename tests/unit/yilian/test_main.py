@@ -56,6 +56,12 @@ def test_each_kind_of_error_has_its_words_and_code(error: YilianError, code: int
     assert explain(error, text("zh")).endswith("：why")
 
 
+def test_a_known_reason_is_told_in_chinese_with_the_detail_behind_it() -> None:
+    error = Denied("the passphrase does not fit", reason="vault")
+    assert explain(error, text("en")) == "Denied: the passphrase does not fit"
+    assert explain(error, text("zh")) == "被拒绝：口令不符，或钱包文件已被改动（the passphrase does not fit）"
+
+
 def test_an_error_is_one_sentence_without_a_traceback(tmp_path: Path) -> None:
     (tmp_path / "something").touch()
     done = subprocess.run(
