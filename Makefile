@@ -50,7 +50,7 @@ demo: install ## the whole story: three hospitals, a patient, a doctor, an audit
 	$(RUN)yilian demo $(if $(DATA),--data '$(DATA)') $(if $(HEADLESS),--headless) $(if $(REPORT),--report '$(REPORT)')
 
 test: install .tools/other/.installed ## all tests
-	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export YILIAN_OTHER_PYTHON="$$other"; \
+	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export TESTS_OTHER_PYTHON="$$other"; \
 	  $(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile
 
 check: install ## format, lint, types, import contracts
@@ -63,7 +63,7 @@ bench: install ## measurements beside their named peers, as ratios; raw figures 
 	$(RUN)python -m scripts.bench $(foreach name,$(ONLY),--only $(name))
 
 soak: install ## the fault tests with full counts
-	YILIAN_TEST_SOAK=1 $(RUN)python -m pytest tests/faults -n 1
+	TESTS_SOAK=1 $(RUN)python -m pytest tests/faults -n 1
 
 mutation: install ## mutation score of what guards patients' data; in a copy of the checkout
 	$(RUN)python -m scripts.mutation $(foreach name,$(ONLY),--only $(name)) $(if $(SECONDS_),--seconds $(SECONDS_))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-SOAK = "YILIAN_TEST_SOAK"
+SOAK = "TESTS_SOAK"
 
 
 def repetitions(few: int, full: int) -> int:
-    """``full`` where ``YILIAN_TEST_SOAK`` is 1, else ``few``."""
+    """``full`` where ``TESTS_SOAK`` is 1, else ``few``."""
     return full if os.environ.get(SOAK) == "1" else few

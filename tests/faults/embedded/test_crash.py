@@ -23,7 +23,7 @@ from tests.faults.counts import repetitions
 from tests.faults.embedded.writer import FULL_DISK, STEPS, SystemClock, written
 
 HOSPITALS = ("NorthMSP", "SouthMSP")
-KILLS = int(os.environ.get("YILIAN_KILLS", repetitions(3, 20)))
+KILLS = int(os.environ.get("TESTS_KILLS", repetitions(3, 20)))
 Start = Callable[..., "subprocess.Popen[str]"]
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -30,7 +30,7 @@ from yilian.audit_commands import verify_folder
 from yilian.demo.network import Hospital
 
 pytestmark = pytest.mark.slow
-KILLS = 30 if os.environ.get("YILIAN_TEST_SOAK") == "1" else 3
+KILLS = 30 if os.environ.get("TESTS_SOAK") == "1" else 3
 TRIES_WITHIN_S = 60.0
 LONGEST_GRANT_S = 0.5
 ROOT = Path(__file__).resolve().parents[3]

@@ -18,7 +18,7 @@ from tests.unit.chaincode.trace import replay
 from tests.unit.chaincode.world import Wallet, an_id
 
 ROOT = Path(chaincode.__file__).resolve().parents[1]
-OTHER_PYTHON = os.environ.get("YILIAN_OTHER_PYTHON", "")
+OTHER_PYTHON = os.environ.get("TESTS_OTHER_PYTHON", "")
 """An interpreter of another version with cryptography, pynacl and rfc8785 (``make test`` names it)."""
 
 ALLOWED = {
