@@ -16,7 +16,7 @@ from domain.vocabulary import CATEGORIES
 from node_service.client.transport import Transport
 from patient_wallet.drafts import DEFAULT_PRESET, GrantChoice
 from patient_wallet.export import export_records
-from patient_wallet.shown import cell, plain
+from patient_wallet.shown import cell, plain, print_whole
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Wallet, create_wallet, restore_wallet
 from patient_wallet.words import Language, seed_of
@@ -25,7 +25,6 @@ Text = Callable[[str, str], str]
 PASSPHRASE_VARIABLE: Final = "YILIAN_WALLET_PASSPHRASE"  # noqa: S105 - the name of a variable
 FILE_VARIABLE: Final = "YILIAN_WALLET_FILE"
 DEFAULT_FILE: Final = Path("~/.yilian/wallet.json")
-_WIDEST: Final = 1000
 
 
 def register(app: typer.Typer, t: Text) -> None:
@@ -65,13 +64,10 @@ def _passphrase(t: Text, *, confirm: bool) -> str:
 
 
 def _print(table: Table, nothing: str) -> None:
-    """Print a table as wide as it is: an id that is cut cannot be given to the next command."""
-    console = Console()
-    if not table.row_count:
-        console.print(nothing)
-        return
-    needed = console.measure(table, options=console.options.update(width=_WIDEST)).maximum
-    Console(width=max(console.width, needed)).print(table)
+    if table.row_count:
+        print_whole(table)
+    else:
+        Console().print(nothing)
 
 
 def _hospital(t: Text) -> Any:

@@ -26,6 +26,7 @@ from node_service.access_log.fsck import Report, check
 from node_service.composition import build
 from node_service.records.scrub import ObjectFinding, check_objects
 from node_service.settings import Settings
+from patient_wallet.shown import cell, print_whole
 from yilian.audit_query import AuditFilter, AuditRow, rows_of
 from yilian.language import Text
 
@@ -178,15 +179,15 @@ def _print_rows(rows: list[AuditRow], as_json: bool, t: Text) -> None:
         for row in rows:
             typer.echo(json.dumps(dataclasses.asdict(row), ensure_ascii=False))
         return
-    console = Console()
     if not rows:
-        console.print(t("No transaction fits.", "没有符合的交易。"))
+        Console().print(t("No transaction fits.", "没有符合的交易。"))
         return
     headings = [t("block", "区块"), t("time", "时间"), t("organisation", "机构"), t("transaction", "交易")]
     table = Table(*headings, t("code", "验证码"), t("keys", "键"))
     for row in rows:
-        table.add_row(str(row.block), row.time, row.organisation, row.name, row.code, "\n".join(row.keys))
-    console.print(table)
+        said = (str(row.block), row.time, row.organisation, row.name, row.code)
+        table.add_row(*map(cell, said), "\n".join(map(cell, row.keys)))
+    print_whole(table)
 
 
 def _add_fsck(audit: typer.Typer, t: Text) -> None:
@@ -220,6 +221,6 @@ def _print_fsck(console: Console, report: Report, altered: list[ObjectFinding], 
         found = log.finding
         finding = t("none", "无") if found is None else f"{found.reason}: {found.row or found.index}"
         table.add_row(f"{log.log}/{log.incarnation}", str(log.size), str(log.anchored_size), finding)
-    console.print(table)
+    print_whole(table)
     for item in altered:
         console.print(f"{item.reason}: {item.digest} ({item.row})", style="red", markup=False)

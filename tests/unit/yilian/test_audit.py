@@ -19,7 +19,7 @@ from yilian.main import build
 
 APP = build(text("en"))
 RUNNER = CliRunner()
-KEY = {"use": "signing", "alg": "Ed25519", "kid": "k1", "key": "AAAA", "valid_from": "2026-01-01T00:00:00Z"}
+KEY = {"use": "signing", "alg": "Ed25519", "kid": "k1", "key": "A" * 43, "valid_from": "2026-01-01T00:00:00Z"}
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +82,15 @@ def test_queries_filter_what_was_verified(exported: Path, options: list[str], or
     rows = [json.loads(line) for line in shown.stdout.splitlines()]
     assert [row["organisation"] for row in rows] == organisations
     assert all(row["name"] == "RegisterOrganization" and row["code"] == "VALID" for row in rows)
+
+
+def test_a_printed_query_holds_every_key_whole(exported: Path) -> None:
+    shown = RUNNER.invoke(APP, ["audit", "query", str(exported), "--json"])
+    keys = [key for line in shown.stdout.splitlines() for key in json.loads(line)["keys"]]
+    printed = RUNNER.invoke(APP, ["audit", "query", str(exported)]).stdout
+    assert keys
+    assert not [key for key in keys if key not in printed]
+    assert "RegisterOrganization" in printed
 
 
 def test_a_wrong_time_is_refused_with_its_option(exported: Path) -> None:
