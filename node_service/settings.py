@@ -47,6 +47,7 @@ class Settings(BaseModel):
     crypto_threads: int = Field(4, ge=1, description="sealing and opening at once")
     staff_session_minutes: int = Field(15, ge=1, le=720, description="idle time after which staff sign in again")
     emergencies_per_practitioner_hour: int = Field(3, ge=1, description="break-glass limit before the duty officer")
+    emergencies_per_hospital_hour: int = Field(12, ge=1, description="the same for all practitioners of one hospital")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: object) -> Self:

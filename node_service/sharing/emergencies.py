@@ -104,11 +104,18 @@ def _tell(node: Node, session: Session, admission: EmergencyAdmission) -> None:
 
 
 def _is_over_limit(node: Node, session: Session, live: LiveOpening) -> bool:
-    """Other patients of the same practitioner within the hour; the same patient again does not count twice."""
-    recent = select(func.count(EmergencyAdmission.patient.distinct())).where(
+    """Other patients within the hour; the same patient again does not count twice.
+
+    Pseudonyms of practitioners are the requester's word, so the hospital as a whole has a limit too.
+    """
+    by_hospital = select(func.count(EmergencyAdmission.patient.distinct())).where(
         EmergencyAdmission.requester == live.caller,
-        EmergencyAdmission.practitioner == live.practitioner,
         EmergencyAdmission.at > instant(node.clock.now() - LIMIT_PERIOD),
         EmergencyAdmission.patient != live.patient,
     )
-    return session.execute(recent).scalar_one() >= node.settings.emergencies_per_practitioner_hour
+    by_practitioner = by_hospital.where(EmergencyAdmission.practitioner == live.practitioner)
+    settings = node.settings
+    return (
+        session.execute(by_practitioner).scalar_one() >= settings.emergencies_per_practitioner_hour
+        or session.execute(by_hospital).scalar_one() >= settings.emergencies_per_hospital_hour
+    )

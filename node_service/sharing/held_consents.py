@@ -9,7 +9,7 @@ from typing import Literal
 from sqlalchemy.orm import Session
 
 from domain import jcs, leaves, wire
-from domain.errors import Denied, Invalid, Tampered
+from domain.errors import Conflict, Denied, Invalid, Tampered
 from domain.identifiers import decode_bytes
 from domain.instants import instant
 from node_service.context import Node
@@ -55,8 +55,14 @@ def hold(
     patient: str,
     custodian: str,
 ) -> HeldConsent:
-    """Keep a Consent; the same one again is a success without effect, and what was confirmed stays."""
+    """Keep a Consent; the same one again is a success without effect, and what was confirmed stays.
+
+    Raises:
+        Conflict: the id is another patient's; on the ledger ids are scoped to the patient, so a stranger can use one.
+    """
     row = session.get(HeldConsent, (consent_id, role))
+    if row is not None and (row.patient, row.custodian, row.kind) != (patient, custodian, kind):
+        raise Conflict("the id is used for another Consent", reason="consent-id")
     if row is None:
         row = HeldConsent(
             id=consent_id,

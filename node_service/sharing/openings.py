@@ -175,6 +175,9 @@ def _verify_access(node: Node, session: Session, caller: str, access_id: str, pa
     access = _announced(session, caller, "access", access_id, OpenAccess)
     if access.patient != patient:
         raise Denied("the access is about another patient", reason="other-patient")
+    if session.get(Person, patient) is None:
+        # A genuine grant at another custodian is no forgery: it must not stop this hospital's releases by an alarm.
+        raise Denied("there is no such patient here", reason="other-custodian")
     now = node.clock.now()
     _check_live(access.valid_until, now, timedelta(seconds=MAX_ACCESS_SECONDS))
     basis = verify_grant(node, session, access.patient, access.grant)

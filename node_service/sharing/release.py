@@ -15,7 +15,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from domain.errors import Denied, Tampered
+from domain.errors import Denied, Tampered, Unavailable
 from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.paths import LeafPath
@@ -23,11 +23,13 @@ from node_service.access_log.rows import Entry, record, record_alone
 from node_service.client import exchange_wire, wire
 from node_service.context import Node
 from node_service.ledger_sync.alarm import raise_alarm
+from node_service.records.entries import entries as record_entries
 from node_service.records.entries import page_of_patient
 from node_service.records.evidence import leaves_and_paths
 from node_service.records.reading import VersionKey, version_keys
 from node_service.sharing import emergencies
-from node_service.sharing.candidates import judge, readable, readable_directory, requested
+from node_service.sharing.candidates import judge, ledger_statuses, readable, readable_directory, requested
+from node_service.sharing.decision import READABLE
 from node_service.sharing.directory import directory_references
 from node_service.sharing.openings import EmergencyBasis, LiveOpening, verify_opening, wait_until_fresh
 from node_service.sharing.refusals import log_refusal
@@ -107,20 +109,34 @@ def _search(
 ) -> wire.RecordPage:
     with node.database.reading() as session:
         live = verified_opening(node, session, caller, body.opening)
+        page = _readable_page(node, session, live, body)
+    emergencies.admit(node, live, reader)
+    ids = tuple(item.record for item in page.items)
+    record_alone(node, access_entry(live, "search", ids, reader))
+    return page
+
+
+def _readable_page(
+    node: Node, session: Session, live: LiveOpening, body: exchange_wire.ExchangeSearch
+) -> wire.RecordPage:
+    """A page of what may be released and of nothing else: its length and cursor tell nothing about what is withheld."""
+    judge_now, found, after = judge(node, session, live), list[wire.RecordEntry](), body.after
+    while True:
         page = page_of_patient(
             node,
             session,
             live.patient,
-            after=body.after,
-            limit=body.limit,
+            after=after,
+            limit=body.limit + 1,
             resource_types=body.resource_types,
             categories=body.categories,
         )
-        items = readable(node, session, judge(node, session, live), page.items)
-    emergencies.admit(node, live, reader)
-    ids = tuple(item.record for item in items)
-    record_alone(node, access_entry(live, "search", ids, reader))
-    return wire.RecordPage(items=items, next=page.next)
+        found += readable(node, session, judge_now, page.items)
+        if len(found) > body.limit:
+            return wire.RecordPage(items=found[: body.limit], next=found[body.limit - 1].record)
+        if page.next is None:
+            return wire.RecordPage(items=found, next=None)
+        after = page.next
 
 
 def _release(
@@ -138,11 +154,24 @@ def _release(
     emergencies.admit(node, live, reader)
     prepared = _with_directory(node, live, _prepare(node, live, chosen, MAX_INLINE_TOTAL_BYTES))
     with node.database.transaction() as session:
-        verify_opening(node, session, caller, body.opening)
         ids = tuple(item.entry.record for item in prepared)
+        _verify_unchanged(node, session, live, verify_opening(node, session, caller, body.opening), ids)
         action = "break-glass" if isinstance(live.basis, EmergencyBasis) else "release"
         record(node, session, access_entry(live, action, ids, reader))
     return _released(live, prepared, one_use)
+
+
+def _verify_unchanged(node: Node, session: Session, live: LiveOpening, now: LiveOpening, ids: tuple[str, ...]) -> None:
+    """What the decisions stood on still stands: terms, dissents, and the records' statuses.
+
+    Raises:
+        Unavailable: something changed meanwhile; asked again, it is decided anew.
+    """
+    closed = ledger_statuses(node, session, ids) or [
+        one.record for one in record_entries(node, session, ids) if one.status != READABLE
+    ]
+    if closed or (now.basis, now.dissents) != (live.basis, live.dissents):
+        raise Unavailable("something changed while this was decided; ask again", reason="changed")
 
 
 def access_entry(

@@ -13,6 +13,7 @@ from node_service.context import Node
 from node_service.database.models import Member, Person, Record, RecordVersion, Wrap
 from node_service.records import entries as record_entries
 from node_service.records.evidence import leaf_and_path
+from node_service.sharing.candidates import ledger_statuses
 from node_service.sharing.objects import MAX_RANGE_BYTES
 from node_service.sharing.release import MAX_INLINE_BYTES, wire_path
 
@@ -41,7 +42,7 @@ def sealed_record(node: Node, patient: str, record: str) -> wire.SealedRecord:
     """
     with node.database.reading() as session:
         entry = record_entries.entry(node, session, check_identifier(record, "record"))
-        if entry.patient != patient or entry.status not in READABLE:
+        if entry.patient != patient or entry.status not in READABLE or not _stands(node, session, record):
             raise NotFound("there is no such record", reason="no-record")
         version = session.get_one(RecordVersion, (record, entry.version))
         wrap = _patient_wrap(session, patient, version)
@@ -71,7 +72,7 @@ def own_object(node: Node, patient: str, digest: str, offset: int, length: int) 
     """
     raw = decode_bytes(digest, "digest", length=32)
     with node.database.reading() as session:
-        total = _own_length(session, patient, raw)
+        total = _own_length(node, session, patient, raw)
     if total is None:
         raise NotFound("there is no such object", reason="no-object")
     if offset < 0 or not 0 < length <= MAX_RANGE_BYTES:
@@ -89,9 +90,15 @@ def _patient_wrap(session: Session, patient: str, version: RecordVersion) -> byt
     return row.wrap
 
 
-def _own_length(session: Session, patient: str, digest: bytes) -> int | None:
+def _own_length(node: Node, session: Session, patient: str, digest: bytes) -> int | None:
     own = (Record.patient == patient, Record.status.in_(READABLE))
-    versions = select(RecordVersion.length).join(Record, Record.id == RecordVersion.record)
-    members = select(Member.length).join(Record, Record.id == Member.record)
-    found = session.scalars(versions.where(RecordVersion.digest == digest, *own)).first()
-    return found if found is not None else session.scalars(members.where(Member.digest == digest, *own)).first()
+    versions = select(Record.id, RecordVersion.length).join(Record, Record.id == RecordVersion.record)
+    members = select(Record.id, Member.length).join(Record, Record.id == Member.record)
+    held = session.execute(versions.where(RecordVersion.digest == digest, *own)).first()
+    found = held or session.execute(members.where(Member.digest == digest, *own)).first()
+    return found.length if found is not None and _stands(node, session, found.id) else None
+
+
+def _stands(node: Node, session: Session, record: str) -> bool:
+    """False for what the ledger calls retracted or erased: as somebody else's it was never this patient's to read."""
+    return ledger_statuses(node, session, [record]).get(record, "active") in READABLE
