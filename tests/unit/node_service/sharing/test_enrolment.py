@@ -13,7 +13,6 @@ from domain import statements
 from domain.errors import Conflict, Denied, Invalid, OutcomeUnknown, Tampered, YilianError
 from domain.identifiers import decode_bytes, encode_bytes, identifier
 from domain.jcs import JsonObject
-from domain.vocabulary import PATIENT_WRAP_ALG
 from node_service.client import wire
 from node_service.database.models import EnrolmentCode, PatientKey, Person, RecordVersion, Wrap
 from node_service.organization_keys import hospital_card
@@ -120,9 +119,10 @@ def test_a_statement_for_another_place_is_refused(unclaimed: Wallet, changes: di
 
 def test_a_wrap_key_of_small_order_is_refused(unclaimed: Wallet) -> None:
     code = code_for(unclaimed.custodian, unclaimed.patient)
-    keys = statements.PatientKeys("Ed25519", unclaimed.keys.signing, PATIENT_WRAP_ALG, encode_bytes(bytes(32)))
-    with pytest.raises(Invalid):
-        finish(unclaimed, code, unclaimed.sign(statements.Enrol(keys)))
+    text = unclaimed.sign(statements.Enrol(unclaimed.keys))[0].replace(unclaimed.keys.wrap, encode_bytes(bytes(32)))
+    with pytest.raises(Invalid) as refused:
+        finish(unclaimed, code, (text, encode_bytes(unclaimed.signing.sign(text.encode()))))
+    assert refused.value.reason == "weak-key"
 
 
 def test_the_same_enrolment_again_is_the_same_success(unclaimed: Wallet) -> None:
