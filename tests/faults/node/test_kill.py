@@ -25,14 +25,15 @@ from patient_wallet.drafts import GrantChoice
 from patient_wallet.wallet import Granted, Wallet
 from tests.faults.node.killed_node import STEPS
 from tests.scenario.actors import AWAY, HOME, Actors, acting, new_wallet
-from tests.unit.node_service.records.ingesting import BUNDLES, RESOURCES, bundle
+from tests.unit.node_service.records.ingesting import RESOURCES, bundle
 from yilian.audit_commands import verify_folder
 from yilian.demo.network import Hospital
 
 pytestmark = pytest.mark.slow
 KILLS = 30 if os.environ.get("TESTS_SOAK") == "1" else 3
 TRIES_WITHIN_S = 60.0
-LONGEST_GRANT_S = 0.5
+BUNDLES = 5
+LONGEST_INGESTION_S, LONGEST_GRANT_S = 0.4, 0.5
 ROOT = Path(__file__).resolve().parents[3]
 
 
@@ -45,7 +46,7 @@ def actors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Actors]:
 @pytest.fixture(scope="module")
 def wallet(actors: Actors, tmp_path_factory: pytest.TempPathFactory) -> Wallet:
     """Of a person with a few records."""
-    report = actors.archive.ingest_fhir(bundle(BUNDLES), source="grants")
+    report = actors.archive.ingest_fhir(bundle(999_999), source="grants")
     patient = next(ref.patient for ref in report.stored if ref.patient is not None)
     made = new_wallet(tmp_path_factory.mktemp("wallet") / "wallet.json")
     made.enrol(actors.home.url, actors.registrar.issue_enrolment_code(patient).code)
@@ -71,6 +72,7 @@ class Writing(threading.Thread):
     """Sends Bundle after Bundle until the node is gone; keeps what was acknowledged."""
 
     actors: Actors
+    numbers: range
     reports: dict[int, wire.IngestReport] = field(default_factory=dict)
     first: threading.Event = field(default_factory=threading.Event)
 
@@ -81,7 +83,7 @@ class Writing(threading.Thread):
         return id(self)
 
     def run(self) -> None:
-        for number in range(BUNDLES):
+        for number in self.numbers:
             try:
                 self.reports[number] = self.actors.archive.ingest_fhir(bundle(number), source="his")
             except (Unavailable, OutcomeUnknown):
@@ -95,30 +97,30 @@ def test_kills_during_ingestion_lose_nothing_and_double_nothing(actors: Actors, 
     people_before = {person.patient for person in actors.patients()}
     acknowledged: set[str] = set()
     chance = random.Random(20260101)  # noqa: S311 - repeatable on purpose
-    for _ in range(KILLS):
-        writing = Writing(actors)
+    for round_ in range(KILLS):
+        writing = Writing(actors, range(round_ * BUNDLES, (round_ + 1) * BUNDLES))
         writing.start()
         assert writing.first.wait(TRIES_WITHIN_S)
-        time.sleep(chance.uniform(0.0, 0.6))
+        time.sleep(chance.uniform(0.0, LONGEST_INGESTION_S))
         kill(actors.home)
         writing.join()
         acknowledged |= {ref.record for report in writing.reports.values() for ref in report.stored}
         restart(actors.home)
     assert len(acknowledged) >= RESOURCES
 
-    last = Writing(actors)
+    last = Writing(actors, range(KILLS * BUNDLES))
     last.run()
-    assert sorted(last.reports) == list(range(BUNDLES))
+    assert sorted(last.reports) == list(range(KILLS * BUNDLES))
     assert not [report.refused for report in last.reports.values() if report.refused]
     again = {ref.record for report in last.reports.values() for ref in report.stored}
     assert not acknowledged & again
     people = {person.patient: person for person in actors.patients() if person.patient not in people_before}
-    assert [person.records for person in people.values()] == [RESOURCES] * BUNDLES
+    assert [person.records for person in people.values()] == [RESOURCES] * KILLS * BUNDLES
     held = [entry for patient in people for entry in _records(actors, patient)]
     assert {entry.version for entry in held} == {1}
     assert acknowledged <= {entry.record for entry in held}
     after = actors.wait_anchored()
-    assert after.records - before.records == after.anchored - before.anchored == BUNDLES * RESOURCES
+    assert after.records - before.records == after.anchored - before.anchored == KILLS * BUNDLES * RESOURCES
     for record in sorted(acknowledged)[:: RESOURCES // 4]:
         assert actors.house_doctor.record_content(record).startswith(b'{"')
     check_whole(actors, tmp_path)
