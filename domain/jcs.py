@@ -132,7 +132,8 @@ def _refuse_constant(constant: str) -> NoReturn:
     raise Invalid(f"{constant} is not JSON", reason="not-json")
 
 
-_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[{]|[\]}]', re.DOTALL)
+# A string that never ends is consumed all the same: else each of its escaped quotes would begin another search.
+_STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
 def _check_depth(encoded: bytes, max_depth: int) -> None:

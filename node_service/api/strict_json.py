@@ -1,10 +1,17 @@
-"""JSON bodies are read strictly: UTF-8, no duplicate keys, no NaN, bounded depth (RFC 8259, RFC 7493)."""
+"""JSON bodies are read strictly: UTF-8, no duplicate keys, no NaN, bounded depth (RFC 8259, RFC 7493).
+
+They are read before anybody is authenticated, so what reading costs is bounded too: 16 MiB of small values would keep
+the one loop that serves everybody busy for ten seconds.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Coroutine
+from itertools import islice
 from typing import Any, Final
 
+import anyio.to_thread
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
@@ -14,6 +21,12 @@ from domain.errors import Invalid
 from node_service.api.body_limits import MAX_SEALED_JSON_BYTES
 
 MAX_JSON_DEPTH: Final = 32
+MAX_JSON_TOKENS: Final = 50_000
+"""Strings, commas, opening brackets; the longest bodies are one sealed object or resource, which is one string."""
+
+MAX_LOOP_BYTES: Final = 64 * 1024
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[,\[{]', re.DOTALL)
+"""A string that never ends is one token: else each of its escaped quotes would begin another search for the end."""
 
 
 class StrictRequest(Request):
@@ -25,8 +38,9 @@ class StrictRequest(Request):
         Raises:
             HTTPException: 400 caused by the ``Invalid`` that names the broken rule.
         """
+        body = await self.body()
         try:
-            return jcs.load(await self.body(), max_bytes=MAX_SEALED_JSON_BYTES, max_depth=MAX_JSON_DEPTH)
+            return _load(body) if len(body) <= MAX_LOOP_BYTES else await anyio.to_thread.run_sync(_load, body)
         except Invalid as error:
             raise HTTPException(400) from error
 
@@ -42,3 +56,9 @@ class StrictRoute(APIRoute):
             return await handle(StrictRequest(request.scope, request.receive))
 
         return strict
+
+
+def _load(body: bytes) -> Any:
+    if next(islice(_TOKEN.finditer(body), MAX_JSON_TOKENS, None), None) is not None:
+        raise Invalid(f"the JSON has more than {MAX_JSON_TOKENS} values", reason="too-large")
+    return jcs.load(body, max_bytes=MAX_SEALED_JSON_BYTES, max_depth=MAX_JSON_DEPTH)

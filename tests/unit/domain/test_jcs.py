@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -127,3 +128,10 @@ def test_every_character_is_escaped_as_the_reference_encoder_does(text: str) -> 
     assert jcs.canonical({text: text, "a": [text, 1, None, True]}) == rfc8785.dumps(
         {text: text, "a": [text, 1, None, True]}
     )
+
+
+def test_a_string_that_never_ends_costs_no_more_than_its_length() -> None:
+    begun = time.process_time()
+    with pytest.raises(Invalid):
+        jcs.load(b"[]" * 40 + b'"' + b'\\"' * 200_000, max_bytes=1 << 20, max_depth=32)
+    assert time.process_time() - begun < 2
