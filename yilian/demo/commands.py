@@ -50,6 +50,7 @@ def register(app: typer.Typer, t: Text) -> None:
             raise Invalid(f"there is no folder {data}", place="--data")
         if data is not None and next(walk([data]), None) is None:
             raise Invalid(f"there is no file in {data}", place="--data")
+        signal.signal(signal.SIGTERM, _end)  # so that no node outlives the demo
         told = Report(Console(), t)
         with _place(folder) as place:
             try:
@@ -100,6 +101,10 @@ def _tell(report: Report, place: Path, data: Path | None, *, stay: bool) -> None
             story.audit(report, cast, network)
         if stay:
             _stay(report, network)
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 @contextmanager
