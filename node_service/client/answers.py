@@ -12,6 +12,8 @@ from domain.errors import Conflict, Denied, Invalid, NotFound, OutcomeUnknown, T
 
 MAX_PROBLEM_BYTES: Final = 64 * 1024
 MAX_JSON_BYTES: Final = 256 * 1024 * 1024
+UNPACKED: Final = {"Accept-Encoding": "identity"}
+"""Asked of every node: bounds count bytes as they come, and a few packed ones could unfold to any number."""
 Value = TypeVar("Value")
 _KINDS: Final[dict[int, type[Invalid | Denied | NotFound | Conflict | Tampered | Unavailable]]] = {
     401: Denied,
@@ -37,6 +39,16 @@ def read_value(kind: type[Value] | TypeAdapter[Value], content: bytes) -> Value:
         return adapter.validate_json(content)
     except ValidationError:
         raise Tampered("the node's answer has not the form of its interface", reason="answer-form") from None
+
+
+def verify_unpacked(answer: httpx.Response) -> None:
+    """Check, before any of it is read, that an answer is not compressed.
+
+    Raises:
+        Tampered: it is, though nobody asked for that.
+    """
+    if answer.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise Tampered("the node's answer is packed, which nobody asked for", reason="content-encoding")
 
 
 def body_of(value: BaseModel) -> bytes:
@@ -67,7 +79,7 @@ def lost(method: str, error: httpx.HTTPError) -> YilianError:
 def _told(content: bytes) -> tuple[str, str, str, str | None]:
     try:
         body = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", "", "", None
     if not isinstance(body, dict):
         return "", "", "", None

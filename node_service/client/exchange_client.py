@@ -11,7 +11,7 @@ import httpx
 
 from domain.errors import Denied, Tampered, Unavailable
 from node_service.client import exchange_wire, wire
-from node_service.client.answers import MAX_PROBLEM_BYTES, body_of, error_of, read_value
+from node_service.client.answers import MAX_PROBLEM_BYTES, UNPACKED, body_of, error_of, read_value, verify_unpacked
 from node_service.client.proofs import Sign, client_assertion
 
 CALL_TIMEOUT_S: Final = 20.0
@@ -137,8 +137,10 @@ class ExchangeClient:
             raise Unavailable("the other hospital does not answer", reason="no-answer") from error
 
     async def _exchange(self, request: httpx.Request, max_bytes: int) -> bytes:
+        request.headers.update(UNPACKED)
         answer = await self._http.send(request, stream=True)
         try:
+            verify_unpacked(answer)
             failed = answer.status_code >= 300
             limit = MAX_PROBLEM_BYTES if failed else max_bytes
             content = bytearray()

@@ -13,7 +13,15 @@ import httpx
 from pydantic import BaseModel
 
 from domain.errors import Tampered, Unavailable
-from node_service.client.answers import MAX_JSON_BYTES, MAX_PROBLEM_BYTES, body_of, error_of, lost
+from node_service.client.answers import (
+    MAX_JSON_BYTES,
+    MAX_PROBLEM_BYTES,
+    UNPACKED,
+    body_of,
+    error_of,
+    lost,
+    verify_unpacked,
+)
 
 CONNECT_TIMEOUT_S: Final = 5.0
 Params = Mapping[str, str | int | None]
@@ -114,6 +122,7 @@ class Transport:
         except httpx.HTTPError as error:
             raise lost(method, error) from error
         try:
+            verify_unpacked(answer)
             if answer.status_code >= 300:
                 raise error_of(answer.status_code, _problem(answer))
             yield answer
@@ -130,7 +139,7 @@ class Transport:
         authorise: Authorise | None,
         timeout_s: float | None,
     ) -> httpx.Request:
-        sent = dict(headers or {})
+        sent = UNPACKED | dict(headers or {})
         if isinstance(body, BaseModel):
             body, sent = body_of(body), {"Content-Type": "application/json", **sent}
         if authorise is not None:

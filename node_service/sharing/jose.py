@@ -35,7 +35,7 @@ def header(token: str, *, typ: Collection[str], may_carry: Collection[str] = ())
         raise Denied("the token is too long", reason="assertion")
     try:
         fields = jwt.get_unverified_header(token)
-    except (jwt.InvalidTokenError, ValueError):
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
         raise Denied("this is no signed token", reason="assertion") from None
     if fields.get("alg") != ALG or str(fields.get("typ", "")).lower() not in typ:
         raise Denied("the token is of another type or algorithm", reason="assertion")
@@ -56,7 +56,7 @@ def claims(token: str, public_key: bytes, required: Collection[str]) -> Mapping[
     options: Any = {**_JUDGED_BY_CALLER, "require": list(required)}
     try:
         fields: Mapping[str, Any] = jwt.decode(token, key, algorithms=[ALG], options=options)
-    except (jwt.InvalidTokenError, ValueError):
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
         raise Denied("the token is not signed with this key", reason="assertion") from None
     for name in required:
         _check_claim(name, fields.get(name))
@@ -71,7 +71,7 @@ def unverified(token: str) -> Mapping[str, Any]:
     """
     try:
         fields: Mapping[str, Any] = jwt.decode(token, options={"verify_signature": False})
-    except (jwt.InvalidTokenError, ValueError):
+    except (jwt.InvalidTokenError, ValueError, RecursionError):
         raise Denied("this is no signed token", reason="assertion") from None
     return fields
 
@@ -99,5 +99,5 @@ def _check_claim(name: str, value: object) -> None:
     if name in ("exp", "iat"):
         if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 1 << 40:
             raise Denied("a time of the token is not a number of seconds", reason="assertion")
-    elif not isinstance(value, str) or not 0 < len(value) <= MAX_CLAIM_CHARACTERS:
+    elif not isinstance(value, str) or not 0 < len(value) <= MAX_CLAIM_CHARACTERS or not value.isprintable():
         raise Denied("a claim of the token is not a short text", reason="assertion")

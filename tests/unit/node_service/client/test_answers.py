@@ -71,3 +71,7 @@ def test_only_a_post_whose_answer_was_lost_has_an_unknown_outcome(
     method: str, failure: httpx.HTTPError, kind: type[errors.YilianError]
 ) -> None:
     assert type(lost(method, failure)) is kind
+
+
+def test_an_error_that_is_nested_without_end_is_still_an_error() -> None:
+    assert isinstance(error_of(503, b"[" * 60_000), errors.Unavailable)

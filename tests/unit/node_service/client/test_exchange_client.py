@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import httpx
@@ -132,3 +133,13 @@ def test_nobody_there_is_unavailable() -> None:
 
     with pytest.raises(Unavailable):
         run(OtherHospital(gone), lambda client: client.search("BMSP", SEARCH))
+
+
+@pytest.mark.parametrize("status", [200, 400])
+def test_a_packed_answer_is_not_unpacked(status: int) -> None:
+    packed = gzip.compress(b'{"items": [], "next": null}')
+    hospital = OtherHospital(lambda _: httpx.Response(status, headers={"Content-Encoding": "gzip"}, content=packed))
+    with pytest.raises(Tampered) as refused:
+        run(hospital, lambda client: client.search("BMSP", SEARCH))
+    assert refused.value.reason == "content-encoding"
+    assert {request.headers["accept-encoding"] for request in hospital.requests} == {"identity"}

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 from collections.abc import Callable, Iterator
 
 import httpx
@@ -102,3 +103,18 @@ def test_query_parameters_that_are_none_are_left_out() -> None:
     client.sign_in("dr", "secret password")
     client.patients(limit=5)
     assert str(seen[1].url) == "http://node/api/patients?limit=5"
+
+
+def test_a_packed_answer_is_not_unpacked() -> None:
+    """A thousand bytes may unfold to a million in one piece, before any bound is looked at."""
+    asked: list[str] = []
+
+    def bomb(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers["accept-encoding"])
+        return httpx.Response(
+            200, headers={"Content-Encoding": "gzip, gzip"}, content=gzip.compress(gzip.compress(b""))
+        )
+
+    with pytest.raises(Tampered) as refused:
+        transport(bomb).call("GET", "/x")
+    assert (asked, refused.value.reason) == (["identity"], "content-encoding")

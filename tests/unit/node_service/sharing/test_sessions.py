@@ -152,6 +152,7 @@ def test_a_stolen_token_is_worth_nothing_with_another_key(story: Story) -> None:
         ({"iat": "now"}, {}),
         ({"ath": encode_bytes(bytes(32))}, {}),
         ({"jti": ""}, {}),
+        ({"jti": "\ud800"}, {}),
         ({}, {"typ": "JWT"}),
         ({}, {"jku": "http://evil.example/keys"}),
         ({}, {"x5u": "http://evil.example/cert"}),
@@ -177,7 +178,8 @@ def test_a_proof_that_brings_its_private_key_or_no_signature_is_refused(story: S
     good = proof(story, key, token)
     unsigned = json.dumps({"alg": "none", "typ": "dpop+jwt", "jwk": jwk(key)}).encode()
     none = base64.urlsafe_b64encode(unsigned).decode().rstrip("=") + "." + good.split(".")[1] + "."
-    for given in (proof(story, key, token, {"jwk": private}), none, good[:-4], "", "x" * 9000):
+    nested = base64.urlsafe_b64encode(b"[" * 6000).decode() + ".e30.e30"
+    for given in (proof(story, key, token, {"jwk": private}), none, good[:-4], "", "x" * 9000, nested):
         with pytest.raises(Denied):
             authenticate(story, token, given)
 
