@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
-
 from domain.errors import NotFound
 from domain.identifiers import check_identifier
-from node_service.access_log.rows import Entry
-from node_service.access_log.rows import record as write_row
+from node_service.access_log.rows import Entry, parse_wrap_key, record_alone, record_for
 from node_service.client.wire import MemberRef, PersonEntry, PersonPage, RecordEntry, RecordPage
 from node_service.context import Node
-from node_service.database.models import Person, Record
+from node_service.database.models import Person
 from node_service.people import person_entry, person_page
 from node_service.records import entries
-from node_service.records.reading import OpenedRecord, open_member, open_members, open_version
+from node_service.records.reading import (
+    OpenedRecord,
+    find_version,
+    open_found,
+    open_member,
+    open_members,
+    open_version,
+)
 from node_service.sharing.practitioners import Practitioner
 from node_service.staff.principal import StaffPrincipal
 from node_service.staff.roles import CLINICAL
@@ -111,8 +114,10 @@ def read_record(
         Unavailable: database, store or custody; a read that cannot be logged is not answered.
     """
     check_identifier(record, "record")
-    row = _log_read(node, principal, record, resource_type)
-    return open_version(node, record, version, entry_id=row)
+    found = find_version(node, record, version)
+    _require_type(found.resource_type, resource_type)
+    row = _log(node, principal, "read", found.patient, (record,), found.patient_key)
+    return open_found(node, found, entry_id=row)
 
 
 def list_members(node: Node, principal: StaffPrincipal, record: str) -> list[MemberRef]:
@@ -140,18 +145,13 @@ def read_member(node: Node, principal: StaffPrincipal, record: str, object_id: s
         yield from opened.stream()
 
 
-def _log_read(node: Node, principal: StaffPrincipal, record: str, resource_type: str | None = None) -> str:
-    with node.database.transaction() as session:
-        found = session.execute(select(Record.patient, Record.resource_type).where(Record.id == record)).one_or_none()
-        if found is None:
-            raise NotFound("there is no such record", reason="no-record")
-        _require_type(found.resource_type, resource_type)
-        return _log(node, session, principal, "read", found.patient, (record,))
+def _log_read(node: Node, principal: StaffPrincipal, record: str) -> str:
+    found = find_version(node, record)
+    return _log(node, principal, "read", found.patient, (record,), found.patient_key)
 
 
 def _log_search(node: Node, principal: StaffPrincipal, patient: str | None, records: tuple[str, ...]) -> None:
-    with node.database.transaction() as session:
-        _log(node, session, principal, "search", patient, records)
+    record_alone(node, _entry(node, principal, "search", patient, records))
 
 
 def _require_type(actual: str, wanted: str | None) -> None:
@@ -161,16 +161,21 @@ def _require_type(actual: str, wanted: str | None) -> None:
 
 def _log(
     node: Node,
-    session: Session,
     principal: StaffPrincipal,
     action: str,
     patient: str | None,
     records: tuple[str, ...],
+    patient_key: str | None,
 ) -> str:
+    """Write the row; it is durable when its leaf's id is returned."""
+    key = None if patient_key is None else parse_wrap_key(patient_key)
+    return record_for(node, _entry(node, principal, action, patient, records), key)[0]
+
+
+def _entry(node: Node, principal: StaffPrincipal, action: str, patient: str | None, records: tuple[str, ...]) -> Entry:
     reader = practitioner_of(principal).reader(node.random)
     purpose = TREATMENT if principal.roles & CLINICAL else OPERATIONS
-    entry = Entry(action, node.msp_id, principal.id, patient, records, purpose=purpose, reader=reader)
-    return write_row(node, session, entry)[0]
+    return Entry(action, node.msp_id, principal.id, patient, records, purpose=purpose, reader=reader)
 
 
 def _role(principal: StaffPrincipal) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.orm import Session
 
 from domain import leaves, messages
@@ -14,12 +14,20 @@ from domain.instants import instant
 from domain.jcs import JsonObject, canonical
 from domain.vocabulary import PATIENT_WRAP_ALG
 from node_service.context import Node
+from node_service.database.group_commit import Row
 from node_service.database.models import AccessRow, PatientKey
 from offchain.envelope.hpke import RecipientPublicKey
 from offchain.envelope.messages import SealedMessage, seal_message
 
 MAX_RECORDS_PER_ROW: Final = 1000
 _LOCALLY_SEALED: Final = b"\x01"
+_PRESENT_KEY: Final = (
+    select(PatientKey.wrap)
+    .where(PatientKey.patient == bindparam("patient"))
+    .order_by(PatientKey.key_epoch.desc())
+    .limit(1)
+)
+_INSERT: Final = insert(AccessRow.__table__)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +79,29 @@ def record(node: Node, session: Session, entry: Entry) -> tuple[str, ...]:
         Invalid: a field breaks the rules of an access leaf.
         Unavailable: the database cannot write now.
     """
-    count = MAX_RECORDS_PER_ROW
-    parts = [entry.records[at : at + count] for at in range(0, len(entry.records), count)] or [()]
-    written = [_row(node, session, entry, part) for part in parts]
-    session.add_all(row for _, row in written)
-    session.flush()
-    return tuple(leaf_id for leaf_id, _ in written)
+    made = _rows(node, entry, wrap_key(session, entry.patient) if _names_own_reader(entry) else None)
+    session.connection().execute(_INSERT, [row for _, row in made])
+    return tuple(leaf_id for leaf_id, _ in made)
 
 
 def record_alone(node: Node, entry: Entry) -> tuple[str, ...]:
-    """Write the row in a transaction of its own; it is durable when this returns.
+    """Write the row in a transaction of its own or of many such rows; it is durable when this returns.
 
     Raises:
         Invalid, Unavailable: as :func:`record`; then nothing may be answered.
     """
-    with node.database.transaction() as session:
-        return record(node, session, entry)
+    key = None
+    if _names_own_reader(entry):
+        with node.database.rows() as connection:
+            key = _wrap_key(connection, entry.patient)
+    return record_for(node, entry, key)
+
+
+def record_for(node: Node, entry: Entry, key: RecipientPublicKey | None) -> tuple[str, ...]:
+    """As :func:`record_alone`, for a caller that has already looked up the patient's :func:`wrap_key`."""
+    made = _rows(node, entry, key)
+    node.database.access_rows.insert([row for _, row in made])
+    return tuple(leaf_id for leaf_id, _ in made)
 
 
 def reader_message(node: Node, session: Session, row: AccessRow) -> SealedMessage | None:
@@ -109,12 +124,30 @@ def reader_message(node: Node, session: Session, row: AccessRow) -> SealedMessag
 
 def wrap_key(session: Session, patient: str | None) -> RecipientPublicKey | None:
     """The patient's present wrap key out of the hospital's own enrolment register."""
-    query = select(PatientKey.wrap).where(PatientKey.patient == patient).order_by(PatientKey.key_epoch.desc())
-    text = session.scalars(query.limit(1)).first()
-    return None if text is None else RecipientPublicKey.parse(PATIENT_WRAP_ALG, text, "patient_key.wrap")
+    return _wrap_key(session.connection(), patient)
 
 
-def _row(node: Node, session: Session, entry: Entry, records: tuple[str, ...]) -> tuple[str, AccessRow]:
+def parse_wrap_key(text: str) -> RecipientPublicKey:
+    """A wrap key as the enrolment register keeps it."""
+    return RecipientPublicKey.parse(PATIENT_WRAP_ALG, text, "patient_key.wrap")
+
+
+def _wrap_key(connection: Connection, patient: str | None) -> RecipientPublicKey | None:
+    text = connection.execute(_PRESENT_KEY, {"patient": patient}).scalar()
+    return None if text is None else parse_wrap_key(text)
+
+
+def _names_own_reader(entry: Entry) -> bool:
+    return isinstance(entry.reader, Reader) and entry.patient is not None
+
+
+def _rows(node: Node, entry: Entry, key: RecipientPublicKey | None) -> list[tuple[str, Row]]:
+    count = MAX_RECORDS_PER_ROW
+    parts = [entry.records[at : at + count] for at in range(0, len(entry.records), count)] or [()]
+    return [_row(node, entry, part, key) for part in parts]
+
+
+def _row(node: Node, entry: Entry, records: tuple[str, ...], key: RecipientPublicKey | None) -> tuple[str, Row]:
     leaf = leaves.AccessLeaf(
         id=identifier(node.random(16)),
         at=instant(node.clock.now()),
@@ -128,16 +161,15 @@ def _row(node: Node, session: Session, entry: Entry, records: tuple[str, ...]) -
         outcome=entry.outcome,
         salt=encode_bytes(node.random(leaves.SALT_BYTES)),
     )
-    reader = _sealed_reader(node, session, entry, leaf.id)
-    return leaf.id, AccessRow(leaf=leaves.encode(leaf), patient=entry.patient, access=entry.access, reader=reader)
+    reader = _sealed_reader(node, entry, leaf.id, key)
+    return leaf.id, {"leaf": leaves.encode(leaf), "patient": entry.patient, "access": entry.access, "reader": reader}
 
 
-def _sealed_reader(node: Node, session: Session, entry: Entry, leaf_id: str) -> bytes | None:
+def _sealed_reader(node: Node, entry: Entry, leaf_id: str, key: RecipientPublicKey | None) -> bytes | None:
     if entry.reader is None or entry.patient is None:
         return None
     if isinstance(entry.reader, SealedMessage):
         return entry.reader.encode()
-    key = wrap_key(session, entry.patient)
     if key is None:
         return node.secrets.seal_local(["access_row", "reader", leaf_id], entry.reader.encode(), node.random)
     info = messages.reader(entry.access or leaf_id, entry.patient)

@@ -6,7 +6,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import bindparam, delete, select, update
 
 from domain.errors import Denied
 from domain.identifiers import encode_bytes
@@ -25,6 +25,14 @@ _TOKEN_BYTES: Final = 32
 _MAX_TOKEN_CHARACTERS: Final = 128
 _RENEWAL_DIVISOR: Final = 15
 """A session is prolonged when this fraction of the idle time is gone: not one durable write per request."""
+
+_LIVE: Final = select(AccessToken.expires_at, Staff.id, Staff.roles, Staff.display_name, Staff.department).where(
+    AccessToken.token_hash == bindparam("token_hash"),
+    AccessToken.kind == _KIND,
+    AccessToken.expires_at > bindparam("now"),
+    Staff.id == AccessToken.subject,
+    Staff.active.is_(True),
+)
 
 
 def sign_in(node: Node, login: StaffLogin) -> Token:
@@ -53,15 +61,8 @@ def authenticate(node: Node, token: str) -> StaffPrincipal:
         Tampered: the account's row was altered.
     """
     token_hash, now = _hash(token), node.clock.now()
-    statement = select(AccessToken.expires_at, Staff.id, Staff.roles, Staff.display_name, Staff.department).where(
-        AccessToken.token_hash == token_hash,
-        AccessToken.kind == _KIND,
-        AccessToken.expires_at > instant(now),
-        Staff.id == AccessToken.subject,
-        Staff.active.is_(True),
-    )
-    with node.database.reading() as session:
-        row = session.execute(statement).one_or_none()
+    with node.database.rows() as connection:
+        row = connection.execute(_LIVE, {"token_hash": token_hash, "now": instant(now)}).one_or_none()
     if row is None:
         raise Denied("there is no such session, or it ended", reason="session")
     _prolong(node, token_hash, moment(row.expires_at), now)
