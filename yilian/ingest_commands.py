@@ -48,17 +48,31 @@ def register(app: typer.Typer, t: Text) -> None:
             str | None,
             typer.Option(help=t("Sending system; default: the folder's name.", "来源系统；默认为文件夹名。")),
         ] = None,
+        quality: Annotated[
+            Path | None, typer.Option(help=t("Write the data-quality report here.", "将数据质量报告写入此文件。"))
+        ] = None,
         as_json: Annotated[bool, typer.Option("--json", help=t("Print JSON.", "输出 JSON。"))] = False,
     ) -> None:
         feed = Feed(sign_in(node, username, t), os.urandom, source, patient)
         with Console(stderr=True).status(t("reading", "读取中")) as status:
             summary = feed.files(paths, status.update)
+        if quality is not None:
+            write_quality(quality, feed.client, summary)
         if as_json:
             typer.echo(json.dumps(as_object(summary), ensure_ascii=False))
         else:
             print_summary(Console(), summary, t)
         if summary.refused:
             raise typer.Exit(1)
+
+
+def write_quality(path: Path, client: StaffClient, summary: Summary) -> None:
+    """Write the data-quality report as JSON lines {source, code, place}: no values."""
+    with path.open("w", encoding="utf-8") as file:
+        for source, run in summary.runs_with_findings:
+            for entry in client.quality(run):
+                line = {"source": source, "code": entry.code, "place": entry.place}
+                file.write(json.dumps(line, ensure_ascii=False) + "\n")
 
 
 def as_object(summary: Summary) -> dict[str, object]:

@@ -50,6 +50,7 @@ class Summary:
         skipped: not a kind that is taken.
         refused: a kind that is taken, but invalid.
         quality: codes of the data-quality report with their counts.
+        runs_with_findings: file and run of each report that found something.
     """
 
     stored: list[wire.RecordRef] = field(default_factory=list)
@@ -59,6 +60,7 @@ class Summary:
     resources_by_type: Counter[str] = field(default_factory=Counter)
     dicom_instances: int = 0
     quality: Counter[str] = field(default_factory=Counter)
+    runs_with_findings: list[tuple[str, str]] = field(default_factory=list)
 
     def add(self, report: wire.IngestReport, source: str) -> None:
         """Account for a node's report on one file."""
@@ -69,6 +71,8 @@ class Summary:
         self.resources_by_type.update(report.resources_by_type)
         self.dicom_instances += report.dicom_instances
         self.quality.update(report.quality)
+        if report.quality:
+            self.runs_with_findings.append((source, report.run))
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,15 @@ class StaffClient:
         answer = self.call("POST", "/api/ingest/dicom/close", params={"upload": upload}, timeout_s=UPLOAD_TIMEOUT_S)
         return read_value(wire.IngestReport, answer.content)
 
+    def quality(self, run: str) -> Iterator[wire.QualityEntry]:
+        """The data-quality report of a run."""
+        after: int | None = 0
+        while after is not None:
+            answer = self.call("GET", f"/api/ingest/runs/{run}/quality", params={"after": after})
+            page = read_value(wire.QualityPage, answer.content)
+            yield from page.items
+            after = page.next
+
     # --- Own records ------------------------------------------------------------------------------------------------
 
     def patients(self, after: str | None = None, limit: int | None = None) -> wire.PersonPage:

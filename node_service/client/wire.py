@@ -106,6 +106,19 @@ class IngestReport(Wire):
     quality: dict[str, int] = {}
 
 
+class QualityEntry(Wire):
+    """One finding of the data-quality report: a code and a place in the input, never a value."""
+
+    code: str
+    place: str
+    found_at: str
+
+
+class QualityPage(Wire):
+    items: list[QualityEntry]
+    next: int | None
+
+
 class InstanceReceipt(Wire):
     """One DICOM instance, durably sealed; its series becomes a record when the upload is closed."""
 

@@ -40,6 +40,7 @@ STAFF_ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("post", "/api/ingest/fhir"): ARCHIVE,
     ("put", "/api/ingest/dicom"): ARCHIVE,
     ("post", "/api/ingest/dicom/close"): ARCHIVE,
+    ("get", "/api/ingest/runs/{run}/quality"): ARCHIVE | {"quality"},
     ("get", "/api/patients"): PEOPLE,
     ("get", "/api/patients/{patient}"): PEOPLE,
     ("get", "/api/patients/{patient}/records"): CLINICAL | {"medical-records"},

@@ -9,15 +9,16 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy.orm import Session
 
 from domain.errors import Invalid
-from node_service.api.authentication import RecordsOrProgram
+from node_service.api.authentication import RecordsOrProgram, RecordsOrQuality
 from node_service.api.services import Serving
 from node_service.api.strict_json import StrictRoute
 from node_service.api.uploads import take_in
-from node_service.client.wire import IngestReport, InstanceReceipt, RecordRef
+from node_service.client.wire import IngestReport, InstanceReceipt, QualityPage, RecordRef
 from node_service.context import Node
 from node_service.interactions.written import log_creation
 from node_service.records.ingest import ingest_fhir
 from node_service.records.instances import receive_instance
+from node_service.records.quality import quality_of_run
 from node_service.records.series import close_upload
 from node_service.staff.principal import StaffPrincipal
 
@@ -25,6 +26,7 @@ router = APIRouter(prefix="/api/ingest", tags=["ingest"], route_class=StrictRout
 Source = Annotated[str, Query(min_length=1, max_length=128)]
 PatientId = Annotated[str | None, Query(max_length=26)]
 UploadName = Annotated[str, Query(min_length=1, max_length=64)]
+AfterEntry = Annotated[int, Query(ge=0)]
 _DICOM_BODY = {
     "requestBody": {
         "required": True,
@@ -92,3 +94,9 @@ def _close(node: Node, member: StaffPrincipal, upload: str) -> IngestReport:
     with node.database.transaction() as session:
         log_creation(node, session, member, report.stored)
     return report
+
+
+@router.get("/runs/{run}/quality")
+async def quality(serving: Serving, _member: RecordsOrQuality, run: str, after: AfterEntry = 0) -> QualityPage:
+    """What was accepted in a run although something is wrong with it: codes and places."""
+    return await serving.node.in_database(quality_of_run, serving.node, run, after)
