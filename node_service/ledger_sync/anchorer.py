@@ -185,7 +185,11 @@ def append_outbox(session: Session) -> int:
         .values(incarnation=incarnation, log_index=bindparam("b_index")),
         placed,
     )
-    session.execute(delete(Outbox).where(Outbox.id <= rows[-1].id))
+    # By id, not up to the last: where writers do not queue up, a smaller id may be committed after it was looked for.
+    outbox = Outbox.__table__
+    session.connection().execute(
+        delete(Outbox).where(outbox.c.id == bindparam("b_id")), [{"b_id": row.id} for row in rows]
+    )
     return len(rows)
 
 

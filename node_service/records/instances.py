@@ -168,7 +168,8 @@ def _write(node: Node, arrival: _Arrival, sealed: _Sealed) -> InstanceReceipt:
         record = session.scalars(select(Record).where(Record.source_token == arrival.series_token)).one_or_none()
         if record is None:
             record = _open_record(node, session, arrival, people, claim)
-        elif (named := people.leads_to(claim)) and record.patient not in named:
+        elif (arrival.patient or claim.identifier_tokens) and record.patient not in people.leads_to(claim):
+            # Somebody who was never seen before, too, is somebody else than the patient of the series.
             raise Conflict("the series belongs to another patient", reason="other-patient", place=record.id)
         known = session.get(MemberRow, (record.id, arrival.member_token))
         if known is None:

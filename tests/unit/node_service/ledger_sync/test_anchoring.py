@@ -17,6 +17,7 @@ from node_service.database.models import AccessRow, LedgerTransaction, LogNode, 
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import alarms
 from node_service.ledger_sync.anchorer import append_outbox
+from node_service.logs.log import Log
 from node_service.records.drafts import FHIR_JSON, Draft
 from node_service.records.entries import entries
 from node_service.records.evidence import leaf_and_path
@@ -206,3 +207,26 @@ def test_the_ledger_down_keeps_everything_in_the_outbox(hospital: Hospital) -> N
         held = session.execute(select(func.count()).select_from(RecordVersion)).scalar_one()
         waiting = session.execute(select(func.count()).select_from(Outbox)).scalar_one()
     assert (held, waiting) == (2, 2)
+
+
+def test_a_leaf_that_comes_late_under_a_smaller_id_is_not_lost(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ids are drawn before their transactions commit, so on other databases a smaller one can appear afterwards."""
+    store(hospital, 2)
+    append = Log.append
+    with hospital.node.database.transaction() as session:
+        late, _ = session.scalars(select(Outbox).order_by(Outbox.id)).all()
+        values = {"id": late.id, "record": late.record, "version": late.version, "leaf_hash": late.leaf_hash}
+        session.delete(late)
+
+    def meanwhile(log: Log, leaf_hashes: list[bytes]) -> int:
+        session.add(Outbox(**values))
+        session.flush()
+        return append(log, leaf_hashes)
+
+    monkeypatch.setattr(Log, "append", meanwhile)
+    with hospital.node.database.transaction() as session:
+        assert append_outbox(session) == 1
+    with hospital.node.database.reading() as session:
+        assert session.scalars(select(Outbox.record)).all() == [values["record"]]

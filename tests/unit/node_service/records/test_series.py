@@ -115,6 +115,18 @@ def test_an_instance_of_another_known_patient_does_not_join_a_series(hospital: H
     assert refused.value.reason == "other-patient"
 
 
+def test_an_instance_of_somebody_new_does_not_join_a_series(hospital: Hospital) -> None:
+    upload(hospital, instance(1))
+    with pytest.raises(Conflict) as refused:
+        receive_instance(hospital.node, instance(2, patient="P-never-seen"), "second", "pacs")
+    assert refused.value.reason == "other-patient"
+
+
+def test_an_instance_without_patient_id_joins_the_series_that_names_it(hospital: Hospital) -> None:
+    record = upload(hospital, instance(1)).stored[0].record
+    assert receive_instance(hospital.node, instance(2, patient=""), "second", "pacs").record == record
+
+
 def test_one_patient_id_of_one_issuer_is_one_person(hospital: Hospital) -> None:
     upload(hospital, instance(1), instance(1, series=f"{SERIES}.8"), instance(1, series=f"{SERIES}.9", patient="P-3"))
     with hospital.node.database.reading() as session:
