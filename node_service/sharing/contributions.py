@@ -120,7 +120,7 @@ def _accept(node: Node, caller: str, body: exchange_wire.ContributionDelivery) -
     with node.database.reading() as session:
         live = verified_opening(node, session, caller, body.opening)
         author = _verified_author(node, session, caller, body)
-        known = _known(session, caller, body)
+        known = _known(session, live, author, body)
     if known is not None:
         return known
     version = _opened_version(node, live, author, body)
@@ -144,13 +144,17 @@ def _verified_author(node: Node, session: Session, caller: str, body: exchange_w
     return author
 
 
-def _known(session: Session, caller: str, body: exchange_wire.ContributionDelivery) -> wire.RecordRef | None:
+def _known(
+    session: Session, live: LiveOpening, author: Author, body: exchange_wire.ContributionDelivery
+) -> wire.RecordRef | None:
+    """What the very same delivery became before: same patient, author and sealed bytes."""
     row = session.get(Record, body.record)
     if row is None:
         return None
     stored = session.get(RecordVersion, (body.record, 1))
-    same = stored is not None and stored.object_id == body.object_id and row.external_author == caller
-    if not same:
+    leaf = None if stored is None else leaves.parse_record_leaf(stored.leaf)
+    delivered = (live.patient, SealedBytes.of(_sealed(body)).digest, author.msp_id)
+    if leaf is None or (row.patient, leaf.digest, row.external_author) != delivered:
         raise Conflict("the record id is in use", reason="record-id")
     return wire.RecordRef(
         record=row.id, version=1, resource_type=row.resource_type, patient=row.patient, state="stored", changed=False

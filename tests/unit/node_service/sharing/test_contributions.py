@@ -19,6 +19,7 @@ from node_service.sharing import accesses, contributions
 from node_service.sharing.practitioners import Practitioner
 from tests.unit.node_service.sharing.conftest import Story
 from tests.unit.node_service.sharing.consortium import A, B, C, LocalExchange, doctor, run
+from tests.unit.node_service.sharing.test_emergencies import begin_story_of_another
 
 RESULT: JsonObject = {
     "resourceType": "Observation",
@@ -140,3 +141,17 @@ def test_what_is_no_valid_resource_leaves_this_hospital_in_no_way(story: Story) 
     with pytest.raises(Invalid):
         contribute(story, exchange, {"resourceType": "Observation", "status": 5})
     assert exchange.last is None
+
+
+def test_a_delivery_under_another_patients_access_is_not_taken_for_done(story: Story) -> None:
+    """Else the author would believe that the record stands in the chart of somebody in whose chart it is not."""
+    first = KeepingExchange(B, story.consortium.hospitals)
+    contribute(story, first)
+    other = begin_story_of_another(story, 1)
+    second = KeepingExchange(B, story.consortium.hospitals)
+    contribute(other, second)
+    assert first.last is not None
+    assert second.last is not None
+    mixed = first.last.model_copy(update={"opening": second.last.opening})
+    with pytest.raises(Conflict):
+        run(contributions.accept_contribution(story.consortium[A].node, B, mixed))
