@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -46,6 +46,14 @@ STOP_TIMEOUT_S: Final = 5.0
 MEASURE_INTERVAL: Final = timedelta(seconds=2)
 OBJECTS_FOLDER: Final = "objects"
 CUSTODY_FOLDER: Final = "custody"
+FOLLOWER_QUIET: Final = timedelta(milliseconds=20)
+QUIET: Final = {
+    "anchorer": timedelta(milliseconds=50),
+    "sequencer": timedelta(milliseconds=200),
+    "resubmitter": timedelta(milliseconds=100),
+    "patient-wraps": timedelta(seconds=1),
+}
+"""Who looks again after a commit of this process, and how often at most."""
 
 
 class SystemClock:
@@ -130,9 +138,8 @@ def build(
         condition = Condition()
         exchange = _exchange_client(node, clock)
         app = create_app(node, condition, exchange, rates=rates, lifespan=_lifespan)
-        steps = _steps(node, commits, condition)
         failed = app.state.services.metrics.step_failed
-        workers = tuple(Worker(name, step, clock, node.database, failed) for name, step in steps.items())
+        workers = (_follower(node, commits, failed), *_workers(node, condition, failed))
         running = RunningNode(node, app, condition, exchange, workers, opened.pop_all())
         app.state.running = running
         return running
@@ -162,9 +169,30 @@ def _open(settings: Settings, clock: Clock, random: RandomSource, opened: ExitSt
     return node, commits
 
 
-def _steps(node: Node, commits: ProjectedCommits, condition: Condition) -> dict[str, Step]:
+def _follower(node: Node, commits: ProjectedCommits, failed: Callable[[str], None]) -> Worker:
+    """Sleeps in the ledger, which knows best when a block comes."""
+    follower = Follower(node.database, node.ledger, commits)
+
+    def watch(seconds: float) -> None:
+        height = follower.awaits
+        if height is None:
+            time.sleep(seconds)
+        else:
+            node.ledger.wait_for_block(height, seconds)
+
+    return Worker("follower", follower, node.clock, node.database, failed, quiet=FOLLOWER_QUIET, watch=watch)
+
+
+def _workers(node: Node, condition: Condition, failed: Callable[[str], None]) -> Iterator[Worker]:
+    for name, step in _steps(node, condition).items():
+        worker = Worker(name, step, node.clock, node.database, failed, quiet=QUIET.get(name, timedelta()))
+        if name in QUIET:
+            node.database.after_commit(worker.wake)
+        yield worker
+
+
+def _steps(node: Node, condition: Condition) -> dict[str, Step]:
     return {
-        "follower": Follower(node.database, node.ledger, commits),
         "anchorer": Anchorer(node),
         "sequencer": Sequencer(node),
         "resubmitter": Resubmitter(node),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import bindparam, exists, select, update
+from sqlalchemy import and_, bindparam, exists, select, update
 from sqlalchemy.orm import Session
 
 from domain import merkle
@@ -15,7 +15,9 @@ from node_service.ledger_sync.append_gate import AppendGate, current_incarnation
 from node_service.logs.log import ACCESS, Log
 
 MAX_ROWS_PER_STEP: Final = 5_000
-POLL: Final = timedelta(milliseconds=200)
+IDLE: Final = timedelta(seconds=1)
+_WAITS: Final = and_(AccessRow.incarnation.is_(None), AccessRow.log_index.is_(None))
+"""Both, so that the index over both finds the waiting rows without reading the others."""
 
 
 class Sequencer:
@@ -33,19 +35,19 @@ class Sequencer:
             Tampered: the log in the database is damaged.
         """
         with self._node.database.reading() as session:
-            waiting = select(exists().where(AccessRow.log_index.is_(None)))
-            if not session.execute(waiting).scalar_one():
-                return now + POLL
+            waits = session.execute(select(exists().where(_WAITS))).scalar_one()
+            if not waits or not self._gate.is_open(session):
+                return now + IDLE
         with self._node.database.transaction() as session:
             count = integrate(session) if self._gate.is_open(session) else 0
-        return now if count == MAX_ROWS_PER_STEP else now + POLL
+        return now if count == MAX_ROWS_PER_STEP else now + IDLE
 
 
 def integrate(session: Session) -> int:
     """Append the oldest waiting rows in the caller's transaction; return how many."""
     rows = session.execute(
         select(AccessRow.id, AccessRow.leaf)
-        .where(AccessRow.log_index.is_(None))
+        .where(_WAITS)
         .order_by(AccessRow.id)
         .limit(MAX_ROWS_PER_STEP)
         .with_for_update()

@@ -33,7 +33,7 @@ from node_service.ledger_sync.append_gate import ANCHORER, AppendGate, current_i
 from node_service.logs.log import ACCESS, RECORDS, Log, recomputed_root
 
 MAX_LEAVES_PER_APPEND: Final = 5_000
-POLL: Final = timedelta(milliseconds=50)
+IDLE: Final = timedelta(seconds=1)
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
 FORGET_AFTER: Final = timedelta(seconds=10)
 _EMPTY: Final = Head(0, encode_bytes(merkle.empty_root()))
@@ -53,6 +53,7 @@ class Anchorer:
         self._node = node
         self._in_flight: _InFlight | None = None
         self._last_anchor: datetime | None = None
+        self._paused_until: datetime | None = None
         self._gate = AppendGate(node, RECORDS)
         self._settled: tuple[int, int, int] | None = None
 
@@ -61,31 +62,38 @@ class Anchorer:
 
         What does not verify raises an alarm; while it stands nothing is anchored.
         """
+        if self._paused_until is not None and now < self._paused_until <= now + PAUSE_AFTER_FAILURE:
+            return self._paused_until
         try:
             return self._step(now)
         except Tampered as error:
             raise_alarm(self._node.database, ANCHORER, error, instant(now))
         except YilianError as error:
             _LOG.warning("anchoring has to wait: %s", error.reason)
+            self._paused_until = now + PAUSE_AFTER_FAILURE
         return now + PAUSE_AFTER_FAILURE
 
     def _step(self, now: datetime) -> datetime:
-        waiting = self._append()
+        idle = now if self._append() else now + IDLE
         if self._is_blocked(now):
-            return now if waiting else now + POLL
+            return idle
         with self._node.database.reading() as session:
             growth = self._growth(session)
-            if growth is None or not self._is_due(growth, now):
-                return now if waiting else now + POLL
+            if growth is None:
+                return idle
+            due = self._due(growth, now)
+            if now < due:
+                return min(due, idle)
             records, access = growth.heads(session)
         unwraps = self._node.custody.count().released
         self._submit(Anchor(growth.incarnation, None, records, access, unwraps), now)
-        return now + POLL
+        return idle
 
     def _append(self) -> bool:
         """Move leaves from the outbox into the record log; true if more wait."""
         with self._node.database.reading() as session:
-            if not session.execute(select(exists().select_from(Outbox))).scalar_one():
+            waits = session.execute(select(exists().select_from(Outbox))).scalar_one()
+            if not waits or not self._gate.is_open(session):
                 return False
         with self._node.database.transaction() as session:
             return self._gate.is_open(session) and append_outbox(session) == MAX_LEAVES_PER_APPEND
@@ -118,10 +126,12 @@ class Anchorer:
             return None
         return growth
 
-    def _is_due(self, growth: _Growth, now: datetime) -> bool:
+    def _due(self, growth: _Growth, now: datetime) -> datetime:
+        """When what has grown may be anchored; at once where the clock was set back."""
         settings = self._node.settings
         interval = settings.anchor_interval_s if growth.has_records else settings.access_anchor_interval_s
-        return self._last_anchor is None or now - self._last_anchor >= timedelta(seconds=interval)
+        last = self._last_anchor
+        return now if last is None or last > now else last + timedelta(seconds=interval)
 
     def _submit(self, anchor: Anchor, now: datetime) -> None:
         self._last_anchor = now

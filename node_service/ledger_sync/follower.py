@@ -19,7 +19,7 @@ from node_service.ledger_sync.alarm import raise_alarm
 from node_service.ledger_sync.commits import ProjectedCommits
 
 MAX_BLOCKS_PER_TRANSACTION: Final = 64
-POLL: Final = timedelta(milliseconds=20)
+IDLE: Final = timedelta(seconds=1)
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
 WRITES_AGAIN: Final = ("MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT")
 """Codes after which the same logical write is submitted again: it lost a race, nothing is wrong with it."""
@@ -33,12 +33,19 @@ class Follower:
         self._ledger = ledger
         self._commits = commits
         self._projected: int | None = None  # only to see cheaply that nothing is new; the checkpoint decides
+        self._awaits: int | None = None
+
+    @property
+    def awaits(self) -> int | None:
+        """The height above which there is something to do; None where only time helps, as after a failure."""
+        return self._awaits
 
     def step(self, now: datetime) -> datetime:
         """Project the blocks that exist; return when to look again.
 
         A block that does not verify raises an alarm; while it stands nothing is projected.
         """
+        self._awaits = None
         try:
             count = self._project()
         except Tampered as error:
@@ -46,10 +53,11 @@ class Follower:
             return now + PAUSE_AFTER_FAILURE
         except Unavailable:
             return now + PAUSE_AFTER_FAILURE
-        return now if count == MAX_BLOCKS_PER_TRANSACTION else now + POLL
+        return now if count == MAX_BLOCKS_PER_TRANSACTION else now + IDLE
 
     def _project(self) -> int:
         if self._projected is not None and self._ledger.height() == self._projected:
+            self._awaits = self._projected
             return 0
         with self._database.reading() as session:
             start = projection.height(session)
@@ -67,6 +75,7 @@ class Follower:
             self._apply(blocks)
         if broken is not None:
             raise broken
+        self._awaits = self._projected = start + len(blocks)
         return len(blocks)
 
     def _apply(self, blocks: list[CommittedBlock]) -> None:
@@ -80,8 +89,7 @@ class Follower:
                 projection.apply_block(session, block)
             for status in statuses:
                 _settle_pending(session, status)
-        self._projected = blocks[-1].number + 1
-        self._commits.resolve(statuses, self._projected)
+        self._commits.resolve(statuses, blocks[-1].number + 1)
 
 
 def _settle_pending(session: Session, status: TransactionStatus) -> None:

@@ -29,7 +29,7 @@ from node_service.ledger_sync.projection import VALID
 MAX_RACES: Final = 8
 RESUBMIT_AFTER: Final = timedelta(seconds=10)
 MAX_RESUBMISSIONS_PER_STEP: Final = 200
-PAUSE: Final = timedelta(milliseconds=100)
+IDLE: Final = timedelta(seconds=1)
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
 _REFUSALS: Final = (Invalid, Denied, NotFound, Conflict)
 _LOG: Final = logging.getLogger(__name__)
@@ -97,9 +97,12 @@ class Resubmitter:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self._paused_until: datetime | None = None
 
     def step(self, now: datetime) -> datetime:
         """Submit what waits, ask about what is unknown; return when to look again."""
+        if self._paused_until is not None and now < self._paused_until <= now + PAUSE_AFTER_FAILURE:
+            return self._paused_until
         with self._node.database.reading() as session:
             query = select(PendingTransaction).where(PendingTransaction.state.in_(("waiting", "broadcast")))
             due = [
@@ -111,8 +114,9 @@ class Resubmitter:
             for row in due:
                 self._bring(row)
         except (Unavailable, OutcomeUnknown):
-            return now + PAUSE_AFTER_FAILURE
-        return now if len(due) == MAX_RESUBMISSIONS_PER_STEP else now + PAUSE
+            self._paused_until = now + PAUSE_AFTER_FAILURE
+            return self._paused_until
+        return now if len(due) == MAX_RESUBMISSIONS_PER_STEP else now + IDLE
 
     def _bring(self, row: PendingTransaction) -> None:
         status = self._node.ledger.status(row.tx_id) if row.tx_id is not None else None

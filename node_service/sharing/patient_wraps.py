@@ -23,7 +23,7 @@ from offchain.envelope.unseal import verify_key
 from offchain.envelope.wraps import KeyBinding, Wrap, wrap_for_patient
 
 BATCH: Final = 200
-IDLE: Final = timedelta(seconds=1)
+IDLE: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from domain.errors import OutcomeUnknown, Tampered, Unavailable
-from node_service.background import FIRST_PAUSE, LONGEST_PAUSE, PAUSE_AFTER_ALARM, Worker
+from node_service.background import FIRST_PAUSE, LONGEST_PAUSE, LONGEST_WATCH_S, PAUSE_AFTER_ALARM, Worker
 from node_service.database.engine import Database
 from node_service.database.migrations import upgrade
 from node_service.ledger_sync.alarm import alarms
 
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+WITHIN_S = 10
 
 
 class Fixed:
@@ -31,6 +35,25 @@ class Scripted:
         if isinstance(told, Exception):
             raise told
         return told
+
+
+class Counted:
+    """A step that is due in an hour; each turn waits until it is let, and its time is noted."""
+
+    def __init__(self, first: Exception | None = None) -> None:
+        self.began = threading.Semaphore(0)
+        self.may_end = threading.Semaphore(0)
+        self.times: list[float] = []
+        self._first = first
+
+    def step(self, now: datetime) -> datetime:
+        self.times.append(time.monotonic())
+        self.began.release()
+        assert self.may_end.acquire(timeout=WITHIN_S)
+        error, self._first = self._first, None
+        if error is not None:
+            raise error
+        return now + timedelta(hours=1)
 
 
 @pytest.fixture
@@ -80,3 +103,77 @@ def test_a_thread_ends_soon_after_it_is_asked_to(database: Database) -> None:
     sleeping.start()
     sleeping.ask_to_stop()
     assert sleeping.join(5)
+
+
+@pytest.fixture
+def running(database: Database) -> Iterator[Callable[..., Worker]]:
+    """Makes workers that are ended after the test."""
+    made: list[tuple[Worker, Counted]] = []
+
+    def run(step: Counted, **rest: Any) -> Worker:
+        worker = Worker("anchorer", step, Fixed(), database, lambda _name: None, **rest)
+        made.append((worker, step))
+        worker.start()
+        return worker
+
+    yield run
+    for worker, step in made:
+        worker.ask_to_stop()
+        step.may_end.release(100)
+        assert worker.join(WITHIN_S)
+
+
+def test_a_commit_wakes_a_step_that_is_due_much_later(running: Callable[..., Worker]) -> None:
+    step = Counted()
+    worker = running(step)
+    step.may_end.release(2)
+    assert step.began.acquire(timeout=WITHIN_S)
+    worker.wake()
+    assert step.began.acquire(timeout=WITHIN_S)
+
+
+def test_a_commit_during_a_turn_is_not_overlooked(running: Callable[..., Worker]) -> None:
+    step = Counted()
+    worker = running(step)
+    assert step.began.acquire(timeout=WITHIN_S)
+    worker.wake()
+    step.may_end.release(2)
+    assert step.began.acquire(timeout=WITHIN_S)
+
+
+def test_many_commits_are_one_turn_for_each_quiet_time(running: Callable[..., Worker]) -> None:
+    step, quiet_s = Counted(), 0.2
+    worker = running(step, quiet=timedelta(seconds=quiet_s))
+    step.may_end.release(4)
+    for _ in range(3):
+        assert step.began.acquire(timeout=WITHIN_S)
+        worker.wake()
+        worker.wake()
+    assert step.began.acquire(timeout=WITHIN_S)
+    assert all(after - before >= quiet_s * 0.95 for before, after in zip(step.times, step.times[1:], strict=False))
+
+
+def test_a_commit_does_not_shorten_the_pause_after_a_failure(running: Callable[..., Worker]) -> None:
+    step = Counted(Unavailable("down"))
+    worker = running(step)
+    assert step.began.acquire(timeout=WITHIN_S)
+    step.may_end.release(2)
+    worker.wake()
+    assert step.began.acquire(timeout=WITHIN_S)
+    assert step.times[1] - step.times[0] >= FIRST_PAUSE.total_seconds() * 0.95
+
+
+def test_a_watch_that_fails_or_sees_nothing_leads_to_the_next_turn(running: Callable[..., Worker]) -> None:
+    step = Counted()
+    asked: list[float] = []
+
+    def watch(seconds: float) -> None:
+        asked.append(seconds)
+        if len(asked) == 1:
+            raise Unavailable("the file cannot be read")
+
+    running(step, watch=watch)
+    step.may_end.release(3)
+    for _ in range(3):
+        assert step.began.acquire(timeout=WITHIN_S)
+    assert asked[:2] == [LONGEST_WATCH_S, LONGEST_WATCH_S]

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from domain.entries import LogEntry
+from domain.errors import Unavailable
 from domain.identifiers import encode_bytes, identifier
 from domain.paths import verify_leaf
 from node_service.access_log.rows import Entry, record_alone
@@ -195,6 +196,41 @@ def test_a_database_older_than_its_anchored_head_raises_an_alarm(hospital: Hospi
     hospital.settle()
     with hospital.node.database.reading() as session:
         assert [one.reason for one in alarms(session)] == ["log-behind"]
+
+
+def test_an_anchor_that_is_too_early_is_due_when_its_interval_is_over(hospital: Hospital) -> None:
+    store(hospital, 1)
+    hospital.settle()
+    first = hospital.clock.now()
+    store(hospital, 1)
+    hospital.anchorer.step(first)
+    hospital.follow()
+    store(hospital, 1)
+    interval = timedelta(seconds=hospital.node.settings.anchor_interval_s)
+    assert hospital.anchorer.step(first + interval / 4) == first + interval
+    set_back = first - timedelta(hours=2)
+    assert hospital.anchorer.step(set_back) > set_back
+    hospital.follow()
+    with hospital.node.database.reading() as session:
+        assert projection.anchored_size(session, MSP_ID, 1, "records") == 3
+
+
+def test_after_a_failure_nothing_is_tried_for_a_second(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    store(hospital, 1)
+    tries: list[str] = []
+
+    def submit(_ledger: object, name: str, _arguments: bytes) -> str:
+        tries.append(name)
+        raise Unavailable("down")
+
+    monkeypatch.setattr(type(hospital.ledger), "submit", submit)
+    now = hospital.clock.now()
+    due = hospital.anchorer.step(now)
+    assert due == now + timedelta(seconds=1)
+    assert hospital.anchorer.step(now + timedelta(seconds=0.5)) == due
+    assert len(tries) == 1
+    hospital.anchorer.step(due)
+    assert len(tries) == 2
 
 
 def test_the_ledger_down_keeps_everything_in_the_outbox(hospital: Hospital) -> None:

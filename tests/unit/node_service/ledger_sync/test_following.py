@@ -282,6 +282,23 @@ def test_a_hospital_that_is_not_registered_may_not_write(tmp_path: Path) -> None
     hospital.close()
 
 
+def test_an_idle_follower_waits_in_the_ledger_and_leaves_the_database_alone(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hospital.restart()
+    assert hospital.follower.awaits is None
+    hospital.follow()
+    height = hospital.ledger.height()
+    assert hospital.follower.awaits == height
+    assert not hospital.ledger.wait_for_block(height, 0)
+    monkeypatch.setattr(type(hospital.node.database), "reading", None)
+    monkeypatch.setattr(type(hospital.node.database), "transaction", None)
+    assert hospital.follower.step(hospital.clock.now()) > hospital.clock.now()
+    monkeypatch.undo()
+    submit(hospital.node, create_record())
+    assert hospital.ledger.wait_for_block(height, 0)
+
+
 def test_a_block_altered_in_the_file_stops_the_follower_and_raises_an_alarm(tmp_path: Path) -> None:
     found(tmp_path)
     hospital = open_hospital(tmp_path)
@@ -300,6 +317,9 @@ def test_a_block_altered_in_the_file_stops_the_follower_and_raises_an_alarm(tmp_
         assert checkpoint is not None
         checkpoint.next_block = 0
     follower.step(START)
+    assert follower.awaits is None
+    follower.step(START)
+    assert follower.awaits is None
     with again.node.database.reading() as session:
         assert [one.name for one in alarms(session)] == ["follower"]
         assert projection.height(session) <= 1
