@@ -301,8 +301,10 @@ def _add_readers(wallet: typer.Typer, t: Text) -> None:
     def requests(context: typer.Context, hospital: Annotated[str, _hospital(t)]) -> None:
         found = open_wallet(context, t).requests(hospital)
         for request in found:
-            content = request.content
-            said = (request.id, request.requester, content.reader.name, content.purpose, content.message)
+            said, content = [request.id, request.requester], request.content
+            said += [t("cannot be read", "无法读取")] if content is None else [
+                content.reader.name, content.purpose, content.message
+            ]  # fmt: skip
             typer.echo("\t".join(map(plain, said)))
         if not found:
             typer.echo(t("Nobody asks.", "没有请求。"))
@@ -315,8 +317,9 @@ def _add_readers(wallet: typer.Typer, t: Text) -> None:
         )  # fmt: skip
         for access in open_wallet(context, t).accesses(hospital):
             row, anchored = access.row, t("yes", "是") if access.claimed_anchored else "…"
+            unread = t(" (name cannot be read)", "（姓名无法读取）") if access.reader_unreadable else ""
             table.add_row(
-                row.at, row.action, row.organisation, cell(access.reader.name if access.reader else row.actor),
+                row.at, row.action, row.organisation, cell(access.reader.name if access.reader else row.actor + unread),
                 row.purpose or "–", str(len(row.records)), row.outcome, anchored,
             )  # fmt: skip
         _print(table, t("Nobody read anything.", "没有人读取过。"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from domain import leaves, messages
 from domain import wire as values
@@ -36,6 +36,7 @@ _NONE_FIRST_EPOCH: Final = 1
 Connect = Callable[[str], Transport]
 Random = Callable[[int], bytes]
 Now = Callable[[], datetime]
+Read = TypeVar("Read", wire.ReaderCard, wire.AccessRequestContent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,20 +45,23 @@ class Access:
 
     All of it is what the custodian says. ``claimed_anchored``: it gave a place in its log for the row; whether that
     leads to a head on the ledger is not verified by the wallet, which does not follow the ledger.
+    ``reader_unreadable``: a name was sent that does not open. The reading hospital sealed it, so it could be anything;
+    one such line must not hide the others.
     """
 
     row: leaves.AccessLeaf
     reader: wire.ReaderCard | None = field(repr=False)
     claimed_anchored: bool
+    reader_unreadable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An access request that a clinician sealed to this wallet."""
+    """An access request that a clinician sealed to this wallet; ``content`` is None where it does not open."""
 
     id: str
     requester: str
-    content: wire.AccessRequestContent = field(repr=False)
+    content: wire.AccessRequestContent | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,17 +280,12 @@ class Wallet:
     # --- Who asks, who read -----------------------------------------------------------------------------------------
 
     def requests(self, msp_id: str) -> list[Request]:
-        """The requests for access, opened.
-
-        Raises:
-            Tampered: a request is not what its clinician sealed.
-        """
+        """The requests for access, opened; one that does not open hides no other."""
         registration = self.registration(msp_id)
         opened = []
         for entry in self._session(msp_id).requests():
             info = messages.access_request(entry.id, registration.patient)
-            text = self._open(registration, info, entry.message)
-            content = read_value(wire.AccessRequestContent, text)
+            content = self._read(registration, info, entry.message, wire.AccessRequestContent)
             opened.append(Request(entry.id, entry.requester, content))
         return opened
 
@@ -297,7 +296,10 @@ class Wallet:
             page = client.accesses(after)
             for item in page.items:
                 row = leaves.parse_access_leaf(decode_bytes(item.leaf, "leaf"))
-                yield Access(row, self._reader(registration, row, item.reader), item.path is not None)
+                info = messages.reader(row.access or row.id, registration.patient)
+                sent = item.reader is not None
+                reader = self._read(registration, info, item.reader, wire.ReaderCard)
+                yield Access(row, reader, item.path is not None, reader_unreadable=sent and reader is None)
             if page.next is None:
                 return
             after = page.next
@@ -377,18 +379,19 @@ class Wallet:
         client = WalletClient(self._connect(through or registration.url), bytes(32), _refuse_to_sign)
         return client.relay_statement(signed.text, signed.signature)
 
-    def _reader(
-        self, registration: Registration, row: leaves.AccessLeaf, message: wire.SealedMessage | None
-    ) -> wire.ReaderCard | None:
+    @staticmethod
+    def _read(
+        registration: Registration, info: messages.Info, message: wire.SealedMessage | None, kind: type[Read]
+    ) -> Read | None:
+        """What another hospital sealed to this wallet; None where there is nothing, or nothing that can be read."""
         if message is None:
             return None
-        info = messages.reader(row.access or row.id, registration.patient)
-        return read_value(wire.ReaderCard, self._open(registration, info, message))
-
-    @staticmethod
-    def _open(registration: Registration, info: messages.Info, message: wire.SealedMessage) -> bytes:
-        sealed = decode_bytes(message.sealed, "sealed", max_length=1 << 20)
-        return open_message(registration.keys.wrap, info, SealedMessage(message.alg, message.kid, sealed))
+        try:
+            sealed = decode_bytes(message.sealed, "sealed", max_length=1 << 20)
+            opened = open_message(registration.keys.wrap, info, SealedMessage(message.alg, message.kid, sealed))
+            return read_value(kind, opened)
+        except (Invalid, Denied, Tampered):
+            return None
 
     @staticmethod
     def _fetch(client: WalletClient, digest: str) -> bytes:

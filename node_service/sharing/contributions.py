@@ -35,14 +35,14 @@ from node_service.sharing.decision import READABLE, Candidate
 from node_service.sharing.exchange import Exchange
 from node_service.sharing.openings import EmergencyBasis, LiveOpening, verify_opening, wait_until_fresh
 from node_service.sharing.practitioners import Practitioner
-from node_service.sharing.release import access_entry, verified_opening
+from node_service.sharing.release import access_entry, reader_of, verified_opening
 from node_service.sharing.sealed_messages import from_wire, open_for_hospital, to_wire
 from node_service.sharing.verification import verify_author_signature
 from offchain.envelope.content import Description, PlainBytes
 from offchain.envelope.header import Header
 from offchain.envelope.hpke import RecipientPublicKey
 from offchain.envelope.keys import DataKey
-from offchain.envelope.messages import SealedMessage, seal_message
+from offchain.envelope.messages import seal_message
 from offchain.envelope.seal import seal
 from offchain.envelope.sealed import SealedBytes
 from offchain.envelope.suite import DATA_KEY_BYTES, SALT_BYTES
@@ -129,7 +129,7 @@ def _accept(node: Node, caller: str, body: exchange_wire.ContributionDelivery) -
         again = verify_opening(node, session, caller, body.opening)
         _check_allowed(node, session, again, version.draft)
         written = write_versions(node, session, [version])[0]
-        record(node, session, access_entry(live, "create", (body.record,), _reader(body)))
+        record(node, session, access_entry(live, "create", (body.record,), reader_of(body.opening)))
     return written
 
 
@@ -226,7 +226,3 @@ def _check_allowed(node: Node, session: Session, live: LiveOpening, draft: Draft
 
 def _sealed(body: exchange_wire.ContributionDelivery) -> bytes:
     return decode_bytes(body.sealed, "sealed", max_length=MAX_SEALED_BYTES)
-
-
-def _reader(body: exchange_wire.ContributionDelivery) -> SealedMessage | None:
-    return None if body.opening.reader is None else from_wire(body.opening.reader)

@@ -15,10 +15,11 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from domain.errors import Denied, Tampered, Unavailable
+from domain.errors import Denied, Invalid, Tampered, Unavailable
 from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.paths import LeafPath
+from domain.vocabulary import PATIENT_WRAP_ALG
 from node_service.access_log.rows import Entry, record, record_alone
 from node_service.client import exchange_wire, wire
 from node_service.context import Node
@@ -44,6 +45,7 @@ ALARM: Final = "release"
 MAX_INLINE_BYTES: Final = 256 * 1024
 MAX_INLINE_TOTAL_BYTES: Final = 64 << 20
 MAX_DIRECTORY_RECORDS: Final = 1000
+MAX_READER_BYTES: Final = 8 * 1024
 DIRECTORY_DEPTH: Final = 2
 
 
@@ -67,7 +69,7 @@ async def search(node: Node, caller: str, body: exchange_wire.ExchangeSearch) ->
         Tampered: forged committed state.
         Unavailable: not fresh in time, an alarm stands, or the access row cannot be written.
     """
-    reader = _reader(body.opening)
+    reader = reader_of(body.opening)
     await wait_until_fresh(node)
     return await node.in_database(_search, node, caller, body, reader)
 
@@ -81,7 +83,7 @@ async def release(node: Node, caller: str, body: exchange_wire.ExchangeRelease) 
         Tampered: forged committed state, or a stored object was altered.
         Unavailable: not fresh in time, an alarm stands, custody, store or the access log cannot serve.
     """
-    reader = _reader(body.opening)
+    reader = reader_of(body.opening)
     one_use = RecipientPublicKey.parse(HPKE_HYBRID, body.public_key, "public_key")
     await wait_until_fresh(node)
     return await node.in_crypto(_release, node, caller, body, one_use, reader)
@@ -191,8 +193,18 @@ def access_entry(
     )
 
 
-def _reader(opening: exchange_wire.Opening) -> SealedMessage | None:
-    return None if opening.reader is None else from_wire(opening.reader, "opening.reader")
+def reader_of(opening: exchange_wire.Opening) -> SealedMessage | None:
+    """The reader's name, sealed to the patient: a few hundred bytes, which become part of every row.
+
+    Raises:
+        Invalid: not sealed in a form that the patient's key opens, or too long.
+    """
+    if opening.reader is None:
+        return None
+    found = from_wire(opening.reader, "opening.reader")
+    if found.alg != PATIENT_WRAP_ALG or len(found.sealed) > MAX_READER_BYTES:
+        raise Invalid("a reader is sealed to the patient in a few bytes", reason="reader", place="opening.reader")
+    return found
 
 
 def _prepare(node: Node, live: LiveOpening, chosen: Sequence[wire.RecordEntry], inline_bytes: int) -> list[Prepared]:

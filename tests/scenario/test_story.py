@@ -45,6 +45,7 @@ def test_records_are_read_elsewhere_under_a_grant_and_not_once_its_revocation_is
         wire.AccessRequest(card=card, purpose="TREAT", categories=["problem", "result"], message="手术前想看化验。")
     )
     (request,) = wallet.requests("RenheMSP")
+    assert request.content is not None
     assert (request.id, request.requester, request.content.message) == (asked.id, "TongjiMSP", "手术前想看化验。")
 
     choice = GrantChoice(grantee="TongjiMSP", request=request.id)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import traceback
 from pathlib import Path
 
 import pytest
@@ -93,7 +92,7 @@ def test_an_object_without_an_end_is_not_collected(tmp_path: Path, monkeypatch: 
     assert len(hospital.received) < 20
 
 
-def test_a_request_of_another_form_is_refused_without_its_text(tmp_path: Path) -> None:
+def test_a_request_of_another_form_hides_no_other_and_is_not_shown(tmp_path: Path) -> None:
     hospital = HostileHospital()
     wallet, registration = enrolled(tmp_path, hospital)
     public = RecipientPublicKey.parse("HPKE-X25519", registration.keys.public.wrap)
@@ -108,10 +107,11 @@ def test_a_request_of_another_form_is_refused_without_its_text(tmp_path: Path) -
         "received_at": "2026-03-01T12:00:00Z",
         "message": sealed,
     }
-    hospital.answers["/wallet/requests"] = [entry]
-    with pytest.raises(Tampered) as caught:
-        wallet.requests(MSP)
-    assert "Zhang" not in "".join(traceback.format_exception(caught.value))
+    unsealed = {**entry, "message": {**sealed, "sealed": encode_bytes(bytes(64))}}
+    elsewhere = {**entry, "message": {**sealed, "kid": encode_bytes(bytes(32))}}
+    hospital.answers["/wallet/requests"] = [entry, unsealed, elsewhere]
+    found = wallet.requests(MSP)
+    assert [(one.id, one.requester, one.content) for one in found] == [(request, "BMSP", None)] * 3
 
 
 # --- Epochs ---------------------------------------------------------------------------------------------------------
@@ -190,3 +190,23 @@ def test_a_path_that_leads_nowhere_is_only_the_hospitals_claim(tmp_path: Path) -
     assert access.row == row
     assert access.claimed_anchored
     assert not hasattr(access, "anchored")
+
+
+def test_a_readers_name_that_does_not_open_hides_no_line(tmp_path: Path) -> None:
+    """The reading hospital sealed it: rubbish there would end the list of who read at its own line."""
+    hospital = HostileHospital()
+    wallet, registration = enrolled(tmp_path, hospital)
+    row = leaves.AccessLeaf(
+        id=an_id(), at="2026-03-01T12:00:00Z", action="release", organisation="BMSP", actor=an_id(), purpose="TREAT",
+        access=an_id(), patient=registration.patient, records=(), outcome="ok", salt=encode_bytes(bytes(32)),
+    )  # fmt: skip
+    rubbish = {"kid": encode_bytes(bytes(32)), "alg": "none", "sealed": encode_bytes(bytes(32))}
+    line = {"leaf": encode_bytes(leaves.encode(row)), "path": None}
+    hospital.answers["/wallet/accesses"] = {
+        "items": [{**line, "reader": rubbish}, {**line, "reader": None}],
+        "next": None,
+    }
+    assert [(one.row, one.reader, one.reader_unreadable) for one in wallet.accesses(MSP)] == [
+        (row, None, True),
+        (row, None, False),
+    ]

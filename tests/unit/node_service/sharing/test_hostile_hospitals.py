@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from domain import leaves
-from domain.errors import Conflict, Denied, NotFound, Unavailable, YilianError
+from domain.errors import Conflict, Denied, Invalid, NotFound, Unavailable, YilianError
 from domain.identifiers import decode_bytes, encode_bytes, identifier
 from domain.instants import instant
 from domain.transactions import RetractRecord
@@ -166,3 +166,15 @@ def wallet_digest(story: Story, record: str) -> str:
     """The anchored digest as the wallet learns it."""
     sealed = wallet_records.sealed_record(story.consortium[A].node, story.wallet.patient, record)
     return leaves.parse_record_leaf(decode_bytes(sealed.leaf, "leaf", max_length=1 << 20)).digest
+
+
+@pytest.mark.parametrize("change", [{"sealed": encode_bytes(bytes(9000))}, {"alg": "HPKE-MLKEM768-X25519"}])
+def test_a_reader_that_no_patient_could_open_does_not_go_into_the_log(story: Story, change: dict[str, str]) -> None:
+    """It becomes part of every row and of every list that the patient fetches."""
+    opening = opened(story).wire()
+    assert opening.reader is not None
+    asked = exchange_wire.ExchangeSearch(
+        opening=opening.model_copy(update={"reader": opening.reader.model_copy(update=change)})
+    )
+    with pytest.raises(Invalid):
+        run(release.search(story.consortium[A].node, B, asked))
