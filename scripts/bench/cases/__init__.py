@@ -37,6 +37,7 @@ CASES: Final[Mapping[str, Case]] = MappingProxyType(
         "signatures": auditing.signatures,
         "replay": auditing.replay,
         "access-log": access_log.case,
+        "access-log-shared": access_log.shared,
         "decision": decision.case,
         "ingestion": ingestion.case,
         "fhir-read": fhir_read.case,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import Final
 
@@ -16,6 +17,7 @@ from scripts.bench.hospital import hospital
 from scripts.bench.inputs import fresh_identifier
 
 _ROWS: Final = 100
+_THREADS: Final = 16
 _LEAF_BYTES: Final = 420
 _READER_BYTES: Final = 200
 
@@ -28,10 +30,32 @@ def case(place: Place) -> Iterator[Comparison]:
             operation="access log, one durable row per transaction",
             unit="row",
             ours=Side("record_alone", lambda: _log(north.node)),
-            peer=Side("SQLite INSERT, WAL, FULL", lambda: _insert(bare)),
+            peer=_peer(bare),
             goal=Goal(Figure.SPEED, 0.8),
-            note="ours makes the leaf and seals the reader's name; one writer, no group commit on either side",
+            note="ours makes the leaf and seals the reader's name; one writer on either side",
         )
+
+
+@contextmanager
+def shared(place: Place) -> Iterator[Comparison]:
+    """As many requests as the database's pool serves at once share commits; the peer is one writer."""
+    with hospital(place) as north, closing(_bare(place)) as bare, ThreadPoolExecutor(_THREADS) as threads:
+
+        def log() -> float:
+            return sum(threads.map(lambda _: _log(north.node), range(_THREADS)))
+
+        yield Comparison(
+            operation=f"access log, {_THREADS} requests at once",
+            unit="row",
+            ours=Side("record_alone", log),
+            peer=_peer(bare),
+            goal=Goal(Figure.SPEED, 0.8),
+            note="ours makes the leaf, seals the reader's name and shares commits; the peer commits each row",
+        )
+
+
+def _peer(bare: sqlite3.Connection) -> Side:
+    return Side("SQLite INSERT, WAL, FULL", lambda: _insert(bare))
 
 
 def _log(node: Node) -> float:
