@@ -94,11 +94,16 @@ class Judge:
         """Facts of the row; dates, authors and references out of the resource where the Consent asks for them.
 
         Whose data it is and under which id is what this hospital filed, not what the content says.
+
+        Raises:
+            Invalid: the content cannot tell them; no references known is not the same as no references.
         """
         reference = f"{candidate.resource_type}/{candidate.record}"
         patient = patient_reference(self.opening.patient)
-        resource = self.content(candidate) if self.looks_into_content else None
-        if resource is None:
+        if not self.looks_into_content:
             return ResourceFacts(reference, patient, candidate.category)
+        resource = self.content(candidate)
+        if resource is None:
+            raise Invalid("the Consent looks at what only a FHIR resource tells", place="resource")
         read = resource_facts.resource_facts(resource, category=candidate.category, zone=self.zone)
         return ResourceFacts(reference, patient, candidate.category, read.clinical, read.authors, read.references)

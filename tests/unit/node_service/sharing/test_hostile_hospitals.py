@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from domain import leaves
+from domain.decisions import Deny, Permit
 from domain.errors import Conflict, Denied, Invalid, NotFound, Unavailable, YilianError
 from domain.identifiers import decode_bytes, encode_bytes, identifier
 from domain.instants import instant
+from domain.jcs import JsonObject
 from domain.transactions import RetractRecord
 from node_service.client import exchange_wire, wire
 from node_service.database.models import Alarm, EmergencyAdmission, HeldConsent
 from node_service.ledger_sync.submission import submit_and_wait
-from node_service.sharing import accesses, consents, release, wallet_records
+from node_service.records.entries import entries as record_entries
+from node_service.sharing import accesses, candidates, consents, openings, release, wallet_records
 from tests.unit.node_service.sharing.conftest import Story
 from tests.unit.node_service.sharing.consortium import A, B, C, doctor, run
 from tests.unit.node_service.sharing.test_denials import ask, opened, released_ids
@@ -178,3 +182,22 @@ def test_a_reader_that_no_patient_could_open_does_not_go_into_the_log(story: Sto
     )
     with pytest.raises(Invalid):
         run(release.search(story.consortium[A].node, B, asked))
+
+
+def test_a_consent_about_an_encounter_withholds_what_does_not_tell_its_encounter(story: Story) -> None:
+    """A series of images has no references to compare: it may well belong to the encounter that is withheld."""
+    node, consent = story.consortium[A].node, story.wallet.consent()
+    provision = consent["provision"]
+    assert isinstance(provision, dict)
+    visit: JsonObject = {"reference": f"Encounter/{story.records['Encounter'].record}"}
+    provision["provision"] = [{"type": "deny", "data": [{"meaning": "related", "reference": visit}]}]
+    opening = opened(story, story.wallet.share(story.consortium[B], consent))
+    story.consortium.follow()
+    with node.database.reading() as session:
+        live = openings.verify_opening(node, session, B, opening.wire())
+        decider = candidates.judge(node, session, live)
+        (entry,) = record_entries(node, session, [story.records["Observation"].record])
+    assert decider.looks_into_content
+    assert isinstance(decider.decide(candidates.candidate(entry, "active")), Permit)
+    without = replace(decider, content=lambda _: None)
+    assert without.decide(candidates.candidate(entry, "active")) == Deny("unreadable")
