@@ -17,7 +17,7 @@ from node_service.client.proofs import Sign, client_assertion
 CALL_TIMEOUT_S: Final = 20.0
 CONNECT_TIMEOUT_S: Final = 3.0
 MAX_PAGE_BYTES: Final = 8 << 20
-MAX_RELEASE_BYTES: Final = 512 << 20
+MAX_RELEASE_BYTES: Final = 288 << 20
 _TOKEN_MARGIN_S: Final = 20.0
 _JSON: Final = {"Content-Type": "application/json"}
 _ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from domain import jcs
-from domain.errors import NotFound, Tampered, Unavailable
+from domain.errors import Invalid, NotFound, Tampered, Unavailable
 from domain.identifiers import decode_bytes, encode_bytes
 from node_service.access_log.rows import Entry, record_alone
 from node_service.client import exchange_wire, wire
@@ -35,6 +35,8 @@ MAX_CHART_RECORDS: Final = 20_000
 RANGE_BYTES: Final = 8 << 20
 MAX_OBJECT_BYTES: Final = 512 << 20
 MAX_INLINE_BYTES: Final = 1 << 20
+MAX_CHART_BYTES: Final = 256 << 20
+"""Of all contents of one chart; what a custodian sends must not fill the reader's memory."""
 MAX_MANIFESTS: Final = 32
 
 
@@ -80,13 +82,18 @@ class SharedReading:
 
         Raises:
             NotFound, Tampered, Unavailable: as :meth:`read`; one record that does not verify stops all.
+            Invalid: too long for one answer.
         """
         opening = await self._opening(practitioner, access)
         wanted = await self._all_ids(opening)
         opened: dict[str, VerifiedRecord] = {}
+        content_bytes = 0
         for start in range(0, len(wanted), RECORDS_PER_RELEASE):
             for one in await self._fetch(opening, wanted[start : start + RECORDS_PER_RELEASE]):
                 opened[one.entry.record] = one
+                content_bytes += len(one.content.content)
+            if content_bytes > MAX_CHART_BYTES:
+                raise Invalid("the chart is too long for one answer; read its records one by one", reason="too-large")
         await self._log(practitioner, opening, "read", sorted(opened))
         missing = sum(record not in opened for record in wanted)
         return wire.SharedChart(items=[_shared(one) for one in opened.values()], withheld_or_absent=missing)

@@ -7,11 +7,11 @@ import json
 import pytest
 
 from domain import statements
-from domain.errors import Denied, NotFound
+from domain.errors import Denied, Invalid, NotFound
 from domain.identifiers import decode_bytes
 from node_service.client import wire
 from node_service.records.reading import open_version
-from node_service.sharing import accesses
+from node_service.sharing import accesses, shared_reading
 from tests.unit.node_service.sharing.conftest import Story
 from tests.unit.node_service.sharing.consortium import A, B, doctor, run
 
@@ -39,3 +39,17 @@ def test_a_revoked_grant_is_refused_at_once_with_an_access_still_open(story: Sto
     with pytest.raises((Denied, NotFound)) as refused:
         run(story.reading.chart(who, handle.id))
     assert refused.value.reason == "not-active"
+
+
+def test_a_chart_too_long_for_one_answer_is_refused_and_says_what_to_do(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    grant = story.wallet.share(story.consortium[B])
+    who = doctor()
+    handle = run(accesses.open_access(story.consortium[B].node, who, wire.OpenAccessBody(grant=grant, purpose="TREAT")))
+    length = sum(len(decode_bytes(item.content, "content")) for item in run(story.reading.chart(who, handle.id)).items)
+    monkeypatch.setattr(shared_reading, "MAX_CHART_BYTES", length)
+    assert run(story.reading.chart(who, handle.id)).items
+    monkeypatch.setattr(shared_reading, "MAX_CHART_BYTES", length - 1)
+    with pytest.raises(Invalid, match="one by one"):
+        run(story.reading.chart(who, handle.id))
