@@ -222,6 +222,8 @@ def _add_grants(wallet: typer.Typer, t: Text) -> None:
     @wallet.command(help=t("Hand over grants whose reader could not be reached.", "递交尚未送达的授权。"))
     def deliver(context: typer.Context) -> None:
         waiting = open_wallet(context, t).deliver_packages()
+        for grant, reason in waiting.items():
+            typer.echo(f"{grant}\t{plain(reason.detail)}")
         typer.echo(t(f"{len(waiting)} still waiting.", f"仍有 {len(waiting)} 份未送达。"))
 
     @wallet.command(help=t("List your grants and refusals.", "列出你的授权与拒绝。"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, TypeVar
@@ -127,7 +128,7 @@ class Wallet:
             Denied: the code is not valid any more.
             Conflict: already enrolled there.
         """
-        client = WalletClient(self._connect(url), bytes(32), _refuse_to_sign)
+        client = self._stranger(url)
         try:
             offer = client.start_enrolment(code)
         except NotFound:
@@ -197,14 +198,18 @@ class Wallet:
     def grant(self, msp_id: str, choice: GrantChoice, grantee_url: str) -> Granted:
         """Sign a grant, put it on the ledger through the custodian, and hand the package to the grantee.
 
-        It is kept before it is sent: where the answer is lost, the same choice again sends the same grant again.
+        It is kept before it is sent: where the answer is lost, the same choice again sends the same grant again. A
+        grantee that cannot be reached now gets its package later; one that is not who it should be stops everything.
 
         Raises:
-            Denied: custodian or contract refuse.
+            Denied: another hospital answers at the grantee's address (nothing was signed), or custodian or contract
+                refuse.
             OutcomeUnknown: it may be in; choose the same again to be sure.
         """
         outgoing = self._unanswered(msp_id, choice)
         if outgoing is None:
+            with suppress(Unavailable):
+                self._seal_key_of(msp_id, choice.grantee, self._stranger(grantee_url))
             outgoing = self._sign_grant(msp_id, choice, grantee_url)
             try:
                 done = self._send_grant(outgoing)
@@ -217,19 +222,15 @@ class Wallet:
         grant = outgoing.package.grant
         return Granted(grant, done.tx_id, done.block, delivered=grant not in self.deliver_packages())
 
-    def deliver_packages(self) -> list[str]:
-        """Hand waiting packages to their grantees; return the grants whose grantee could not be reached now.
-
-        Raises:
-            Denied: another hospital answers at a grantee's address; nothing was handed over.
-        """
-        waiting = []
+    def deliver_packages(self) -> dict[str, YilianError]:
+        """Hand waiting packages to their grantees; return, by grant, why one could not be handed over now."""
+        waiting: dict[str, YilianError] = {}
         for outgoing in all_outgoing(self._vault):
             if outgoing.answered:
                 try:
                     self._deliver(outgoing)
-                except (Unavailable, OutcomeUnknown):
-                    waiting.append(outgoing.package.grant)
+                except (Unavailable, OutcomeUnknown, Denied, NotFound) as error:
+                    waiting[outgoing.package.grant] = error
                 else:
                     outgoing.forget(self._vault)
         return waiting
@@ -364,19 +365,34 @@ class Wallet:
         return done
 
     def _deliver(self, outgoing: Outgoing) -> None:
-        grantee, package = outgoing.grantee, outgoing.package
-        client = WalletClient(self._connect(outgoing.url), bytes(32), _refuse_to_sign)
-        card = client.hospital()
-        if card.msp_id != grantee:
-            raise Denied(f"{card.msp_id} answers there, not {grantee}", reason="other-hospital")
-        key = RecipientPublicKey.parse(HPKE_HYBRID, card.seal_key)
-        sealed = seal_message(key, messages.grant_package(grantee), package.model_dump_json().encode())
+        client = self._stranger(outgoing.url)
+        key = self._seal_key_of(outgoing.custodian, outgoing.grantee, client)
+        info = messages.grant_package(outgoing.grantee)
+        sealed = seal_message(key, info, outgoing.package.model_dump_json().encode())
         client.deliver_package(
             wire.SealedMessage(kid=sealed.key_id, alg=sealed.alg, sealed=encode_bytes(sealed.sealed))
         )
 
+    def _seal_key_of(self, custodian: str, grantee: str, client: WalletClient) -> RecipientPublicKey:
+        """The key of whoever answers, if the custodian reads the same from the ledger: two would have to lie together.
+
+        Raises:
+            Denied: another hospital answers, or not with a key of the registry.
+            NotFound: the registry has no such member.
+        """
+        card = client.hospital()
+        if card.msp_id != grantee:
+            raise Denied(f"{card.msp_id} answers there, not {grantee}", reason="other-hospital")
+        if card.seal_key not in self._stranger(self.registration(custodian).url).registry(grantee).seal_keys:
+            raise Denied(f"who answers there has not the key of {grantee} in the registry", reason="other-hospital")
+        return RecipientPublicKey.parse(HPKE_HYBRID, card.seal_key)
+
+    def _stranger(self, url: str) -> WalletClient:
+        """A client that carries no session."""
+        return WalletClient(self._connect(url), bytes(32), _refuse_to_sign)
+
     def _relay(self, registration: Registration, signed: Signed, through: str | None) -> wire.Committed:
-        client = WalletClient(self._connect(through or registration.url), bytes(32), _refuse_to_sign)
+        client = self._stranger(through or registration.url)
         return client.relay_statement(signed.text, signed.signature)
 
     @staticmethod

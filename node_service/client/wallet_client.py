@@ -52,6 +52,10 @@ class WalletClient:
         """Who the hospital is."""
         return read_value(wire.HospitalCard, self.transport.call("GET", "/hospital").content)
 
+    def registry(self, msp_id: str) -> wire.RegistryEntry:
+        """Another member, as this hospital reads it from the ledger."""
+        return read_value(wire.RegistryEntry, self.transport.call("GET", f"/registry/{msp_id}").content)
+
     def start_enrolment(self, code: str) -> wire.EnrolmentOffer:
         """Trade the code for the patient id."""
         answer = self.transport.call("POST", "/wallet/enrolments", body=wire.EnrolmentStart(code=code))

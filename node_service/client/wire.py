@@ -40,6 +40,15 @@ class HospitalCard(Wire):
     seal_key: str
 
 
+class RegistryEntry(Wire):
+    """A member as the ledger's registry has it: its address and the ``seal`` keys that are valid now."""
+
+    msp_id: str
+    url: str
+    status: str
+    seal_keys: list[str]
+
+
 # --- Staff ----------------------------------------------------------------------------------------------------------
 
 

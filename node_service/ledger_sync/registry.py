@@ -27,8 +27,16 @@ def organization_key(session: Session, msp_id: str, use: str, kid: str | None, a
         NotFound: the organisation, or such a key valid at that time, is not in the registry.
     """
     member = organization(session, msp_id)
-    fitting = [key for key in (member.keys if member else ()) if key.use == use and kid in (None, key.kid)]
-    valid = [key for key in fitting if key.valid_from <= at and (key.valid_until is None or at < key.valid_until)]
+    valid = [key for key in valid_keys(member, use, at) if kid in (None, key.kid)] if member else []
     if member is None or member.status == "left" or not valid:
         raise NotFound("the organisation has published no such key", reason="no-key", place=msp_id)
     return max(valid, key=lambda key: (key.valid_from, key.kid))
+
+
+def valid_keys(member: OrganizationEntry, use: str, at: str) -> list[OrganizationKey]:
+    """The keys that a member published for a use and that are valid ``at``."""
+    return [
+        key
+        for key in member.keys
+        if key.use == use and key.valid_from <= at and (key.valid_until is None or at < key.valid_until)
+    ]

@@ -95,6 +95,7 @@ OPEN_ROUTES = {
     ("get", "/ready"),
     ("get", "/metrics"),
     ("get", "/hospital"),
+    ("get", "/registry/{msp_id}"),
     ("get", "/fhir/metadata"),
     ("post", "/api/staff/sessions"),
     ("post", "/wallet/enrolments"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import httpx
 import pytest
 
 from domain import leaves, messages, statements
@@ -148,10 +149,15 @@ def test_a_hospital_cannot_lower_the_floor_that_the_wallet_asks_for(tmp_path: Pa
     assert signed_floor(hospital) == 3
 
 
+def silent(request: httpx.Request) -> object:
+    raise httpx.ConnectError("nobody listens", request=request)
+
+
 def test_a_hospital_cannot_drive_the_epoch_up_until_no_revocation_fits(tmp_path: Path) -> None:
     hospital = HostileHospital()
     wallet, _ = enrolled(tmp_path, hospital)
     revoking(hospital, 1_000_000)
+    hospital.answers["/hospital"] = silent
     with pytest.raises(Tampered) as caught:
         wallet.grant(MSP, GrantChoice("BMSP"), "https://b.example")
     assert caught.value.reason == "floor"

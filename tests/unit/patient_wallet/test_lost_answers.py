@@ -47,7 +47,12 @@ def wallet_where(folder: Path, *outcomes: Outcome) -> tuple[Wallet, HostileHospi
         "msp_id": "BMSP", "channel": "medical", "name": "B", "url": "https://b.example", "seal_kid": key.text,
         "seal_key": key.text,
     }  # fmt: skip
+    hospital.answers["/registry/BMSP"] = registered(key.text)
     return enrolled(folder, hospital)[0], hospital
+
+
+def registered(*seal_keys: str) -> dict[str, object]:
+    return {"msp_id": "BMSP", "url": "https://b.example", "status": "active", "seal_keys": list(seal_keys)}
 
 
 def _grants(request: httpx.Request, left: Iterator[Outcome]) -> object:
@@ -90,7 +95,7 @@ def test_a_grant_without_an_answer_is_not_handed_over_and_not_sent_by_itself(tmp
     wallet, hospital = wallet_where(tmp_path, lost)
     with pytest.raises(OutcomeUnknown):
         ask(wallet)
-    assert wallet.deliver_packages() == []
+    assert wallet.deliver_packages() == {}
     assert len(sent(hospital)) == 1
     assert sent(hospital, "/wallet/packages") == []
 
@@ -103,3 +108,28 @@ def test_a_grant_that_certainly_failed_is_not_kept(tmp_path: Path, outcome: Outc
     ask(wallet)
     first, second = sent(hospital)
     assert first["statement"] != second["statement"]
+
+
+@pytest.mark.parametrize("seal_keys", [(), (RecipientPrivateKey.generate(HPKE_HYBRID).public.text,)])
+def test_nothing_is_signed_for_who_answers_without_the_registered_key(
+    tmp_path: Path, seal_keys: tuple[str, ...]
+) -> None:
+    wallet, hospital = wallet_where(tmp_path, granted)
+    hospital.answers["/registry/BMSP"] = registered(*seal_keys)
+    with pytest.raises(Denied, match="registry"):
+        ask(wallet)
+    assert sent(hospital) == []
+
+
+def test_a_package_that_nobody_may_have_waits_and_stops_no_other_grant(tmp_path: Path) -> None:
+    wallet, hospital = wallet_where(tmp_path, granted, granted)
+    right, hospital.answers["/hospital"] = hospital.answers["/hospital"], down
+    first = wallet.grant(MSP, CHOICE, "https://b.example")
+    assert not first.delivered
+    hospital.answers["/hospital"], registry = right, hospital.answers["/registry/BMSP"]
+    hospital.answers["/registry/BMSP"] = registered()
+    assert [error.reason for error in wallet.deliver_packages().values()] == ["other-hospital"]
+    assert sent(hospital, "/wallet/packages") == []
+    hospital.answers["/registry/BMSP"] = registry
+    assert wallet.grant(MSP, GrantChoice(grantee="BMSP", keep=True), "https://b.example").delivered
+    assert len(sent(hospital, "/wallet/packages")) == 2
