@@ -235,7 +235,7 @@ def share(actors: Actors, seeds: Seeds, patient: str, elsewhere: Path) -> None:
     asked = shared.request_access(
         wire.AccessRequest(card=card, purpose="TREAT", categories=["result"], message=seeds.text())
     )
-    assert [request.content.reader.name for request in wallet.requests(HOME)] == [name]
+    assert [one.content.reader.name for one in wallet.requests(HOME) if one.content is not None] == [name]
     choice = GrantChoice(grantee=AWAY, contribute=True, request=asked.id)
     granted = wallet.grant(HOME, choice, actors.away.url)
     shared.confirm_match(granted.id, None)

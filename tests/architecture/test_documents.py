@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from fastapi.routing import APIRoute
 
+from node_service.api.app import ROUTERS
 from node_service.settings import OTHER_PROGRAMS, PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,3 +48,21 @@ def test_files_that_a_document_names_exist(document: Path) -> None:
     named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[A-Za-z0-9_./-]*)`", document.read_text())
     missing = [name for name in named if not (ROOT / name).exists()]
     assert not missing
+
+
+def test_every_route_is_documented_and_no_other() -> None:
+    rows = (ROOT / "docs" / "formats" / "http.md").read_text()
+    written = re.findall(r"`((?:GET|POST|PUT|DELETE)(?:/(?:GET|POST|PUT|DELETE))*) (/[^`?]*)", rows)
+    documented = {(method, unnamed(path)) for methods, path in written for method in methods.split("/")}
+    served = {
+        (method, unnamed(route.path))
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    assert served == documented
+
+
+def unnamed(path: str) -> str:
+    return re.sub(r"\{[^}]*\}", "{}", path)

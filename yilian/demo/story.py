@@ -26,7 +26,7 @@ from patient_wallet.wallet import Wallet, create_wallet
 from yilian.audit_commands import CONTRACT, verify_folder
 from yilian.audit_query import rows_of
 from yilian.demo.network import Hospital, Network, Person
-from yilian.demo.report import Report, check
+from yilian.demo.report import Report, StepFailed, check
 from yilian.ingestion import Feed
 
 ANCHOR_TIMEOUT_S: Final = 60.0
@@ -132,6 +132,8 @@ def request(report: Report, cast: Cast) -> str:
     found = [item for item in cast.wallet.requests(cast.custodian.msp_id) if item.id == done.id]
     check(len(found) == 1, "the wallet did not get the request")
     content = found[0].content
+    if content is None:
+        raise StepFailed("the wallet cannot open the request")
     report.say(
         f"the wallet reads: {content.reader.name}, {content.requester}: {content.message}",
         f"钱包读到：{content.reader.name}，{content.requester}：{content.message}",
