@@ -217,9 +217,14 @@ def _add_grants(wallet: typer.Typer, t: Text) -> None:
         done = opened.grant(hospital, choice, grantee_url)
         typer.echo(t(f"Granted: {done.id} (block {done.block}).", f"已授权：{done.id}（区块 {done.block}）。"))
         if not done.delivered:
-            typer.echo(t("The reader could not be reached; run 'deliver' later.", "对方暂不可达，请稍后运行 deliver。"))
+            typer.echo(
+                t(
+                    "The package could not be handed over yet; run 'deliver' later.",
+                    "授权包暂未送达，请稍后运行 deliver。",
+                )
+            )
 
-    @wallet.command(help=t("Hand over grants whose reader could not be reached.", "递交尚未送达的授权。"))
+    @wallet.command(help=t("Hand over grants that could not be handed over before.", "递交尚未送达的授权。"))
     def deliver(context: typer.Context) -> None:
         waiting = open_wallet(context, t).deliver_packages()
         for grant, reason in waiting.items():

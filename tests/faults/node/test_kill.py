@@ -154,7 +154,8 @@ def check_granted(actors: Actors, wallet: Wallet, choice: GrantChoice, told: Gra
     """The grant is there once, valid, delivered, and is worth an access."""
     fitting = [entry for entry in wallet.grants(HOME).grants if (entry.terms or {}).get("request") == choice.request]
     assert [(entry.id, entry.status, entry.live) for entry in fitting] == [(told.id, "active", True)]
-    assert told.delivered
+    if not told.delivered:  # the custodian was killed while the wallet asked it for the reader's key
+        assert wallet.deliver_packages() == {}
     assert Counter(grant.id for grant in actors.shared.grants())[told.id] == 1
     actors.shared.confirm_match(told.id, None)
     access = actors.shared.open_access(told.id, "TREAT")
