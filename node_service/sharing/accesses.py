@@ -23,6 +23,7 @@ from node_service.database.models import HeldConsent, OpenedAccess
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit_and_wait
 from node_service.sharing import held_consents
+from node_service.sharing.openings import wait_until_fresh
 from node_service.sharing.practitioners import Practitioner
 from node_service.sharing.sealed_messages import from_wire, to_wire
 from offchain.envelope.hpke import HPKE_HYBRID, RecipientPrivateKey, RecipientPublicKey
@@ -65,6 +66,7 @@ async def open_access(node: Node, practitioner: Practitioner, body: wire.OpenAcc
         Unavailable, OutcomeUnknown: open again.
     """
     check_member(body.purpose, "purpose", PURPOSES)
+    await wait_until_fresh(node)  # what the patient did a moment ago elsewhere counts
     known = await node.in_database(_live_access, node, practitioner, body)
     if known is not None:
         return known
@@ -85,6 +87,7 @@ async def open_emergency(node: Node, practitioner: Practitioner, body: wire.Emer
     check_member(body.reason, "reason", BREAK_GLASS_REASONS)
     check_members(body.categories, "categories", CATEGORIES)
     check_identifier(body.card.patient, "card.patient")
+    await wait_until_fresh(node)
     row, transaction = await node.in_crypto(_prepare_emergency, node, practitioner, body)
     return await _announce(node, row, transaction)
 
