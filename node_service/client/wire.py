@@ -152,6 +152,7 @@ class RecordEntry(Wire):
     status: str
     state: State
     length: int
+    derived_from: str | None = None
 
 
 class RecordPage(Wire):

@@ -100,6 +100,7 @@ class Record(Base):
     current_version: Mapped[int] = mapped_column(Integer)  # 0 while a series has members but no manifest yet
     status: Mapped[str] = mapped_column(Code, default="active")  # active, retracted, locked, erased
     external_author: Mapped[str | None] = mapped_column(MspId)
+    derived_from: Mapped[str | None] = mapped_column(ForeignKey("record.id"), index=True)  # the HL7 v2, CDA, PDF source
     created_at: Mapped[str] = mapped_column(InstantText)
 
     __table_args__ = (Index("ix_record_patient", "patient", "resource_type"), Index("ix_record_kind", "kind"))

@@ -40,6 +40,7 @@ class Draft:
         previous_leaf: leaf hash of the version before, None for version 1.
         author: the organisation that contributed the record, and its signature.
         opened: the record's row is there before its first version, as with a series whose members came first.
+        derived_from: the record of the HL7 v2, CDA or PDF source that this record was made from.
     """
 
     record: str
@@ -58,12 +59,15 @@ class Draft:
     previous_leaf: bytes | None = field(default=None, repr=False)
     author: Author | None = None
     opened: bool = False
+    derived_from: str | None = None
 
     def __post_init__(self) -> None:
         check_identifier(self.record, "record")
         check_integer(self.version, "version", low=1)
         check_member(self.kind, "kind", KINDS)
         check_member(self.category, "category", CATEGORIES)
+        if self.derived_from is not None:
+            check_identifier(self.derived_from, "derived_from")
         if (self.kind == "patient") != (self.patient is not None):
             raise Invalid("a patient's record, and no other, names the patient", place="patient")
         if (self.version == 1) != (self.previous_leaf is None):

@@ -129,6 +129,7 @@ def _entry(record: Record, version: RecordVersion, anchored: dict[int, int]) -> 
         status=record.status,
         state=_state(version, anchored),
         length=version.length,
+        derived_from=record.derived_from,
     )
 
 

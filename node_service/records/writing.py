@@ -130,6 +130,7 @@ def _record_row(draft: Draft, at: str) -> dict[str, Any]:
         "current_version": 1,
         "status": "active",
         "external_author": draft.author.msp_id if draft.author else None,
+        "derived_from": draft.derived_from,
         "created_at": at,
     }
 

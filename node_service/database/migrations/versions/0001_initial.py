@@ -336,7 +336,12 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         sa.Column("current_version", sa.Integer(), nullable=False),
         sa.Column("status", sa.String(length=64), nullable=False),
         sa.Column("external_author", sa.String(length=64), nullable=True),
+        sa.Column("derived_from", sa.String(length=26), nullable=True),
         sa.Column("created_at", sa.String(length=20), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["derived_from"],
+            ["record.id"],
+        ),
         sa.ForeignKeyConstraint(
             ["patient"],
             ["person.id"],
@@ -344,6 +349,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("source_token"),
     )
+    op.create_index(op.f("ix_record_derived_from"), "record", ["derived_from"], unique=False)
     op.create_index("ix_record_kind", "record", ["kind"], unique=False)
     op.create_index("ix_record_patient", "record", ["patient", "resource_type"], unique=False)
     op.create_table(
