@@ -198,7 +198,7 @@ class CustodyEntry:
 
 @dataclass(frozen=True, slots=True)
 class NoKey:
-    """No key for this wrap: its custody key was destroyed, or was never here. Nothing was altered."""
+    """No key for this wrap: the record was forgotten, or its secret or custody key was never here. Nothing was altered."""
 
     reason: Literal["destroyed", "unknown-key"]
 
@@ -212,11 +212,46 @@ class CustodyCount:
     released: int
 
 
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """A record that custody has forgotten.
+
+    Attributes:
+        at: since when none of its wraps opens here.
+        final_by: from when on no backup opens them either, at the latest: the time of the next re-keying.
+        final_at: when that happened; None while it is awaited.
+    """
+
+    at: str
+    final_by: str
+    final_at: str | None
+
+
 class KeyCustody(Protocol[Binding_contra, Key, Wrapped]):
-    """Holds the custodian's keys. Every method raises ``Unavailable`` where the keyring or its log cannot be used."""
+    """Holds the custodian's keys. Every method raises ``Unavailable`` where keyring, store, log or replica fail.
+
+    A wrap is sealed under the current custody key and a random secret of its record. The secrets lie in a store that
+    can forget: outside database, log files and ordinary backups.
+    """
 
     def wrap(self, keys: Sequence[tuple[Binding_contra, Key]]) -> list[Wrapped]:
-        """Wrap data keys under the current custody key, in order."""
+        """Wrap data keys, in order; what opens them again is durable, in the replica too.
+
+        Raises:
+            Conflict: a record among them was forgotten (``forgotten``); nothing is wrapped.
+        """
+
+    def forget(self, records: Sequence[str], at: str) -> Forgotten:
+        """Forget the secrets of at most 1,000 records, durably and at once: their wraps are ``NoKey("destroyed")``.
+
+        May be repeated; a record that was forgotten before keeps its time, one that has no secret never gets one.
+
+        Returns:
+            What holds for all of them: the earliest ``at``, the latest ``final_by``, ``final_at`` if all are final.
+        """
+
+    def forgotten(self, record: str) -> Forgotten | None:
+        """What a certificate says about a record; None if it was not forgotten."""
 
     def unwrap_many(self, entry: CustodyEntry, wraps: Sequence[tuple[Binding_contra, Wrapped]]) -> list[Key | NoKey]:
         """Open at most 1,000 wraps, in order; one log entry is durable before any key is returned.
@@ -228,14 +263,6 @@ class KeyCustody(Protocol[Binding_contra, Key, Wrapped]):
 
     def rotate(self, at: str) -> str:
         """Begin a new current key and return its id; older ones still open their wraps."""
-
-    def destroy(self, key_id: str, at: str) -> None:
-        """Forget a key for ever; its wraps open no more.
-
-        Raises:
-            NotFound: there is no such key.
-            Conflict: it is the current one.
-        """
 
     def count(self) -> CustodyCount:
         """The totals of the custody log."""
