@@ -198,7 +198,7 @@ class CustodyEntry:
 
 @dataclass(frozen=True, slots=True)
 class NoKey:
-    """No key for this wrap: the record was forgotten, or its secret or custody key was never here. Nothing was altered."""
+    """No key for this wrap, though nothing was altered: the record was forgotten, or what opens it was never here."""
 
     reason: Literal["destroyed", "unknown-key"]
 
@@ -234,6 +234,13 @@ class KeyCustody(Protocol[Binding_contra, Key, Wrapped]):
     can forget: outside database, log files and ordinary backups.
     """
 
+    def prepare(self, records: Sequence[str]) -> None:
+        """Make what the wraps of these records need, so that a later :meth:`wrap` waits for no medium.
+
+        Raises:
+            Conflict: a record among them was forgotten (``forgotten``); nothing is made.
+        """
+
     def wrap(self, keys: Sequence[tuple[Binding_contra, Key]]) -> list[Wrapped]:
         """Wrap data keys, in order; what opens them again is durable, in the replica too.
 
@@ -263,6 +270,12 @@ class KeyCustody(Protocol[Binding_contra, Key, Wrapped]):
 
     def rotate(self, at: str) -> str:
         """Begin a new current key and return its id; older ones still open their wraps."""
+
+    def rekey(self, at: str) -> None:
+        """Seal what is not forgotten under a new key and destroy the old one: what was forgotten is final."""
+
+    def rekey_due(self) -> str:
+        """When :meth:`rekey` is to be called next, at the latest."""
 
     def count(self) -> CustodyCount:
         """The totals of the custody log."""
