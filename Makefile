@@ -13,6 +13,7 @@ RUN := .venv/bin/
 DATA ?=
 HEADLESS ?=
 REPORT ?=
+EVIL ?=
 TESTS ?= tests
 WORKERS ?= 2
 
@@ -20,7 +21,7 @@ WORKERS ?= 2
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
-	@echo "parameters: demo DATA=folder HEADLESS=1 REPORT=file; test TESTS=path WORKERS=n"
+	@echo "parameters: demo DATA=folder HEADLESS=1 REPORT=file EVIL=1; test TESTS=path WORKERS=n"
 
 .tools/bin/uv:
 	@[ -n "$(PYTHON)" ] || { \
@@ -47,7 +48,7 @@ install: .venv/.installed ## a virtual environment in .venv with the locked pack
 	done; touch $@
 
 demo: install ## the whole story: three hospitals, a patient, a doctor, an auditor
-	$(RUN)yilian demo $(if $(DATA),--data '$(DATA)') $(if $(HEADLESS),--headless) $(if $(REPORT),--report '$(REPORT)')
+	$(RUN)yilian demo $(if $(DATA),--data '$(DATA)') $(if $(HEADLESS),--headless) $(if $(REPORT),--report '$(REPORT)') $(if $(EVIL),--evil)
 
 test: install .tools/other/.installed ## all tests
 	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export TESTS_OTHER_PYTHON="$$other"; \

@@ -18,6 +18,7 @@ from node_service.sources.walk import walk
 from yilian.demo import story
 from yilian.demo.network import Network
 from yilian.demo.report import Report, StepFailed
+from yilian.evil import story as thefts
 from yilian.language import Text
 from yilian.synthetic.history import write_histories
 from yilian.synthetic.people import people
@@ -42,6 +43,10 @@ def register(app: typer.Typer, t: Text) -> None:
         ] = None,
         headless: Annotated[bool, typer.Option(help=t("End after the story.", "讲完即结束。"))] = False,
         report: Annotated[Path | None, typer.Option(help=t("Write a JSON report.", "写出 JSON 报告。"))] = None,
+        evil: Annotated[
+            bool,
+            typer.Option(help=t("One hospital cheats: each theft is tried.", "有医院作恶：逐一尝试每种窃取。")),
+        ] = False,
         folder: Annotated[
             Path | None, typer.Option(help=t("Keep everything in this new folder.", "将所有数据保存在此新文件夹。"))
         ] = None,
@@ -54,7 +59,7 @@ def register(app: typer.Typer, t: Text) -> None:
         told = Report(Console(), t)
         with _place(folder) as place:
             try:
-                _tell(told, place, data, stay=not headless)
+                _tell(told, place, data, stay=not headless, evil=evil)
             except StepFailed as failed:
                 told.console.print(t(f"The story ends at: {failed}.", f"演示在此中止：{failed}。"), style="red")
             finally:
@@ -65,7 +70,7 @@ def register(app: typer.Typer, t: Text) -> None:
                 raise typer.Exit(1)
 
 
-def _tell(report: Report, place: Path, data: Path | None, *, stay: bool) -> None:
+def _tell(report: Report, place: Path, data: Path | None, *, stay: bool, evil: bool) -> None:
     t = report.t
     source = data or _synthetic(place / "input")
     names = {
@@ -74,33 +79,40 @@ def _tell(report: Report, place: Path, data: Path | None, *, stay: bool) -> None
         "AnkangMSP": t("Ankang Hospital", "安康医院"),
     }
     with _network(report, place, names) as network:
-        cast = story.hire(network)
-        with report.step("ingest", "Records go in, sealed and anchored", "病历入库：加密、上链锚定"):
-            story.ingest(report, cast, source)
-        with report.step("enrol", "The patient enrols the wallet", "患者登记钱包"):
-            story.enrol(report, cast)
-        with report.step("refused", "A doctor elsewhere is refused", "外院医生被拒绝"):
-            story.refuse_stranger(report, cast)
-        with report.step("request", "The doctor asks", "医生请求访问"):
-            request_id = story.request(report, cast)
-        with report.step("preview", "The patient previews", "患者预览"):
-            choice, seen = story.preview(report, cast, request_id)
-        with report.step("grant", "The patient grants", "患者授权"):
-            story.grant(report, cast, choice)
-        with report.step("shared-read", "The doctor pulls, verifies, opens", "医生取得、验证、打开"):
-            story.read_shared(report, cast, choice, seen)
-        with report.step("who-read", "The patient sees who read what", "患者查看谁读了什么"):
-            story.who_read(report, cast)
-        with report.step("revoke", "The patient revokes; refused within a second", "患者撤销，一秒内生效"):
-            story.revoke(report, cast)
-        with report.step("break-glass", "Break-glass: notified and reviewed", "急诊破窗：通知并审核"):
-            story.break_glass(report, cast)
-        with report.step("tamper", "A flipped byte in the store is found and named", "存储被改一个字节：发现并指名"):
-            story.flip_a_byte(report, cast)
-        with report.step("audit", "The auditor verifies and replays the chain", "审计员验证并重放账本"):
-            story.audit(report, cast, network)
+        if evil:
+            thefts.tell(report, network, source)
+        else:
+            _tell_story(report, network, source)
         if stay:
             _stay(report, network)
+
+
+def _tell_story(report: Report, network: Network, source: Path) -> None:
+    cast = story.hire(network)
+    with report.step("ingest", "Records go in, sealed and anchored", "病历入库：加密、上链锚定"):
+        story.ingest(report, cast, source)
+    with report.step("enrol", "The patient enrols the wallet", "患者登记钱包"):
+        story.enrol(report, cast)
+    with report.step("refused", "A doctor elsewhere is refused", "外院医生被拒绝"):
+        story.refuse_stranger(report, cast)
+    with report.step("request", "The doctor asks", "医生请求访问"):
+        request_id = story.request(report, cast)
+    with report.step("preview", "The patient previews", "患者预览"):
+        choice, seen = story.preview(report, cast, request_id)
+    with report.step("grant", "The patient grants", "患者授权"):
+        story.grant(report, cast, choice)
+    with report.step("shared-read", "The doctor pulls, verifies, opens", "医生取得、验证、打开"):
+        story.read_shared(report, cast, choice, seen)
+    with report.step("who-read", "The patient sees who read what", "患者查看谁读了什么"):
+        story.who_read(report, cast)
+    with report.step("revoke", "The patient revokes; refused within a second", "患者撤销，一秒内生效"):
+        story.revoke(report, cast)
+    with report.step("break-glass", "Break-glass: notified and reviewed", "急诊破窗：通知并审核"):
+        story.break_glass(report, cast)
+    with report.step("tamper", "A flipped byte in the store is found and named", "存储被改一个字节：发现并指名"):
+        story.flip_a_byte(report, cast)
+    with report.step("audit", "The auditor verifies and replays the chain", "审计员验证并重放账本"):
+        story.audit(report, cast, network)
 
 
 def _end(number: int, _frame: object) -> None:

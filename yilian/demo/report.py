@@ -41,6 +41,7 @@ class Report:
     anchored: int = 0
     blocks: int = 0
     verified_transactions: int = 0
+    not_preventable: list[str] = field(default_factory=list)
 
     @property
     def ok(self) -> bool:
@@ -90,6 +91,7 @@ class Report:
             **issues,
             "blocks": self.blocks,
             "verified_transactions": self.verified_transactions,
+            **({"not_preventable": self.not_preventable} if self.not_preventable else {}),
         }
 
 

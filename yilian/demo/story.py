@@ -22,7 +22,7 @@ from node_service.client.shared_client import SharedClient
 from node_service.client.transport import Transport
 from patient_wallet.drafts import GrantChoice
 from patient_wallet.vault import Vault
-from patient_wallet.wallet import Wallet, create_wallet
+from patient_wallet.wallet import Connect, Wallet, create_wallet
 from yilian.audit_commands import CONTRACT, verify_folder
 from yilian.audit_query import rows_of
 from yilian.demo.network import Hospital, Network, Person
@@ -60,7 +60,12 @@ class Cast:
         return SharedClient(self.doctor.client)
 
 
-def hire(network: Network) -> Cast:
+def connect(url: str) -> Transport:
+    """How the wallet reaches a hospital."""
+    return Transport(url, timeout_s=60.0)
+
+
+def hire(network: Network, reach: Connect = connect) -> Cast:
     """Open the accounts and make the wallet."""
     custodian, reader, third = network.hospitals
     vault = Vault.create(network.folder / "wallet.json", os.urandom(16).hex())
@@ -73,7 +78,7 @@ def hire(network: Network) -> Cast:
         doctor=reader.employ("doctor", "陈华 急诊科", "clinician", department="急诊科"),
         privacy_custodian=custodian.employ("privacy", "孙宁 隐私办", "privacy-officer"),
         privacy_reader=reader.employ("privacy", "何平 隐私办", "privacy-officer"),
-        wallet=Wallet(vault, lambda url: Transport(url, timeout_s=60.0), os.urandom, lambda: datetime.now(UTC)),
+        wallet=Wallet(vault, reach, os.urandom, lambda: datetime.now(UTC)),
     )  # fmt: skip
 
 

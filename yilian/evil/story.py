@@ -1,0 +1,75 @@
+"""The story of a hospital that cheats: an honest beginning, then one theft after another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from yilian.demo import story
+from yilian.demo.network import Network
+from yilian.demo.report import Report, StepFailed
+from yilian.evil import alone, limits
+from yilian.evil.malicious import MaliciousHospital
+from yilian.evil.tap import Tap
+from yilian.evil.theft import Refusal, Stage, Theft
+
+THEFTS = alone.THEFTS
+
+
+def tell(report: Report, network: Network, source: Path) -> None:
+    """Set the stage, try every theft, and name what no software prevents.
+
+    Raises:
+        StepFailed: the stage could not be set. A theft that succeeds fails its step, and the others are still tried.
+    """
+    stage = _set(report, network, source)
+    for theft in THEFTS:
+        _try(stage, theft)
+    limits.tell(report)
+
+
+def _set(report: Report, network: Network, source: Path) -> Stage:
+    tap = Tap()
+    cast = story.hire(network, tap.connect)
+    with report.step("ingest", "Records go in, sealed and anchored", "病历入库：加密、上链锚定"):
+        story.ingest(report, cast, source)
+    with report.step("enrol", "The patient enrols the wallet", "患者登记钱包"):
+        story.enrol(report, cast)
+    with report.step("grant", "The patient grants, and withholds one record", "患者授权，保留一份病历"):
+        request = story.request(report, cast)
+        choice, seen = story.preview(report, cast, request)
+        story.grant(report, cast, choice)
+    entries = list(cast.wallet.records(cast.custodian.msp_id))
+    return Stage(
+        report,
+        network,
+        cast,
+        cheat=MaliciousHospital(cast.reader, network.ledger),
+        accomplice=MaliciousHospital(cast.third, network.ledger),
+        tap=tap,
+        withheld=choice.withheld[0].partition("/")[2],
+        granted=[entry for entry in entries if entry.record in seen.released and entry.resource_type == "Observation"],
+    )
+
+
+def _try(stage: Stage, theft: Theft) -> None:
+    """One attempt; the next is tried whatever came of it."""
+    refusals: list[Refusal] = []
+    try:
+        with stage.report.step(f"evil-{theft.name}", f"A hospital {theft.english}", f"恶意医院：{theft.chinese}"):
+            refusals.append(theft.attempt(stage))
+    except StepFailed:
+        return
+    [refusal] = refusals
+    stage.report.say(
+        f"refused by the {refusal.by}: {refusal.reason}", f"被{_CHINESE[refusal.by]}拒绝：{refusal.reason}"
+    )
+
+
+_CHINESE = {
+    "custodian": "保管医院",
+    "contract": "合约",
+    "reader": "读取医院",
+    "witness": "见证者",
+    "wallet": "钱包",
+    "auditor": "审计员",
+}

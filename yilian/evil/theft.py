@@ -1,0 +1,118 @@
+"""What a theft is: an attempt against running hospitals, and who refused it with which reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from domain.errors import Unavailable, YilianError
+from domain.identifiers import encode_bytes
+from node_service.client import wire
+from yilian.demo.network import Network
+from yilian.demo.report import Report, StepFailed
+from yilian.demo.story import Cast
+from yilian.evil.database import digest_of
+from yilian.evil.malicious import MaliciousHospital, Opened
+from yilian.evil.tap import Tap
+
+
+@dataclass(slots=True)
+class Stage:
+    """Where thefts are tried: the story's hospitals, two of which cheat.
+
+    Attributes:
+        cheat: the hospital to which the patient granted (the story's reader).
+        accomplice: the third hospital.
+        tap: what somebody on the wallet's wire sees.
+        withheld: a record that the grant does not cover.
+        granted: records that it covers.
+    """
+
+    report: Report
+    network: Network
+    cast: Cast
+    cheat: MaliciousHospital = field(repr=False)
+    accomplice: MaliciousHospital = field(repr=False)
+    tap: Tap = field(repr=False)
+    withheld: str
+    granted: list[wire.RecordEntry]
+    _opened: Opened | None = None
+
+    @property
+    def home(self) -> str:
+        """MSP id of the custodian."""
+        return self.cast.custodian.msp_id
+
+    @property
+    def practitioner(self) -> str:
+        """The pseudonym that the grant names."""
+        return self.cast.doctor.member.id
+
+    def opened(self) -> Opened:
+        """A genuine access of the cheat under the patient's grant."""
+        if self._opened is None:
+            self._opened = self.cheat.open_access(self.cast.patient, self.cast.grant, self.practitioner)
+        return self._opened
+
+    def other_people(self) -> list[str]:
+        """Patient ids of others at the custodian."""
+        page = self.cast.registrar.client.patients(None)
+        return [item.patient for item in page.items if item.patient != self.cast.patient]
+
+    def digest_of(self, record: str) -> str:
+        """The address of a record's object, as the custodian's database root knows it."""
+        return encode_bytes(digest_of(self.cast.custodian.folder / "node.db", record))
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Who stopped a theft, and the reason it gave."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Theft:
+    """One attempt.
+
+    Attributes:
+        name: of the step in the report.
+        english, chinese: what is tried.
+        attempt: raises ``StepFailed`` if anything was stolen.
+    """
+
+    name: str
+    english: str
+    chinese: str
+    attempt: Callable[[Stage], Refusal]
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What no software prevents, and what is left to say about it."""
+
+    name: str
+    english: str
+    chinese: str
+
+
+def refused(by: str, call: Callable[[], object], *kinds: type[YilianError]) -> Refusal:
+    """Make the call and return how it was refused.
+
+    Args:
+        by: who is to refuse.
+        kinds: the only errors that count as a refusal: a server that is merely down stops no thief.
+
+    Raises:
+        StepFailed: the call succeeded, or failed for another reason.
+    """
+    try:
+        call()
+    except kinds as error:
+        if isinstance(error, Unavailable) and error.reason in ("no-answer", "deadline"):
+            raise StepFailed(f"{by} did not answer") from error
+        return Refusal(by, error.reason)
+    except YilianError as error:
+        raise StepFailed(f"{by} refused for another reason: {type(error).__name__} {error.reason}") from error
+    raise StepFailed(f"{by} let it pass")
