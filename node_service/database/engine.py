@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from domain.errors import Conflict, Unavailable
 from node_service.database.group_commit import GroupCommit, Row
 from node_service.database.models import AccessRow
+from node_service.database.witness_models import BlockHeader as _BlockHeader  # noqa: F401 - its tables are ours too
 
 _READING = "yilian_reading"
 _INSERT_ACCESS_ROWS = insert(AccessRow.__table__)  # type: ignore[arg-type]

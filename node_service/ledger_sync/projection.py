@@ -15,6 +15,7 @@ from domain.instants import instant
 from domain.jcs import JsonObject
 from domain.ports import CommittedBlock, CommittedTransaction
 from node_service.database.models import AnchoredHead, Checkpoint, LedgerState, LedgerTransaction, Notice
+from node_service.database.witness_models import BlockHeader
 
 FOLLOWER: Final = "follower"
 VALID: Final = "VALID"
@@ -77,6 +78,11 @@ def height(session: Session) -> int:
     return found or 0
 
 
+def header_hash(session: Session, number: int) -> bytes | None:
+    """The header hash of a block that the projection holds."""
+    return session.execute(select(BlockHeader.header_hash).where(BlockHeader.number == number)).scalar_one_or_none()
+
+
 def anchored_size(session: Session, msp_id: str, incarnation: int, log: str) -> int:
     """The largest anchored size of one log, 0 where none is."""
     query = select(AnchoredHead.size).where(
@@ -110,6 +116,7 @@ def apply_block(session: Session, block: CommittedBlock) -> None:
         raise Tampered("the ledger skips a block", reason="block-order", place=f"block {block.number}")
     for position, transaction in enumerate(block.transactions):
         _apply_transaction(session, block.number, position, transaction)
+    session.merge(BlockHeader(number=block.number, header_hash=block.header_hash))
     checkpoint.next_block = block.number + 1
     checkpoint.header_hash = block.header_hash
     session.flush()

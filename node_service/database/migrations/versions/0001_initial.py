@@ -54,6 +54,12 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         sa.PrimaryKeyConstraint("msp_id", "incarnation", "log", "size"),
     )
     op.create_table(
+        "block_header",
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("header_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    op.create_table(
         "bundle_skeleton",
         sa.Column("id", sa.String(length=26), nullable=False),
         sa.Column("source_token", sa.LargeBinary(length=32), nullable=False),
@@ -400,6 +406,22 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
     op.create_index("ix_record_version_content", "record_version", ["content_token"], unique=False)
     op.create_index("ix_record_version_digest", "record_version", ["digest"], unique=False)
     op.create_index("ix_record_version_log", "record_version", ["incarnation", "log_index"], unique=False)
+    op.create_table(
+        "witness_checkpoint",
+        sa.Column("size", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("signers", sa.JSON(), nullable=False),
+        sa.Column("witnessed", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("size"),
+    )
+    op.create_table(
+        "witness_evidence",
+        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("document", sa.LargeBinary(), nullable=False),
+        sa.Column("found_at", sa.String(length=20), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
+    )
     op.create_table(
         "wrap",
         sa.Column("record", sa.String(length=26), nullable=False),

@@ -1,0 +1,41 @@
+"""Tables of what witnesses said: headers of projected blocks to compare with, notes that were collected, evidence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Boolean, LargeBinary, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from node_service.database.models import Base, Code, InstantText
+
+
+class BlockHeader(Base):
+    """Header hash of a block that the projection holds: what a witness says about that block is compared with it."""
+
+    __tablename__ = "block_header"
+
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    header_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+
+
+class WitnessCheckpoint(Base):
+    """A checkpoint of the witness log, signed by the own witness and by whoever was heard."""
+
+    __tablename__ = "witness_checkpoint"
+
+    size: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    note: Mapped[str] = mapped_column(Text)
+    signers: Mapped[list[Any]] = mapped_column(JSON)
+    witnessed: Mapped[bool] = mapped_column(Boolean)  # by enough members beside this hospital
+
+
+class WitnessEvidence(Base):
+    """Signed words that contradict each other, or what the own node holds: kept for ever."""
+
+    __tablename__ = "witness_evidence"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(Code)  # fork, header
+    document: Mapped[bytes] = mapped_column(LargeBinary)
+    found_at: Mapped[str] = mapped_column(InstantText)
