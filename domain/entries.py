@@ -36,10 +36,12 @@ class OrganizationEntry:
     status: str
     url: str
     keys: tuple[OrganizationKey, ...]
+    witness_url: str | None = None
 
     def __post_init__(self) -> None:
         check_member(self.status, "status", ORGANIZATION_STATUSES)
         check_url(self.url, "url")
+        check_optional(self.witness_url, "witness_url", check_url)
         _nest_all(self, "keys", OrganizationKey, max_items=MAX_KEYS)
 
 
@@ -337,15 +339,18 @@ OBJECT_TYPE_OF: Final[Mapping[type[object], str]] = MappingProxyType(
 
 
 def parse(kind: type[Kind], encoded: bytes) -> Kind:
-    """Read a value of the state; fields that this program does not know are skipped.
+    """Read a value of the state; fields that this program does not know are skipped, later ones may be missing.
 
     Raises:
         Invalid: not canonical, a field is missing or breaks a rule.
     """
     fields = jcs.parse_object(encoded)
     check_integer(fields.get("v"), "v", low=1)
+    added = {
+        field.name: field.default for field in dataclasses.fields(kind) if field.default is not dataclasses.MISSING
+    }
     known = {field.name for field in dataclasses.fields(kind)}
-    return wire.from_json(kind, {name: value for name, value in fields.items() if name in known})
+    return wire.from_json(kind, added | {name: value for name, value in fields.items() if name in known})
 
 
 def encode(entry: Entry, former: bytes | None = None) -> bytes:

@@ -21,12 +21,10 @@ from domain.errors import Invalid, Tampered, Unavailable
 from domain.identifiers import decode_bytes, encode_bytes
 from domain.leaves import parse_access_leaf, parse_record_leaf
 from domain.paths import LeafPath, verify_leaf
-from domain.receipt_form import Members as Members
-from domain.receipt_form import Proven as Proven
-from domain.receipt_form import Receipt as Receipt
-from domain.receipt_form import parse_members as parse_members
-from domain.receipt_form import parse_receipt as parse_receipt
+from domain.receipt_form import Members, Proven, Receipt
 from domain.witness_log import LogEntry, parse_entry
+
+__all__ = ["Members", "Proven", "Receipt", "VerifiedReceipt", "parties_of", "required_signatures", "verify_receipt"]
 
 NOT_WITNESSED: Final = "not-witnessed"
 PARTY_FIELDS: Final = frozenset({"custodian", "requester", "grantee", "organisation", "by", "msp_id"})

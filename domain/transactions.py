@@ -53,13 +53,15 @@ class OrganizationKey:
 
 @dataclass(frozen=True, slots=True)
 class RegisterOrganization:
-    """The calling organisation enters itself into the registry."""
+    """The calling organisation enters itself into the registry; ``witness_url`` is None where it runs no witness."""
 
     url: str
     keys: tuple[OrganizationKey, ...]
+    witness_url: str | None = None
 
     def __post_init__(self) -> None:
         check_url(self.url, "url")
+        check_optional(self.witness_url, "witness_url", check_url)
         items = check_sequence(self.keys, "keys", max_items=MAX_KEYS, min_items=1)
         keys = tuple(k if isinstance(k, OrganizationKey) else wire.from_json(OrganizationKey, k, "keys") for k in items)
         if len({key.kid for key in keys}) != len(keys):
@@ -69,7 +71,7 @@ class RegisterOrganization:
 
 @dataclass(frozen=True, slots=True)
 class UpdateOrganization(RegisterOrganization):
-    """Replaces address and keys of the calling organisation; a published key may be ended, never removed."""
+    """Replaces addresses and keys of the calling organisation; a published key may be ended, never removed."""
 
 
 @dataclass(frozen=True, slots=True)

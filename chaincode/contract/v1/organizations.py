@@ -10,7 +10,7 @@ from domain.transactions import OrganizationKey, RegisterOrganization, UpdateOrg
 
 def register(call: Call, transaction: RegisterOrganization) -> Changes:
     """Enter the calling organisation."""
-    entry = OrganizationEntry("active", transaction.url, transaction.keys)
+    entry = OrganizationEntry("active", transaction.url, transaction.keys, transaction.witness_url)
     present = call.read(OrganizationEntry, call.caller)
     if present == entry:
         return UNCHANGED
@@ -20,11 +20,11 @@ def register(call: Call, transaction: RegisterOrganization) -> Changes:
 
 
 def update(call: Call, transaction: UpdateOrganization) -> Changes:
-    """Replace address and keys of the calling organisation."""
+    """Replace addresses and keys of the calling organisation."""
     present = call.read(OrganizationEntry, call.caller)
     if present is None:
         raise Conflict("the organisation is not registered", reason="not-registered")
-    entry = OrganizationEntry(present.status, transaction.url, transaction.keys)
+    entry = OrganizationEntry(present.status, transaction.url, transaction.keys, transaction.witness_url)
     if present == entry:
         return UNCHANGED
     published = {key.kid: key for key in transaction.keys}

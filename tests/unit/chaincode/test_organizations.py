@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from chaincode.stub import Creator
-from domain import transactions
+from domain import entries, transactions
 from domain.errors import Invalid
 from domain.identifiers import decode_bytes, encode_bytes
 from domain.instants import moment
@@ -106,6 +106,34 @@ def test_an_update_replaces_address_and_adds_keys(channel: MemoryChannel) -> Non
     found = channel.query(QueryOrganization(A))
     assert found["url"] == "https://new.example"
     assert [key["kid"] for key in found["keys"]] == ["k1", "k2"]
+
+
+def test_a_witness_address_is_registered_and_updated(channel: MemoryChannel) -> None:
+    found = channel.query(QueryOrganization(A))
+    assert found["witness_url"] is None
+    witnessed = replace(update(organization_key()), witness_url="https://witness.a.example")
+    assert channel.submit(witnessed, A)
+    assert not channel.submit(witnessed, A)
+    assert channel.query(QueryOrganization(A))["witness_url"] == "https://witness.a.example"
+    new = replace(registration("new"), witness_url="https://witness.new.example")
+    assert channel.submit(new, "NewMSP")
+    assert channel.written()["org/NewMSP"]["witness_url"] == "https://witness.new.example"
+
+
+@pytest.mark.parametrize("address", ["", "ftp://a.example", "https://é.example", 7])
+def test_a_witness_address_is_http_or_null(address: object) -> None:
+    with pytest.raises(Invalid):
+        replace(registration(), witness_url=address)  # type: ignore[arg-type]
+
+
+def test_a_value_from_before_witnesses_reads_as_without_one(channel: MemoryChannel) -> None:
+    key = f"\0org\0{A}\0"
+    value = channel.state[key]
+    older = value.value.replace(b',"witness_url":null', b"")
+    assert older != value.value
+    channel.state[key] = type(value)(older, value.version)
+    assert entries.parse(entries.OrganizationEntry, older).witness_url is None
+    assert not channel.submit(update(organization_key()), A)
 
 
 def test_an_update_without_change_changes_nothing(channel: MemoryChannel) -> None:
