@@ -29,7 +29,7 @@ SALT_BYTES: Final = 32
 MAX_LEAF_BYTES: Final = 64 * 1024
 ACCESS_ACTIONS: Final = (
     "read", "search", "release", "break-glass", "deny", "export", "create",
-    "enrol", "grant", "revoke", "dissent", "review",
+    "enrol", "grant", "revoke", "dissent", "review", "erase", "retract", "lock",
 )  # fmt: skip
 
 

@@ -435,3 +435,93 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         ),
         sa.PrimaryKeyConstraint("record", "version", "recipient", "key_id"),
     )
+    op.create_table(
+        "bundle_entry",
+        sa.Column("record", sa.String(length=26), nullable=False),
+        sa.Column("bundle", sa.String(length=26), nullable=False),
+        sa.PrimaryKeyConstraint("record", "bundle"),
+    )
+    op.create_index(op.f("ix_bundle_entry_bundle"), "bundle_entry", ["bundle"], unique=False)
+    op.create_table(
+        "received_notice",
+        sa.Column("custodian", sa.String(length=64), nullable=False),
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("record", sa.String(length=26), nullable=False),
+        sa.Column("event", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("received_at", sa.String(length=20), nullable=False),
+        sa.PrimaryKeyConstraint("custodian", "id"),
+    )
+    op.create_table(
+        "release_notice",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("record", sa.String(length=26), nullable=False),
+        sa.Column("msp_id", sa.String(length=64), nullable=False),
+        sa.Column("event", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.String(length=20), nullable=False),
+        sa.Column("answer", sa.String(length=64), nullable=True),
+        sa.Column("answered_at", sa.String(length=20), nullable=True),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("record", "msp_id", "event", "version"),
+    )
+    op.create_index(op.f("ix_release_notice_answer"), "release_notice", ["answer"], unique=False)
+    op.create_table(
+        "erasure_case",
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("patient", sa.String(length=26), nullable=False),
+        sa.Column("records_digest", sa.String(length=64), nullable=False),
+        sa.Column("request", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.String(length=20), nullable=False),
+        sa.Column("decided_by", sa.String(length=26), nullable=True),
+        sa.Column("decided_at", sa.String(length=20), nullable=True),
+        sa.Column("is_open", sa.Boolean(), nullable=False),
+        sa.Column("certificate", sa.Text(), nullable=True),
+        sa.Column("certificate_signature", sa.String(length=128), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["patient"],
+            ["person.id"],
+        ),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index(op.f("ix_erasure_case_is_open"), "erasure_case", ["is_open"], unique=False)
+    op.create_index(op.f("ix_erasure_case_patient"), "erasure_case", ["patient"], unique=False)
+    op.create_table(
+        "erasure_item",
+        sa.Column("case", sa.String(length=26), nullable=False),
+        sa.Column("record", sa.String(length=26), nullable=False),
+        sa.Column("named", sa.Boolean(), nullable=False),
+        sa.Column("state", sa.String(length=64), nullable=False),
+        sa.Column("until", sa.String(length=20), nullable=True),
+        sa.Column("rule", sa.String(length=64), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["case"],
+            ["erasure_case.id"],
+        ),
+        sa.ForeignKeyConstraint(
+            ["record"],
+            ["record.id"],
+        ),
+        sa.PrimaryKeyConstraint("case", "record"),
+    )
+    op.create_index("ix_erasure_item_record", "erasure_item", ["record"], unique=False)
+    op.create_table(
+        "removal",
+        sa.Column("record", sa.String(length=26), nullable=False),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=64), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=True),
+        sa.Column("ordered_by", sa.String(length=26), nullable=True),
+        sa.Column("ordered_at", sa.String(length=20), nullable=False),
+        sa.Column("tx_id", sa.String(length=64), nullable=True),
+        sa.Column("forgotten_at", sa.String(length=20), nullable=True),
+        sa.Column("final_by", sa.String(length=20), nullable=True),
+        sa.Column("done_at", sa.String(length=20), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["record"],
+            ["record.id"],
+        ),
+        sa.PrimaryKeyConstraint("record"),
+    )
+    op.create_index(op.f("ix_removal_state"), "removal", ["state"], unique=False)
