@@ -17,7 +17,7 @@ EVIL ?=
 TESTS ?= tests
 WORKERS ?= 2
 
-.PHONY: help install demo test check bench soak mutation clean
+.PHONY: help install examples demo test check bench soak mutation clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -46,6 +46,17 @@ install: .venv/.installed ## a virtual environment in .venv with the locked pack
 	  $(UV) pip install --quiet --python .tools/other --require-hashes -r .tools/other/requirements.txt; \
 	  break; \
 	done; touch $@
+
+# HL7's own examples of FHIR R4, for tests; the digest is the registry's.
+EXAMPLES := hl7.fhir.r4.examples-4.0.1.tgz
+EXAMPLES_SHA512 := 0d705d21939e41a48a220094ef0e87382eecc3fe81cf29668a92e4056e1ffffa53f8173de31fbc2c89b04ddbda35384f2683b3a41cefc40ccdaa37aedd7ff32f
+.tools/fhir-examples/package:
+	@mkdir -p .tools/fhir-examples/new
+	cd .tools/fhir-examples && npm pack --silent hl7.fhir.r4.examples@4.0.1 >/dev/null \
+	  && echo "$(EXAMPLES_SHA512)  $(EXAMPLES)" | sha512sum --check --quiet - \
+	  && tar -xzf $(EXAMPLES) -C new && mv new/package package && rm -r new $(EXAMPLES)
+
+examples: .tools/fhir-examples/package ## HL7's examples of FHIR R4 that a test reads; needs npm
 
 demo: install ## the whole story: three hospitals, a patient, a doctor, an auditor
 	$(RUN)yilian demo $(if $(DATA),--data '$(DATA)') $(if $(HEADLESS),--headless) $(if $(REPORT),--report '$(REPORT)') $(if $(EVIL),--evil)
