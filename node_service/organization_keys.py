@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from domain.errors import Invalid, Unavailable
 from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.transactions import OrganizationKey
 from domain.vocabulary import KEY_ALGORITHMS
+from domain.witness_key import parse_witness_key
 from node_service.client.wire import HospitalCard
 from node_service.secrets import NodeSecrets
 from node_service.settings import Settings
@@ -37,6 +40,28 @@ def published_keys(secrets: NodeSecrets, at: datetime) -> tuple[OrganizationKey,
         OrganizationKey(use, KEY_ALGORITHMS[use], _kid(use, raw), encode_bytes(raw), instant(at), None)
         for use, raw in publics.items()
     )
+
+
+def witness_keys(settings: Settings, channel: str, at: datetime) -> tuple[OrganizationKey, ...]:
+    """``witness`` as ``RegisterOrganization`` takes it, from the file that the witness made; none without a file.
+
+    The private half stays with the witness: whoever takes the node over cannot sign what the witness has not seen.
+
+    Raises:
+        Invalid: the file is not the public key of this hospital's witness on this channel.
+        Unavailable: it cannot be read.
+    """
+    if not settings.witness_key_file:
+        return ()
+    try:
+        encoded = Path(settings.witness_key_file).read_bytes()
+    except OSError as error:
+        raise Unavailable(f"the witness's key file cannot be read: {error.strerror}", reason="witness-key") from error
+    public = parse_witness_key(encoded)
+    if (public.channel, public.msp) != (channel, settings.msp_id):
+        raise Invalid("the key is another witness's", reason="witness-key", place="YILIAN_WITNESS_KEY_FILE")
+    kid = _kid("witness", public.raw)
+    return (OrganizationKey("witness", KEY_ALGORITHMS["witness"], kid, public.key, instant(at), None),)
 
 
 def hospital_card(settings: Settings, secrets: NodeSecrets, channel: str) -> HospitalCard:

@@ -27,7 +27,7 @@ from node_service.context import Node
 from node_service.database.engine import Database
 from node_service.database.migrations import upgrade
 from node_service.database.models import Staff
-from node_service.organization_keys import published_keys
+from node_service.organization_keys import published_keys, witness_keys
 from node_service.profiles import check_profile, note_key_origin
 from node_service.settings import Settings
 from node_service.staff.accounts import create_account
@@ -94,7 +94,7 @@ def make_folders(settings: Settings) -> None:
 
 
 def register(node: Node) -> bool:
-    """Bring address and keys of the hospital into the ledger's registry; true if it was written now.
+    """Bring addresses and keys of the hospital into the ledger's registry; true if it was written now.
 
     A key that is published already stays as it is; one that is not the node's own any more is ended.
 
@@ -103,14 +103,15 @@ def register(node: Node) -> bool:
         Unavailable, OutcomeUnknown: run it again.
     """
     known = _registered(node.ledger, node.msp_id)
-    own = published_keys(node.secrets, node.clock.now())
+    now, url, witness = node.clock.now(), node.settings.public_url, node.settings.witness_url or None
+    own = published_keys(node.secrets, now) + witness_keys(node.settings, node.ledger.channel, now)
     if known is None:
-        _submit(node, RegisterOrganization(node.settings.public_url, own))
+        _submit(node, RegisterOrganization(url, own, witness))
         return True
-    keys = _merged(_keys(known), own, instant(node.clock.now()))
-    if known.get("url") == node.settings.public_url and keys == _keys(known):
+    keys = _merged(_keys(known), own, instant(now))
+    if (known.get("url"), known.get("witness_url"), keys) == (url, witness, _keys(known)):
         return False
-    _submit(node, UpdateOrganization(node.settings.public_url, keys))
+    _submit(node, UpdateOrganization(url, keys, witness))
     return True
 
 
@@ -164,7 +165,7 @@ def _keys(entry: JsonObject) -> tuple[OrganizationKey, ...]:
 def _merged(
     published: tuple[OrganizationKey, ...], own: tuple[OrganizationKey, ...], at: str
 ) -> tuple[OrganizationKey, ...]:
-    """What stands, with foreign signing and seal keys ended, and the own keys that are missing."""
+    """What stands, with foreign keys of the same uses ended, and the own keys that are missing."""
     own_kids, uses = {key.kid for key in own}, {key.use for key in own}
     ended = tuple(
         from_json(OrganizationKey, to_json(key) | {"valid_until": at})

@@ -30,6 +30,10 @@ class Settings(BaseModel):
     ledger_dir: Path = Field(description="folder of the embedded ledger")
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder")
     public_url: str = Field("http://127.0.0.1:8001", description="address under which other hospitals reach the node")
+    witness_url: str = Field(
+        "", description="address under which others reach the hospital's witness; empty: it has none"
+    )
+    witness_key_file: str = Field("", description="file with the public key of the hospital's witness; empty: none")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8001, ge=0, le=65535, description="port to listen on")
     allowed_nodes: tuple[str, ...] = Field((), description="URLs of other hospitals' nodes that may be called")

@@ -5,8 +5,11 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from domain.errors import Conflict, Invalid, Unavailable
+from domain.identifiers import encode_bytes
+from domain.witness_key import WitnessPublicKey
 from network.embedded.founding import init
 from node_service import secrets
 from node_service.client.wire import StaffAccount
@@ -120,3 +123,44 @@ def test_a_node_stops_within_five_seconds_and_leaves_no_thread(settings: Setting
     running.start()
     assert running.stop()
     assert not any(worker._thread.is_alive() for worker in running.workers)
+
+
+def with_witness(settings: Settings, folder: Path, seed: int, **fields: str) -> Settings:
+    public = Ed25519PrivateKey.from_private_bytes(bytes([seed]) * 32).public_key().public_bytes_raw()
+    path = folder / f"witness-{seed}.json"
+    key = WitnessPublicKey(**{"channel": "yilian", "msp": "AMSP", "key": encode_bytes(public), **fields})
+    path.write_bytes(key.encode())
+    return settings.model_copy(update={"witness_url": "http://127.0.0.1:9100", "witness_key_file": str(path)})
+
+
+def test_the_witness_is_published_and_a_new_key_ends_the_old_one(settings: Settings, tmp_path: Path) -> None:
+    initialise(settings, password=PASSWORD)
+    witnessed = with_witness(settings, tmp_path, 1)
+    assert initialise(witnessed, password=PASSWORD).registered
+    assert not initialise(witnessed, password=PASSWORD).registered
+    (first,) = [kid for kid in registered(settings) if kid.startswith("witness-")]
+    assert initialise(with_witness(settings, tmp_path, 2), password=PASSWORD).registered
+    keys = {kid: until for kid, until in registered(settings).items() if kid.startswith("witness-")}
+    assert len(keys) == 2
+    assert keys.pop(first) is not None
+    assert list(keys.values()) == [None]
+    running = build(settings)
+    try:
+        entry = running.node.ledger.evaluate("QueryOrganization", {"msp": "AMSP"})
+    finally:
+        running.resources.close()
+    assert isinstance(entry, dict)
+    assert entry["witness_url"] == "http://127.0.0.1:9100"
+
+
+@pytest.mark.parametrize("fields", [{"msp": "BMSP"}, {"channel": "other"}])
+def test_the_key_of_another_witness_is_not_published(
+    settings: Settings, tmp_path: Path, fields: dict[str, str]
+) -> None:
+    with pytest.raises(Invalid, match="another witness"):
+        initialise(with_witness(settings, tmp_path, 1, **fields), password=PASSWORD)
+
+
+def test_a_witness_key_file_that_is_not_there_is_said(settings: Settings, tmp_path: Path) -> None:
+    with pytest.raises(Unavailable, match="witness"):
+        initialise(settings.model_copy(update={"witness_key_file": str(tmp_path / "none")}), password=PASSWORD)
