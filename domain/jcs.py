@@ -62,7 +62,8 @@ def parse_object(encoded: bytes, *, max_bytes: int = MAX_SIGNED_BYTES) -> JsonOb
 
 
 def load(encoded: bytes, *, max_bytes: int, max_depth: int) -> JsonValue:
-    """Read any JSON text strictly: UTF-8, no duplicate keys, no NaN or Infinity, bounded size and depth.
+    """Read any JSON text strictly (RFC 7493): UTF-8, no duplicate keys, no NaN or Infinity, no half of a surrogate
+    pair, bounded size and depth.
 
     Raises:
         Invalid: with the rule that is broken.
@@ -71,9 +72,8 @@ def load(encoded: bytes, *, max_bytes: int, max_depth: int) -> JsonValue:
         raise Invalid(f"the JSON is longer than {max_bytes} bytes", reason="too-large")
     _check_depth(encoded, max_depth)
     try:
-        value: JsonValue = json.loads(
-            encoded.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refuse_constant
-        )
+        text = encoded.decode("utf-8")
+        value: JsonValue = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except UnicodeDecodeError as error:
         raise Invalid("the text is not UTF-8", reason="not-utf8", place=f"byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -81,7 +81,22 @@ def load(encoded: bytes, *, max_bytes: int, max_depth: int) -> JsonValue:
         raise Invalid("this is not JSON", reason="not-json", place=place) from None
     except (RecursionError, ValueError):
         raise Invalid("this is not JSON that can be read", reason="not-json") from None
+    check_surrogates(text, value)
     return value
+
+
+def check_surrogates(text: str, value: JsonValue) -> None:
+    """Refuse strings with half a surrogate pair, which no UTF-8 store could keep; only an escape can write one.
+
+    Raises:
+        Invalid: there is one.
+    """
+    if "\\u" not in text:
+        return
+    try:
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        raise Invalid("a string holds a lone surrogate", reason="lone-surrogate") from None
 
 
 def check_signable(value: object, *, depth: int = 0) -> None:

@@ -40,7 +40,7 @@ class StrictRequest(Request):
         """
         body = await self.body()
         try:
-            return _load(body) if len(body) <= MAX_LOOP_BYTES else await anyio.to_thread.run_sync(_load, body)
+            return read_json(body) if len(body) <= MAX_LOOP_BYTES else await anyio.to_thread.run_sync(read_json, body)
         except Invalid as error:
             raise HTTPException(400) from error
 
@@ -58,7 +58,12 @@ class StrictRoute(APIRoute):
         return strict
 
 
-def _load(body: bytes) -> Any:
+def read_json(body: bytes) -> Any:
+    """The JSON value of a body.
+
+    Raises:
+        Invalid: more than :data:`MAX_JSON_TOKENS` values, or as :func:`domain.jcs.load`.
+    """
     if next(islice(_TOKEN.finditer(body), MAX_JSON_TOKENS, None), None) is not None:
         raise Invalid(f"the JSON has more than {MAX_JSON_TOKENS} values", reason="too-large")
     return jcs.load(body, max_bytes=MAX_SEALED_JSON_BYTES, max_depth=MAX_JSON_DEPTH)

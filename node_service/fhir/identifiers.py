@@ -51,7 +51,7 @@ class Identifier:
     """
 
     type: IdentifierType
-    system: str
+    system: str = field(repr=False)
     value: str = field(repr=False)
     index: int
     check_digit_fits: bool | None = None

@@ -178,20 +178,6 @@ def check_depth(value: JsonValue, *, max_depth: int = MAX_DEPTH) -> None:
         raise _too_deep(max_depth)
 
 
-def check_surrogates(text: str, value: JsonValue) -> None:
-    """Refuse strings with half a surrogate pair, which no UTF-8 store could keep; only an escape can write one.
-
-    Raises:
-        Invalid: there is one.
-    """
-    if "\\u" not in text:
-        return
-    try:
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    except UnicodeEncodeError:
-        raise Invalid("a string holds a lone surrogate", reason="lone-surrogate") from None
-
-
 def _children(value: JsonValue) -> Iterable[JsonValue]:
     if isinstance(value, dict):
         return [item for item in value.values() if isinstance(item, (dict, list))]

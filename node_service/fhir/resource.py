@@ -7,14 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from domain.errors import Invalid
-from domain.jcs import JsonObject, JsonValue
+from domain.jcs import JsonObject, JsonValue, check_surrogates
 from node_service.fhir.json_text import (
     MAX_BYTES,
     MAX_DEPTH,
     Cursor,
     byte_offsets,
     check_depth,
-    check_surrogates,
     decode,
 )
 from node_service.fhir.references import Reference, find_references

@@ -1,0 +1,106 @@
+"""Targets: what stands in requests before anybody is known: bodies, ranges, tokens."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from typing import Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
+
+from domain.errors import Denied
+from domain.identifiers import encode_bytes
+from node_service.api.body_examples import EXAMPLES
+from node_service.api.byte_ranges import MAX_RANGE_BYTES, parse_range
+from node_service.api.problems import answer, problem
+from node_service.api.strict_json import read_json
+from node_service.client import exchange_wire, wire
+from node_service.sharing import jose
+from node_service.sharing.dpop import verify_proof
+from tests.fuzz.target import SECRET, Target, accepted, as_json
+
+_NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
+_KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+_PUBLIC: Final = _KEY.public_key().public_bytes_raw()
+
+
+def models() -> Iterator[tuple[str, type[BaseModel]]]:
+    """Every body of the interface by name."""
+    for module in (wire, exchange_wire):
+        for name, kind in vars(module).items():
+            if isinstance(kind, type) and issubclass(kind, BaseModel) and kind.__module__ == module.__name__:
+                yield name, kind
+
+
+_MODELS: Final = dict(models())
+
+
+def fuzz_body(data: bytes) -> None:
+    """``model`` newline ``JSON``: a body is refused without being quoted, or has one meaning."""
+    name, _, text = data.partition(b"\n")
+    kind = _MODELS.get(name.decode("utf-8", "replace"), wire.Problem)
+    for value in accepted(partial(read_json, text)):
+        try:
+            body = kind.model_validate(value)
+        except ValidationError as error:
+            _check_refusal(error)
+        else:
+            assert kind.model_validate_json(body.model_dump_json()) == body
+
+
+def fuzz_range(data: bytes) -> None:
+    """A range has both ends and a bound."""
+    for asked in accepted(partial(parse_range, data.decode("latin-1"))):
+        assert asked.offset >= 0
+        assert 0 < asked.length <= MAX_RANGE_BYTES
+
+
+def fuzz_token(data: bytes) -> None:
+    """Tokens of anybody: nothing is accepted that its key did not sign."""
+    token = data.decode("latin-1")
+    accepted(partial(jose.unverified, token), Denied)
+    accepted(partial(jose.header, token, typ=("", "jwt")), Denied)
+    for _ in accepted(partial(jose.claims, token, _PUBLIC, ("iss", "exp")), Denied):
+        assert data in _tokens(), "a token was forged"
+    address = "https://a.example/x"
+    accepted(partial(verify_proof, token, token="t", method="GET", url=address, now=_NOW), Denied)
+
+
+def _check_refusal(error: ValidationError) -> None:
+    for path in ("/api/x", "/fhir/x", "/wallet/x"):
+        found = problem(RequestValidationError(error.errors()), path)
+        body = bytes(answer(found, path).body)
+        assert found.status == 400
+        assert SECRET.encode() not in body, "a refusal quotes the body"
+        assert len(body) < 2000
+
+
+def _bodies() -> list[bytes]:
+    return [name.encode() + b"\n" + as_json({**example, SECRET: SECRET}) for name, example in EXAMPLES.items()] + [
+        name.encode() + b"\n" + as_json(example) for name, example in EXAMPLES.items()
+    ]
+
+
+def _tokens() -> list[bytes]:
+    times = {"exp": 1767225700, "iat": 1767225600}
+    claims = {"iss": SECRET, "sub": "AMSP", "aud": "urn:yilian:org:BMSP", "jti": "1", **times}
+    key = {"kty": "OKP", "crv": "Ed25519", "x": encode_bytes(_PUBLIC)}
+    proof = {"htm": "GET", "htu": "https://a.example/x", "jti": "1", "ath": SECRET, **times}
+    unsigned = ".".join(encode_bytes(json.dumps(part).encode()) for part in ({"alg": "none"}, claims)) + "."
+    return [
+        jwt.encode(claims, _KEY, algorithm="EdDSA").encode(),
+        jwt.encode(proof, _KEY, algorithm="EdDSA", headers={"typ": "dpop+jwt", "jwk": key}).encode(),
+        unsigned.encode(),
+    ]
+
+
+TARGETS: Final = (
+    Target("body", fuzz_body, _bodies),
+    Target("range", fuzz_range, lambda: [b"bytes=0-1048575", b"bytes=5-5", b" bytes=0-1,3-4 "], takes_json=False),
+    Target("token", fuzz_token, _tokens, takes_json=False),
+)
