@@ -318,7 +318,7 @@ class Wallet:
         registration = self.registration(msp_id)
         client = WalletClient(
             self._connect(registration.url), decode_bytes(registration.keys.public.signing, "signing"),
-            registration.keys.sign_bytes,
+            registration.keys.sign_bytes, now_s=lambda: self._now().timestamp(),
         )  # fmt: skip
         nonce = client.nonce(registration.patient)
         signed = registration.sign(

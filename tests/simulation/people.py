@@ -1,0 +1,323 @@
+"""Who acts in the simulation: a hospital information system, staff, doctors elsewhere, patients with wallets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+from domain.identifiers import decode_bytes, identifier
+from domain.instants import instant
+from node_service.client import wire
+from node_service.client.transport import Transport
+from node_service.interactions.writing import create
+from node_service.organization_keys import hospital_card
+from node_service.own_reading import read_record
+from node_service.records.ingest import ingest_fhir
+from node_service.sharing import accesses, contributions, packages
+from node_service.sharing.enrolment_codes import issue_code
+from node_service.sharing.practitioners import Practitioner
+from node_service.sharing.shared_reading import SharedReading
+from node_service.staff.principal import StaffPrincipal
+from patient_wallet.drafts import GrantChoice
+from patient_wallet.vault import Vault
+from patient_wallet.wallet import Wallet, create_wallet
+from tests.simulation.hospital import START, Hospital, finished
+from tests.simulation.messages import Call, SimulatedExchange, SimulatedTransport
+from tests.simulation.world import World, Written
+
+CATEGORIES: Final = ("problem", "result", "encounter")
+PASSPHRASE: Final = "a passphrase for a test"
+MAX_ATTEMPTS: Final = 40
+
+
+@dataclass
+class Person:
+    """A patient at one hospital, with a wallet."""
+
+    number: int
+    custodian: Hospital
+    patient: str = ""
+    record: str = ""
+    wallet: Wallet | None = None
+    granted: list[str] = field(default_factory=list)
+    dissents: list[str] = field(default_factory=list)
+
+    @property
+    def card(self) -> wire.PatientCard:
+        assert self.wallet is not None
+        return self.wallet.registration(self.custodian.msp_id).card
+
+
+class People:
+    """Everybody; each of their loops is a task of the simulation."""
+
+    def __init__(self, world: World, count: int) -> None:
+        self.world = world
+        self.chance = world.chance
+        self.bytes = world.chance.randbytes
+        members = list(world.hospitals.values())
+        self.persons = [Person(number, members[number % 2]) for number in range(count)]
+        self._number = 0
+        self._unanswered: dict[str, Callable[[], bool]] = {}
+
+    def begin(self) -> None:
+        """Everybody has a first record and a wallet, before anything goes wrong."""
+        for person in self.persons:
+            self.world.scheduler.spawn("beginning", self.world.scheduler.network, lambda one=person: self._begin(one))
+        self.world.scheduler.run(60.0, lambda: all(person.wallet is not None for person in self.persons))
+        assert all(person.wallet is not None for person in self.persons), self.world.scheduler.trace[-20:]
+
+    def act(self) -> None:
+        """Start everybody's loop."""
+        world = self.world
+        world.scheduler.spawn("trouble", world.scheduler.network, world.trouble)
+        for person in self.persons:
+            self._loop(f"patient {person.number}", lambda one=person: self._patient_acts(one))
+        for hospital in list(world.hospitals.values())[:2]:
+            self._loop(f"system of {hospital.msp_id}", lambda at=hospital: self._system_acts(at))
+        for number, hospital in enumerate(list(world.hospitals.values())[1:] * 2):
+            who = Practitioner(identifier(self.bytes(16)), f"Doctor {number}", "clinician", "Cardiology")
+            doctor = Doctor(self, hospital, who)
+            self._loop(f"doctor {number} of {hospital.msp_id}", doctor.act)
+
+    def answer_all(self) -> bool:
+        """Everybody sends again what was not answered; true if nothing is left."""
+        for name, again in list(self._unanswered.items()):
+            if again():
+                self._unanswered.pop(name, None)
+        return not self._unanswered
+
+    def _loop(self, name: str, act: Callable[[], None]) -> None:
+        def loop() -> None:
+            while self.world.faults.active:
+                act()
+                self.world.scheduler.pause(self.chance.uniform(0, 4.0))
+
+        self.world.scheduler.spawn(name, self.world.scheduler.network, loop)
+
+    # --- The hospital's own systems and staff -----------------------------------------------------------------------
+
+    def _system_acts(self, hospital: Hospital) -> None:
+        person = self.chance.choice([one for one in self.persons if one.custodian is hospital])
+        match self.chance.choice(("ingest", "ingest", "create", "read", "rotate")):
+            case "ingest":
+                self._deliver(person)
+            case "create":
+                self._create(person)
+            case "read":
+                self._read_own(hospital)
+            case "rotate":
+                at = instant(hospital.clock.now())
+                self._ask(hospital, "rotate", lambda node: node.custody.rotate(at))
+
+    def _deliver(self, person: Person) -> None:
+        """A Bundle from the hospital information system; it is sent again until there is an answer."""
+        self._number += 1
+        number = self._number
+        canaries = {kind: f"canary-{self.world.seed}-{number}-{kind}-end" for kind in ("Condition", "Observation")}
+        for kind, canary in canaries.items():
+            self.world.written[canary] = Written(person.custodian.msp_id, canary, kind)
+        body = _bundle(person.number, number, canaries)
+
+        def send() -> bool:
+            report = self._ask(
+                person.custodian, "ingest", lambda node: ingest_fhir(node, body, "application/fhir+json", "his")
+            )
+            if report is None:
+                return False
+            if report.refused:
+                self.world.findings.append(f"refused: {report.refused[0].reason}")
+            for ref in report.stored:
+                if ref.resource_type in canaries:
+                    self.world.written[canaries[ref.resource_type]].record = ref.record
+                if ref.resource_type == "Patient" and ref.patient is not None:
+                    person.patient, person.record = ref.patient, ref.record
+            return True
+
+        if not send():
+            self._unanswered[f"bundle {number}"] = send
+
+    def _create(self, person: Person) -> None:
+        """A FHIR create with an Idempotency-Key; the same request is sent again until there is an answer."""
+        self._number += 1
+        number, canary = self._number, f"canary-{self.world.seed}-{self._number}-create-end"
+        self.world.written[canary] = Written(person.custodian.msp_id, canary, "Procedure")
+        resource = {
+            "resourceType": "Procedure", "status": "completed", "code": {"text": canary},
+            "subject": {"reference": f"Patient/{person.record}"},
+        }  # fmt: skip
+        body, principal = json.dumps(resource).encode(), self._staff("house doctor")
+
+        def send() -> bool:
+            made = self._ask(
+                person.custodian, "create", lambda node: create(node, principal, "Procedure", body, f"key-{number}")
+            )
+            if made is not None:
+                self.world.written[canary].record = made.record
+            return made is not None
+
+        if not send():
+            self._unanswered[f"create {number}"] = send
+
+    def _read_own(self, hospital: Hospital) -> None:
+        held = [one.record for one in self.world.written.values() if one.hospital == hospital.msp_id and one.record]
+        if held:
+            record, principal = self.chance.choice(held), self._staff("house doctor")
+            opened = self._ask(hospital, "read", lambda node: read_record(node, principal, record))
+            if opened is not None:
+                self.world.own_read(hospital, principal.id, record, opened.content)
+
+    def _staff(self, name: str) -> StaffPrincipal:
+        return StaffPrincipal("h" * 25 + "a", frozenset({"clinician"}), name)
+
+    def _ask(self, hospital: Hospital, what: str, serve: Callable[[Any], Any]) -> Any:
+        return self.world.attempt(what, lambda: self.world.wires.call(hospital, Call("staff", what, serve)))
+
+    # --- Patients ---------------------------------------------------------------------------------------------------
+
+    def _begin(self, person: Person) -> None:
+        self._deliver(person)
+        hospital = person.custodian
+        vault = Vault.create(self.world.folder / f"wallet-{person.number}.json", PASSPHRASE)
+        create_wallet(vault, "english", self.bytes)
+        wallet = Wallet(vault, self._transport, self.bytes, lambda: START_AT(self.world))
+        card = hospital_card(hospital.node.settings, hospital.node.secrets, "yilian")
+        code = issue_code(hospital.node, person.patient, identifier(self.bytes(16)), card)
+        wallet.enrol(hospital.url, code.code)
+        person.wallet = wallet
+
+    def _transport(self, url: str) -> Transport:
+        return cast(Transport, SimulatedTransport(self.world.wires, url, self.world.hospitals))
+
+    def _patient_acts(self, person: Person) -> None:
+        wallet, at = person.wallet, person.custodian.msp_id
+        assert wallet is not None
+        through = self.chance.choice([None, *(one.url for one in self.world.hospitals.values())])
+        act = self.chance.choice(("grant", "grant", "grant", "revoke", "revoke-all", "dissent", "withdraw", "look"))
+        match act:
+            case "grant":
+                self._grant(person, wallet)
+            case "revoke" if person.granted:
+                target = self.chance.choice(person.granted)
+                self.world.attempt(act, lambda: wallet.revoke(at, target, through=through))
+            case "revoke-all" if self.chance.random() < 0.3:
+                self.world.attempt(act, lambda: wallet.revoke_all(at, through=through))
+            case "dissent" if self.chance.random() < 0.3:
+                purpose = self.chance.choice(("BTG", "TREAT"))
+                done = self.world.attempt(act, lambda: wallet.dissent(at, ("problem", "result"), (purpose,)))
+                if done is not None:
+                    person.dissents.append(done.id)
+            case "withdraw" if person.dissents:
+                target = person.dissents.pop()
+                self.world.attempt(act, lambda: wallet.revoke(at, target, kind="dissent", through=through))
+            case "look":
+                self.world.attempt(act, lambda: list(wallet.accesses(at)))
+                self.world.attempt("deliver", wallet.deliver_packages)
+
+    def _grant(self, person: Person, wallet: Wallet) -> None:
+        others = [one for one in self.world.hospitals.values() if one is not person.custodian]
+        grantee = self.chance.choice(others)
+        choice = GrantChoice(
+            grantee.msp_id,
+            preset=self.chance.choice(("up-to-today", "also-new")),
+            categories=sorted(self.chance.sample(CATEGORIES, self.chance.randint(1, 3))),
+            contribute=self.chance.random() < 0.3,
+        )
+        for _ in range(3):
+            done = self.world.attempt("grant", lambda: wallet.grant(person.custodian.msp_id, choice, grantee.url))
+            if done is not None:
+                person.granted.append(done.id)
+                return
+            self.world.scheduler.pause(self.chance.uniform(0, 2.0))
+
+
+def START_AT(world: World) -> Any:  # noqa: N802
+    """A phone's clock is right."""
+    from datetime import timedelta  # noqa: PLC0415
+
+    return START + timedelta(seconds=world.scheduler.now)
+
+
+class Doctor:
+    """A clinician who reads what other hospitals hold, and tries again what was allowed once."""
+
+    def __init__(self, people: People, hospital: Hospital, who: Practitioner) -> None:
+        self._people, self._hospital, self._who = people, hospital, who
+        self._open: list[str] = []
+        self._exchange = SimulatedExchange(people.world.wires, hospital.msp_id, people.world.hospitals)
+
+    def act(self) -> None:
+        """One thing a doctor does."""
+        match self._people.chance.choice(("open", "read", "read", "read", "emergency", "contribute")):
+            case "open":
+                self._open_access()
+            case "read" if self._open:
+                self._read(self._people.chance.choice(self._open[-6:]))
+            case "emergency" if self._people.chance.random() < 0.4:
+                self._break_glass()
+            case "contribute" if self._open:
+                self._contribute(self._open[-1])
+
+    def _open_access(self) -> None:
+        received = self._ask("received", packages.list_received)
+        if not received:
+            return
+        grant = self._people.chance.choice(received[:8]).id
+        match = wire.MatchConfirmation(local_patient=None)
+        self._ask("match", lambda node: packages.confirm_match(node, self._who.id, grant, match))
+        body = wire.OpenAccessBody(grant=grant, purpose="TREAT")
+        self._keep(self._ask("open", lambda node: accesses.open_access(node, self._who, body)))
+
+    def _break_glass(self) -> None:
+        person = self._people.chance.choice(self._people.persons)
+        if person.custodian is self._hospital or person.wallet is None:
+            return
+        body = wire.EmergencyBody(card=person.card, reason="unconscious", categories=["problem"])
+        self._keep(self._ask("emergency", lambda node: accesses.open_emergency(node, self._who, body)))
+
+    def _keep(self, handle: wire.AccessHandle | None) -> None:
+        if handle is not None and handle.id not in self._open:
+            self._open.append(handle.id)
+
+    def _read(self, access: str) -> None:
+        chart = self._ask(
+            "chart", lambda node: SharedReading(node, self._exchange).chart(self._who, access)
+        )
+        for item in chart.items if chart else ():
+            self._people.world.shown(item.entry.record, decode_bytes(item.content, "content", max_length=1 << 20))
+
+    def _contribute(self, access: str) -> None:
+        resource = {"resourceType": "Observation", "status": "final", "code": {"text": "contributed"}}
+        body = wire.ContributionBody(resource=json.dumps(resource))
+        self._ask(
+            "contribute",
+            lambda node: contributions.contribute(node, self._exchange, self._who, access, body),
+        )
+
+    def _ask(self, what: str, serve: Callable[[Any], Any]) -> Any:
+        return self._people._ask(self._hospital, what, serve)
+
+
+def _bundle(person: int, number: int, canaries: dict[str, str]) -> bytes:
+    """The person, always the same, and a problem and a result of this number."""
+    subject = {"reference": f"urn:uuid:person-{person}"}
+    resources: list[dict[str, Any]] = [
+        {"resourceType": "Patient", "id": f"person-{person}", "gender": "female"},
+        {
+            "resourceType": "Condition", "id": f"condition-{number}", "subject": subject,
+            "code": {"text": canaries["Condition"]},
+        },
+        {
+            "resourceType": "Observation", "id": f"observation-{number}", "status": "final", "subject": subject,
+            "code": {"text": canaries["Observation"]},
+        },
+    ]  # fmt: skip
+    entries = [{"fullUrl": f"urn:uuid:{one['id']}", "resource": one} for one in resources]
+    return json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()
+
+
+def finished_call(call: Any) -> Any:
+    """For direct calls outside of any task."""
+    return finished(call)

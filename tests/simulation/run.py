@@ -1,0 +1,74 @@
+"""One seed: begin, trouble for a while, calm, and the checks. ``python -m tests.simulation.run SEED [SEED…]``."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from tests.simulation.faults import LIKELIHOODS
+from tests.simulation.people import People
+from tests.simulation.world import BACKLOG_WITHIN_S, world
+
+TROUBLE_S: Final = 60.0
+PERSONS: Final = 3
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file system in memory where there is one
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one seed led to."""
+
+    seed: int
+    digest: str
+    findings: tuple[str, ...]
+    trace: tuple[str, ...]
+    strikes: int
+
+
+def simulate(seed: int, *, trouble_s: float = TROUBLE_S, allowed: tuple[str, ...] = tuple(LIKELIHOODS)) -> Outcome:
+    """Run one seed to its end."""
+    base = MEMORY if MEMORY.is_dir() else None
+    with (
+        tempfile.TemporaryDirectory(prefix="simulation-", dir=base) as folder,
+        world(Path(folder), seed, allowed=allowed) as made,
+    ):
+        people = People(made, PERSONS)
+        people.begin()
+        made.faults.active = True
+        people.act()
+        made.scheduler.run(trouble_s)
+        made.calm()
+        made.scheduler.run(40.0)
+        sending = made.scheduler.spawn("sending again", made.scheduler.network, people.answer_all)
+        made.scheduler.run(60.0, lambda: sending.done)
+        if not sending.done or sending.error or not sending.result:
+            made.findings.append(f"not answered after the faults: {sending.error!r}")
+        made.scheduler.run(BACKLOG_WITHIN_S)
+        made.check()
+        findings = (*made.findings, *made.wires.findings)
+        return Outcome(seed, made.scheduler.digest, findings, tuple(made.scheduler.trace), len(made.scheduler.trace))
+
+
+def main(seeds: list[str]) -> int:
+    """Print what each seed found; a range is written ``0-99``."""
+    bad = 0
+    for text in seeds:
+        first, _, last = text.partition("-")
+        for seed in range(int(first), int(last or first) + 1):
+            began = time.monotonic()
+            outcome = simulate(seed)
+            bad += bool(outcome.findings)
+            took = time.monotonic() - began
+            sys.stdout.write(f"{seed} {outcome.digest[:12]} {len(outcome.trace)} events {took:.1f} s\n")
+            for finding in outcome.findings:
+                sys.stdout.write(f"  {finding}\n")
+            sys.stdout.flush()
+    return min(bad, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,268 @@
+"""A consortium in one process: hospitals, wallets and staff under faults; what must hold is checked on the way."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from domain.errors import OutcomeUnknown, Tampered, Unavailable, YilianError
+from domain.instants import instant
+from domain.transactions import RegisterOrganization, encode
+from network.embedded.founding import init
+from network.embedded.ledger import EmbeddedLedger
+from node_service.access_log import fsck
+from node_service.client import exchange_wire
+from node_service.organization_keys import published_keys
+from node_service.records.evidence import leaves_and_paths
+from node_service.records.reading import open_version
+from tests.scenario.actors import cheap_passphrases
+from tests.simulation import files
+from tests.simulation.faults import LIKELIHOODS, Faults
+from tests.simulation.hospital import Hospital, SimulatedClock, without_threads
+from tests.simulation.messages import Call, Wires
+from tests.simulation.oracle import Oracle
+from tests.simulation.scheduler import Scheduler
+
+MEMBERS: Final = ("RenjiMSP", "HuashanMSP", "RuijinMSP")
+CLOCKS: Final = tuple(
+    timedelta(**wrong)
+    for wrong in ({"minutes": 14}, {"minutes": -14}, {"hours": 2}, {"hours": -2}, {"days": 8}, {"seconds": 0})
+)
+BACKLOG_WITHIN_S: Final = 60.0
+Value = TypeVar("Value")
+
+
+@dataclass
+class Written:
+    """A resource that somebody handed to a hospital; ``record`` once it was acknowledged."""
+
+    hospital: str
+    canary: str
+    resource_type: str
+    record: str | None = None
+
+
+class World:
+    """One run.
+
+    Args:
+        folder: empty; everything durable lies under it.
+        seed: chooses everything that happens.
+        allowed: kinds of faults that may strike.
+    """
+
+    def __init__(self, folder: Path, seed: int, *, allowed: tuple[str, ...] = tuple(LIKELIHOODS)) -> None:
+        self.folder, self.seed = folder, seed
+        self.scheduler = Scheduler(seed)
+        self.faults = Faults(seed, allowed=allowed)
+        self.chance = random.Random(f"actors {seed}")  # noqa: S311 - repeatable on purpose
+        self.findings: list[str] = []
+        self.oracle = Oracle()
+        self.served: Counter[tuple[str, str, str, str]] = Counter()
+        self.written: dict[str, Written] = {}
+        self.damaged: set[str] = set()
+        init(folder / "ledger", "yilian", list(MEMBERS), clock=SimulatedClock(self.scheduler), random=self._bytes())
+        self._orderer = EmbeddedLedger(
+            folder / "ledger", MEMBERS[0], SimulatedClock(self.scheduler), self._bytes()
+        )
+        self.hospitals = {msp_id: self._hospital(msp_id) for msp_id in MEMBERS}
+        self.wires = Wires(self.scheduler, self.faults, self._served, self._orderer.height)
+        for hospital in self.hospitals.values():
+            hospital.found()
+            hospital.start()
+            keys = published_keys(hospital.node.secrets, hospital.clock.now())
+            hospital.node.ledger.submit(*encode(RegisterOrganization(hospital.url, keys)))
+        self.scheduler.run(1.0)
+
+    def _bytes(self) -> Callable[[int], bytes]:
+        return random.Random(f"bytes {self.seed}").randbytes  # noqa: S311 - repeatable on purpose
+
+    def _hospital(self, msp_id: str) -> Hospital:
+        chance = random.Random(f"{msp_id} {self.seed}")  # noqa: S311 - repeatable on purpose
+        return Hospital(
+            msp_id, self.folder / msp_id, self.folder / "ledger", self.scheduler, self.faults, self._order,
+            self.findings, chance,
+        )  # fmt: skip
+
+    # --- The network ------------------------------------------------------------------------------------------------
+
+    def _order(self, envelope: bytes, seconds: float) -> None:
+        def broadcast() -> None:
+            self._orderer.broadcast(envelope)
+            for hospital in self.hospitals.values():
+                hospital.grown()
+
+        if seconds > 0:
+            self.scheduler.spawn("late broadcast", self.scheduler.network, broadcast, after=seconds)
+        else:
+            broadcast()
+
+    # --- Trouble ----------------------------------------------------------------------------------------------------
+
+    def trouble(self) -> None:
+        """Restarts what crashed; sets clocks wrong and right again."""
+        while True:
+            self.scheduler.pause(self.chance.uniform(0.2, 3.0))
+            for hospital in self.hospitals.values():
+                if not hospital.up:
+                    self._restart(hospital)
+            if self.faults.active and self.chance.random() < 0.15:
+                hospital = self.hospitals[self.chance.choice(MEMBERS)]
+                hospital.clock.wrong = self.chance.choice(CLOCKS)
+                self.scheduler.note(f"clock of {hospital.msp_id} wrong by {hospital.clock.wrong}")
+
+    def _restart(self, hospital: Hospital) -> None:
+        hospital.close()
+        try:
+            hospital.start()
+            self.scheduler.note(f"start of {hospital.msp_id}")
+        except Unavailable as error:
+            self.scheduler.note(f"no start of {hospital.msp_id}: {error.reason}")
+
+    def calm(self) -> None:
+        """The faults are over: clocks are right, everything runs."""
+        self.faults.active = False
+        for hospital in self.hospitals.values():
+            hospital.clock.wrong = timedelta()
+            if not hospital.up:
+                self._restart(hospital)
+
+    def attempt(self, what: str, call: Callable[[], Value]) -> Value | None:
+        """Something a person does; None where it was refused or nobody answered."""
+        try:
+            return call()
+        except (Unavailable, OutcomeUnknown):
+            return None
+        except Tampered as error:
+            if not self.damaged:
+                self.findings.append(f"{what}: Tampered {error.reason} {error}")
+            return None
+        except YilianError as error:
+            self.scheduler.note(f"{what} refused: {type(error).__name__} {error.reason}")
+            return None
+
+    # --- What must hold at every answer -----------------------------------------------------------------------------
+
+    def _served(self, hospital: Hospital, caller: str, call: Call, result: object, asked_at: int) -> None:
+        """A hospital has answered: whatever left it was allowed, and a durable row says so."""
+        self._follow()
+        if isinstance(result, exchange_wire.Released) and isinstance(call.body, exchange_wire.ExchangeRelease):
+            opening = call.body.opening
+            self._check_released(hospital, caller, opening, [one.entry.record for one in result.items], asked_at)
+
+    def _check_released(
+        self, hospital: Hospital, caller: str, opening: exchange_wire.Opening, records: list[str], asked_at: int
+    ) -> None:
+        now = instant(hospital.clock.now())
+        for record in records:
+            facts = files.facts(hospital.folder, record)
+            why = self.oracle.refuses(
+                caller, opening.access, opening.patient, facts, asked_at=asked_at, earliest=now, latest=now
+            )
+            if why is not None:
+                self.findings.append(f"released though {why}: {record} to {caller}")
+        logged = set(files.logged(hospital.folder, opening.access, ("release", "break-glass")))
+        if not set(records) <= logged:
+            self.findings.append(f"released without a row: {set(records) - logged}")
+
+    def own_read(self, hospital: Hospital, actor: str, record: str, content: bytes) -> None:
+        """The own hospital's staff was shown a record."""
+        key = (hospital.msp_id, actor, record, "read")
+        self.served[key] += 1
+        rows = files.rows_of(hospital.folder, actor, record)
+        if rows < self.served[key]:
+            self.findings.append(f"read {self.served[key]} times, logged {rows} times: {record}")
+        self.shown(record, content)
+
+    def shown(self, record: str, content: bytes) -> None:
+        """Content that reached a person is what was written under that id."""
+        known = next((one for one in self.written.values() if one.record == record), None)
+        if known is not None and known.canary.encode() not in content:
+            self.findings.append(f"other content than was written: {record}")
+
+    def _follow(self) -> None:
+        if self._orderer.height() > self.oracle.height:
+            self.oracle.follow(self._orderer.blocks(self.oracle.height))
+
+    # --- What must hold at the end ----------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Nothing acknowledged is lost or doubled; everything is anchored, proven, logged, sealed."""
+        self._follow()
+        for hospital in self.hospitals.values():
+            self._check_backlog(hospital)
+            self._check_records(hospital)
+            self._check_logs(hospital)
+        self._check_sealed()
+
+    def _check_backlog(self, hospital: Hospital) -> None:
+        for what, count in files.backlog(hospital.folder).items():
+            if count:
+                self.findings.append(f"{count} {what} wait at {hospital.msp_id}")
+        if not self.damaged and (standing := files.alarms(hospital.folder)):
+            self.findings.append(f"alarms at {hospital.msp_id}: {standing}")
+
+    def _check_records(self, hospital: Hospital) -> None:
+        mine = [one for one in self.written.values() if one.hospital == hospital.msp_id]
+        held = files.versions(hospital.folder)
+        for one in mine:
+            if one.record is not None and one.record not in held:
+                self.findings.append(f"acknowledged and lost: {one.canary} at {hospital.msp_id}")
+        expected = Counter(one.resource_type for one in mine)
+        found = Counter(files.types(hospital.folder))
+        for resource_type, count in expected.items():
+            if found[resource_type] != count:
+                self.findings.append(f"{count} {resource_type} written, {found[resource_type]} held")
+        self._check_paths(hospital, sorted(held))
+        for one in mine:
+            if one.record is not None and one.record in held and one.record not in self.damaged:
+                opened = open_version(hospital.node, one.record)
+                if one.canary.encode() not in opened.content:
+                    self.findings.append(f"other content than was written: {one.record}")
+
+    def _check_paths(self, hospital: Hospital, records: list[str]) -> None:
+        with hospital.node.database.reading() as session:
+            evidence = leaves_and_paths(hospital.node, session, [(record, 1) for record in records])
+        for (record, _), (leaf, path) in evidence.items():
+            if path is None:
+                self.findings.append(f"not anchored: {record} at {hospital.msp_id}")
+                continue
+            root = self.oracle.heads.get((hospital.msp_id, path.incarnation, "records", path.size))
+            try:
+                files.verify_path(leaf, path, root)
+            except YilianError as error:
+                self.findings.append(f"{record}: {error}")
+
+    def _check_logs(self, hospital: Hospital) -> None:
+        for finding in fsck.check(hospital.node).findings:
+            self.findings.append(f"fsck of {hospital.msp_id}: {finding}")
+
+    def _check_sealed(self) -> None:
+        for found in files.plaintext(self.folder, [one.canary for one in self.written.values()]):
+            self.findings.append(f"plaintext on disk: {found}")
+
+    def close(self) -> None:
+        """End every thread and let go of the files."""
+        for hospital in self.hospitals.values():
+            self.scheduler.end(hospital.process)
+            hospital.close()
+        self.scheduler.end(self.scheduler.network)
+        self._orderer.close()
+
+
+@contextmanager
+def world(folder: Path, seed: int, *, allowed: tuple[str, ...] = tuple(LIKELIHOODS)) -> Iterator[World]:
+    """A consortium that has begun; closed at the end."""
+    with cheap_passphrases():
+        made = World(folder, seed, allowed=allowed)
+        with without_threads(made.scheduler):
+            try:
+                yield made
+            finally:
+                made.close()
