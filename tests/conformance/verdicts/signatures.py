@@ -1,7 +1,8 @@
 """Ed25519 signatures on which libraries differ, and what the strict rule says about each.
 
 The kinds of "Taming the many EdDSAs" (Chalkias, Garillot, Nikolaenko 2020, table 1), made anew: small and mixed
-order in A and in R, equations that hold with or without the cofactor, S beyond the order, encodings that are not canonical.
+order in A and in R, equations that hold with or without the cofactor, S beyond the order, other
+encodings than the canonical one.
 """
 
 from __future__ import annotations

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import unicodedata
+
 import pytest
 
 from domain.errors import Invalid
@@ -43,3 +46,32 @@ def test_wrong_words_are_explained_without_naming_them(words: str, message: str)
     with pytest.raises(Invalid, match=message) as refusal:
         seed_of(words)
     assert "titel" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("entropy", "words"),
+    [
+        (b"\x00", ["abandon"] * 23 + ["art"]),
+        (b"\xff", ["zoo"] * 23 + ["vote"]),
+        (b"\x80", ["letter advice cage absurd amount doctor acoustic avoid"] * 2
+         + ["letter advice cage absurd amount doctor acoustic bless"]),
+    ],
+    ids=["zeros", "ones", "80"],
+)  # fmt: skip
+def test_words_of_the_published_vectors(entropy: bytes, words: list[str]) -> None:
+    assert words_of(entropy * ENTROPY_BYTES, "english") == " ".join(words)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_seed_is_pbkdf2_of_the_words_as_bip_39_writes_it(language: Language) -> None:
+    words = words_of(bytes(range(ENTROPY_BYTES)), language)
+    normal = unicodedata.normalize("NFKD", words).encode()
+    assert seed_of(words).secret == hashlib.pbkdf2_hmac("sha512", normal, b"mnemonic", 2048)
+
+
+def test_the_seed_of_the_first_published_words_is_the_published_one() -> None:
+    published = (
+        "408b285c123836004f4b8842c89324c1f01382450c0d439af345ba7fc49acf70"
+        "5489c6fc77dbd4e3dc1dd8cc6bc9f043db8ada1e243c4a0eafb290d399480840"
+    )
+    assert seed_of(" ".join(["abandon"] * 23 + ["art"])).secret.hex() == published

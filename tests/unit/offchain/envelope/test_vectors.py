@@ -18,7 +18,7 @@ from offchain.envelope.composite import Member, open_manifest
 from offchain.envelope.content import Description, PlainBytes
 from offchain.envelope.header import Header
 from offchain.envelope.hpke import HPKE_HYBRID, HPKE_X25519, RecipientPrivateKey
-from offchain.envelope.keys import CustodyKey, DataKey, SessionKey
+from offchain.envelope.keys import CustodyKey, DataKey, RecordSecret, SessionKey
 from offchain.envelope.messages import SealedMessage, open_message
 from offchain.envelope.seal import seal, seal_stream
 from offchain.envelope.sealed import SealedBytes
@@ -143,8 +143,8 @@ def test_the_committed_wraps_open() -> None:
     hospital = RecipientPrivateKey(HPKE_HYBRID, bytes.fromhex(WRAPS["hospitalPrivate"]))
     assert (patient.public.text, hospital.public.text) == (WRAPS["patientPublic"], WRAPS["hospitalPublic"])
     assert hospital.public.digest == WRAPS["hospitalPublicDigest"]
-    custody = CustodyKey(bytes.fromhex(WRAPS["custodyKey"]))
-    assert unwrap_for_custodian(wraps["custodianWrap"], custody, binding) == key
+    custody, secret = CustodyKey(bytes.fromhex(WRAPS["custodyKey"])), RecordSecret(bytes.fromhex(WRAPS["recordSecret"]))
+    assert unwrap_for_custodian(wraps["custodianWrap"], custody, secret, binding) == key
     assert unwrap_for_patient(wraps["patientWrap"], patient, binding) == key
     assert unwrap_session(wraps["sessionWrap"], hospital, WRAPS["accessId"]) == session
     assert unwrap_for_access(wraps["accessWrap"], session, WRAPS["accessId"], binding) == key

@@ -6,7 +6,7 @@ import pytest
 
 from domain.errors import Denied, Invalid, Tampered
 from offchain.envelope.hpke import HPKE_HYBRID, HPKE_X25519, RecipientPrivateKey, RecipientPublicKey
-from offchain.envelope.keys import CustodyKey, DataKey, SessionKey
+from offchain.envelope.keys import CustodyKey, DataKey, RecordSecret, SessionKey
 from offchain.envelope.messages import MAX_MESSAGE_BYTES, SealedMessage, open_message, seal_message
 from offchain.envelope.wraps import (
     KeyBinding,
@@ -24,6 +24,7 @@ from tests.unit.offchain.sealing import fresh_id
 
 KEY = DataKey(bytes(range(32)))
 CUSTODY = CustodyKey(bytes(range(32, 64)))
+RECORD_SECRET = RecordSecret(bytes(range(96, 128)))
 SESSION = SessionKey(bytes(range(64, 96)))
 BINDING = KeyBinding(fresh_id(), fresh_id(), 3)
 OTHER_ROWS = [
@@ -51,13 +52,13 @@ def _altered(wrap: Wrap) -> list[Wrap]:
 
 
 def test_each_wrap_gives_the_key_back_and_survives_its_encoding() -> None:
-    custodian = wrap_for_custodian(KEY, CUSTODY, "k1", BINDING)
+    custodian = wrap_for_custodian(KEY, CUSTODY, RECORD_SECRET, "k1", BINDING)
     patient = wrap_for_patient(KEY, PATIENT.public, BINDING)
     session = wrap_session(SESSION, ONE_USE.public, ACCESS)
     access = wrap_for_access(KEY, SESSION, ACCESS, BINDING)
     for wrap in (custodian, patient, session, access):
         assert Wrap.parse(wrap.encode()) == wrap
-    assert unwrap_for_custodian(custodian, CUSTODY, BINDING) == KEY
+    assert unwrap_for_custodian(custodian, CUSTODY, RECORD_SECRET, BINDING) == KEY
     assert unwrap_for_patient(patient, PATIENT, BINDING) == KEY
     assert unwrap_session(session, ONE_USE, ACCESS) == SESSION
     assert unwrap_for_access(access, SESSION, ACCESS, BINDING) == KEY
@@ -66,7 +67,9 @@ def test_each_wrap_gives_the_key_back_and_survives_its_encoding() -> None:
 @pytest.mark.parametrize("row", OTHER_ROWS, ids=["object", "record", "version", "swapped-ids"])
 def test_a_wrap_moved_to_another_row_is_refused(row: KeyBinding) -> None:
     with pytest.raises(Tampered):
-        unwrap_for_custodian(wrap_for_custodian(KEY, CUSTODY, "k1", BINDING), CUSTODY, row)
+        unwrap_for_custodian(
+            wrap_for_custodian(KEY, CUSTODY, RECORD_SECRET, "k1", BINDING), CUSTODY, RECORD_SECRET, row
+        )
     with pytest.raises(Tampered):
         unwrap_for_patient(wrap_for_patient(KEY, PATIENT.public, BINDING), PATIENT, row)
     with pytest.raises(Tampered):
@@ -74,9 +77,9 @@ def test_a_wrap_moved_to_another_row_is_refused(row: KeyBinding) -> None:
 
 
 def test_a_custodian_wrap_under_another_key_id_is_refused() -> None:
-    wrap = wrap_for_custodian(KEY, CUSTODY, "k1", BINDING)
+    wrap = wrap_for_custodian(KEY, CUSTODY, RECORD_SECRET, "k1", BINDING)
     with pytest.raises(Tampered):
-        unwrap_for_custodian(replace(wrap, key_id="k2"), CUSTODY, BINDING)
+        unwrap_for_custodian(replace(wrap, key_id="k2"), CUSTODY, RECORD_SECRET, BINDING)
 
 
 def test_a_session_or_key_of_another_access_is_refused() -> None:
@@ -91,9 +94,9 @@ def test_a_session_or_key_of_another_access_is_refused() -> None:
 
 
 def test_an_altered_wrap_is_tampered() -> None:
-    for wrap in _altered(wrap_for_custodian(KEY, CUSTODY, "k1", BINDING)):
+    for wrap in _altered(wrap_for_custodian(KEY, CUSTODY, RECORD_SECRET, "k1", BINDING)):
         with pytest.raises(Tampered):
-            unwrap_for_custodian(wrap, CUSTODY, BINDING)
+            unwrap_for_custodian(wrap, CUSTODY, RECORD_SECRET, BINDING)
     for wrap in _altered(wrap_for_patient(KEY, PATIENT.public, BINDING)):
         with pytest.raises(Tampered):
             unwrap_for_patient(wrap, PATIENT, BINDING)
@@ -114,9 +117,9 @@ def test_no_wrap_for_you_differs_from_altered() -> None:
 
 def test_a_wrap_of_one_kind_is_not_taken_for_another() -> None:
     with pytest.raises(Tampered):
-        unwrap_for_custodian(wrap_for_patient(KEY, PATIENT.public, BINDING), CUSTODY, BINDING)
+        unwrap_for_custodian(wrap_for_patient(KEY, PATIENT.public, BINDING), CUSTODY, RECORD_SECRET, BINDING)
     with pytest.raises(Tampered):
-        unwrap_for_patient(wrap_for_custodian(KEY, CUSTODY, "k1", BINDING), PATIENT, BINDING)
+        unwrap_for_patient(wrap_for_custodian(KEY, CUSTODY, RECORD_SECRET, "k1", BINDING), PATIENT, BINDING)
     with pytest.raises(Tampered):
         unwrap_session(wrap_for_access(KEY, SESSION, ACCESS, BINDING), ONE_USE, ACCESS)
     with pytest.raises(Invalid):
@@ -185,3 +188,14 @@ def test_no_private_key_shows_in_a_repr() -> None:
 def test_bytes_that_are_no_wrap_are_invalid(encoded: bytes) -> None:
     with pytest.raises(Invalid):
         Wrap.parse(encoded)
+
+
+def test_custody_key_and_record_secret_are_both_needed() -> None:
+    wrap = wrap_for_custodian(KEY, CUSTODY, RECORD_SECRET, "k1", BINDING)
+    with pytest.raises(Tampered):
+        unwrap_for_custodian(wrap, CustodyKey.generate(), RECORD_SECRET, BINDING)
+    with pytest.raises(Tampered):
+        unwrap_for_custodian(wrap, CUSTODY, RecordSecret.generate(), BINDING)
+    with pytest.raises(Tampered):
+        unwrap_for_custodian(wrap, CustodyKey(RECORD_SECRET.reveal()), RecordSecret(CUSTODY.reveal()), BINDING)
+    assert unwrap_for_custodian(wrap, CUSTODY, RECORD_SECRET, BINDING) == KEY
