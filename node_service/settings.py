@@ -36,10 +36,14 @@ class Settings(BaseModel):
     witness_key_file: str = Field("", description="file with the public key of the hospital's witness; empty: none")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8001, ge=0, le=65535, description="port to listen on")
-    allowed_nodes: tuple[str, ...] = Field((), description="URLs of other hospitals' nodes that may be called")
+    allowed_nodes: tuple[str, ...] = Field((), description="URLs of other hospitals' nodes and witnesses that may be called")
     time_zone: str = Field("Asia/Shanghai", description="time zone of dates without one")
     max_upload_bytes: int = Field(512 * 1024 * 1024, ge=1024, description="largest request body")
     commit_timeout_s: float = Field(10.0, gt=0, description="how long an answer waits for a commit")
+    freshness: Literal["ledger", "witnesses"] = Field(
+        "ledger", description="whose word decides what is fresh before a release: the ledger's, or other witnesses'"
+    )
+    witness_api_url: str = Field("", description="address at which the node asks its own witness; empty: it has none")
     freshness_timeout_s: float = Field(2.0, gt=0, description="how long a release waits for the own projection")
     anchor_interval_s: float = Field(0.1, gt=0, description="least time between two anchors while records wait")
     ledger_record_categories: tuple[str, ...] = Field(
@@ -52,6 +56,7 @@ class Settings(BaseModel):
     staff_session_minutes: int = Field(15, ge=1, le=720, description="idle time after which staff sign in again")
     emergencies_per_practitioner_hour: int = Field(3, ge=1, description="break-glass limit before the duty officer")
     emergencies_per_hospital_hour: int = Field(12, ge=1, description="the same for all practitioners of one hospital")
+    retention_file: str = Field("", description="file of retention rules (TOML); empty: the shipped rules of China")
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: object) -> Self:
@@ -72,6 +77,11 @@ class Settings(BaseModel):
             name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
             detail = _FAULTS.get(first["type"], first["msg"])
             raise Invalid(f"{detail}; docs/operations.md lists the settings", place=name, reason="settings") from None
+
+    @property
+    def retention_path(self) -> Path | None:
+        """The hospital's own file of retention rules, None for the shipped one."""
+        return Path(self.retention_file) if self.retention_file else None
 
     @property
     def sqlalchemy_url(self) -> str:
