@@ -16,8 +16,10 @@ REPORT ?=
 EVIL ?=
 TESTS ?= tests
 WORKERS ?= 2
+FUZZ ?= all
+FUZZ_SECONDS ?= 60
 
-.PHONY: help install examples demo test check bench soak mutation clean
+.PHONY: help install examples demo test check bench soak fuzz mutation clean
 
 help: ## what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
@@ -77,8 +79,11 @@ bench: install ## measurements beside their named peers, as ratios; raw figures 
 soak: install ## the fault tests with full counts
 	TESTS_SOAK=1 $(RUN)python -m pytest tests/faults -n 1
 
+fuzz: install ## search every reader of outside bytes for inputs that break it; FUZZ=target FUZZ_SECONDS=n
+	$(RUN)python -m tests.fuzz $(FUZZ) --seconds $(FUZZ_SECONDS)
+
 mutation: install ## mutation score of what guards patients' data; in a copy of the checkout
 	$(RUN)python -m scripts.mutation $(foreach name,$(ONLY),--only $(name)) $(if $(SECONDS_),--seconds $(SECONDS_))
 
 clean: ## remove what was installed and built here
-	rm -rf .venv .tools .mypy_cache .ruff_cache .hypothesis .yilian .bench
+	rm -rf .venv .tools .mypy_cache .ruff_cache .hypothesis .yilian .bench .fuzz
