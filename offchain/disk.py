@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import secrets
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -74,6 +75,20 @@ class Disk:
         finally:
             os.close(descriptor)
 
+    def replace_file(self, path: Path, content: Buffer) -> None:
+        """Replace a file (mode 0600) durably and whole.
+
+        Raises:
+            Unavailable: the disk failed; the old file is untouched.
+        """
+        temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        try:
+            self.write_file(temporary, (content,), sync=True)
+            self.replace(temporary, path)
+            self.sync_directory(path.parent)
+        finally:
+            self.remove(temporary)
+
     def write_at_end(self, descriptor: int, end: int, line: bytes) -> None:
         """Write at ``end``, cutting off what lies behind it, and wait for the disk; a failure leaves nothing behind."""
         with disk_errors("appending to a file"):
@@ -111,6 +126,22 @@ class Disk:
         except FileNotFoundError:
             return False
         return True
+
+    @disk_errors("wiping a file")
+    def wipe(self, path: Path) -> None:
+        """Overwrite a file in place, wait for the disk, and remove it; a copy that the medium made is out of reach."""
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return
+        try:
+            left = os.fstat(descriptor).st_size
+            while left > 0:
+                left -= self._write_all(descriptor, memoryview(bytes(min(left, 1 << 20))))
+            self.sync(descriptor)
+        finally:
+            os.close(descriptor)
+        path.unlink(missing_ok=True)
 
     @contextmanager
     def opened(self, path: Path) -> Iterator[int]:

@@ -10,11 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from domain import jcs
+from domain.checks import check_integer
 from domain.errors import Invalid, Tampered
-from domain.ports import CustodyCount, CustodyEntry
+from domain.identifiers import check_code, check_identifier
+from domain.instants import check_instant
+from domain.ports import CustodyCount, CustodyEntry, CustodyRecord
 from offchain.disk import Disk, disk_errors
 
 _MAX_LINE_BYTES: Final = 4096
+_READ_BYTES: Final = 1 << 20
 
 
 class CustodyLog:
@@ -46,6 +50,37 @@ class CustodyLog:
         """
         with self._locked() as descriptor:
             return self._last(descriptor)[0]
+
+    def history(self) -> Iterator[CustodyRecord]:
+        """All entries that are whole now, oldest first, each compared with the totals of the one before.
+
+        Raises:
+            Unavailable: the disk failed.
+            Tampered: an entry cannot be read, or its totals do not follow; ``place`` names it.
+        """
+        with self._locked() as descriptor:
+            _, end = self._last(descriptor)
+        before = CustodyCount(0, 0, 0)
+        for number, line in enumerate(self._lines(end), start=1):
+            record = _record(line, f"entry {number}")
+            if record.total != _added(before, record):
+                detail = "the totals of the custody log do not follow from the entry before"
+                raise Tampered(detail, reason="custody-log", place=f"entry {number}")
+            before = record.total
+            yield record
+
+    def _lines(self, end: int) -> Iterator[bytes]:
+        """The lines up to ``end``, read piece by piece: the log grows for ever."""
+        if not end:
+            return
+        rest = b""
+        with self._disk.opened(self._path) as descriptor:
+            for start in range(0, end, _READ_BYTES):
+                lines = (rest + self._disk.read_at(descriptor, start, min(_READ_BYTES, end - start))).split(b"\n")
+                rest = lines.pop()
+                yield from lines
+        if rest:
+            raise Tampered("the custody log became shorter while it was read", reason="custody-log", place="end")
 
     @contextmanager
     def _locked(self) -> Iterator[int]:
@@ -95,3 +130,21 @@ def _totals(line: bytes) -> CustodyCount:
         raise Tampered("the last entry of the custody log has no totals", reason="custody-log")
     entries, evaluated, released = (number for number in numbers if isinstance(number, int))
     return CustodyCount(entries, evaluated, released)
+
+
+def _added(before: CustodyCount, record: CustodyRecord) -> CustodyCount:
+    evaluated, released = record.entry.evaluated, record.released
+    return CustodyCount(before.entries + 1, before.evaluated + evaluated, before.released + released)
+
+
+def _record(line: bytes, place: str) -> CustodyRecord:
+    try:
+        fields = jcs.parse_object(line, max_bytes=_MAX_LINE_BYTES)
+        evaluated = check_integer(fields.get("evaluated"), "evaluated")
+        entry = CustodyEntry(
+            check_identifier(fields.get("entryId"), "entryId"), check_code(fields.get("purpose"), "purpose"),
+            evaluated, check_instant(fields.get("at"), "at"),
+        )  # fmt: skip
+        return CustodyRecord(entry, check_integer(fields.get("released"), "released", high=evaluated), _totals(line))
+    except Invalid as error:
+        raise Tampered("an entry of the custody log cannot be read", reason="custody-log", place=place) from error

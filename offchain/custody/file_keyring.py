@@ -1,4 +1,4 @@
-"""Key custody on a file, for development and pilots: whoever reads the file holds every key."""
+"""Key custody on files, for development and pilots: whoever reads the folder holds every key that is not forgotten."""
 
 from __future__ import annotations
 
@@ -13,25 +13,40 @@ from typing import Final
 from domain.errors import Conflict, Invalid, Tampered
 from domain.identifiers import IDENTIFIER_BYTES, identifier
 from domain.instants import check_instant
-from domain.ports import CustodyCount, CustodyEntry, NoKey
+from domain.ports import CustodyCount, CustodyEntry, CustodyRecord, Forgotten, NoKey
 from offchain.custody.custody_log import CustodyLog
+from offchain.custody.forgetting.entries import Tombstone
+from offchain.custody.forgetting.layout import CURRENT, BaseKey
+from offchain.custody.forgetting.mirroring import Mirror
+from offchain.custody.forgetting.store import ForgettingStore
+from offchain.custody.forgetting.view import Answer
 from offchain.custody.keyring_file import Keyring, KeyringEntry, read_keyring, write_keyring
+from offchain.custody.root_key import RootKey, write_root_key
 from offchain.disk import Disk, disk_errors
 from offchain.envelope.keys import CustodyKey, DataKey
 from offchain.envelope.wraps import KeyBinding, Wrap, unwrap_for_custodian, wrap_for_custodian
 
 MAX_WRAPS_PER_CALL: Final = 1_000
+SECRETS_FOLDER: Final = "secrets"
 
 
 class FileKeyring:
-    """The port ``KeyCustody``: a keyring in ``keyring.json`` and its log in ``custody.log`` of one directory."""
+    """The port ``KeyCustody``: ``keyring.json``, its log ``custody.log`` and the record secrets in one directory.
 
-    def __init__(self, directory: Path, disk: Disk | None = None) -> None:
+    Args:
+        directory: what :meth:`create` made.
+        mirror: the synchronous replica of the record secrets, if there is one.
+        escrow: a file elsewhere that always holds the newest root key.
+    """
+
+    def __init__(
+        self, directory: Path, disk: Disk | None = None, *, mirror: Mirror | None = None, escrow: Path | None = None
+    ) -> None:
         """Open a keyring.
 
         Raises:
             Unavailable: there is none, or group or others may read it.
-            Tampered: it is no keyring.
+            Tampered: it is no keyring, or the store of record secrets was altered.
         """
         self._directory = directory
         self._path = directory / "keyring.json"
@@ -40,6 +55,10 @@ class FileKeyring:
         self._threads = Lock()
         self._state: tuple[tuple[int, int], Keyring] | None = None
         self._keyring()
+        self._escrow = escrow
+        self._secrets = ForgettingStore(
+            directory / SECRETS_FOLDER, disk=self._disk, mirror=mirror, escrow=self._put_in_escrow if escrow else None
+        )
 
     @classmethod
     def create(cls, directory: Path, at: str, disk: Disk | None = None) -> FileKeyring:
@@ -54,6 +73,8 @@ class FileKeyring:
         with _exclusive(directory):
             if (directory / "keyring.json").exists():
                 raise Conflict("there is a keyring already", reason="keyring-exists")
+            if not (directory / SECRETS_FOLDER / CURRENT).exists():  # a creation that was interrupted goes on
+                ForgettingStore.create(directory / SECRETS_FOLDER, at, disk=disk)
             entry = _fresh_entry(at)
             write_keyring(directory / "keyring.json", Keyring(entry.key_id, {entry.key_id: entry}), disk or Disk())
         return cls(directory, disk)
@@ -61,17 +82,29 @@ class FileKeyring:
     def __repr__(self) -> str:
         return f"FileKeyring({str(self._directory)!r})"
 
-    def wrap(self, keys: Sequence[tuple[KeyBinding, DataKey]]) -> list[Wrap]:
-        """Wrap data keys under the current custody key, in order.
+    def prepare(self, records: Sequence[str]) -> None:
+        """Make the secrets of these records, so that a later :meth:`wrap` waits for no medium.
 
         Raises:
-            Unavailable: the keyring cannot be read.
+            Conflict: a record among them was forgotten; nothing is made.
+            Unavailable: disk or replica failed.
+        """
+        self._secrets.obtain(records)
+
+    def wrap(self, keys: Sequence[tuple[KeyBinding, DataKey]]) -> list[Wrap]:
+        """Wrap data keys under the current custody key and the secrets of their records, in order.
+
+        Raises:
+            Conflict: a record among them was forgotten; nothing is wrapped.
+            Unavailable: keyring, disk or replica cannot be used.
         """
         keyring = self._keyring()
         current = keyring.entries[keyring.current].key
-        if current is None:
-            raise Conflict("the current key was destroyed", reason="current-key")
-        return [wrap_for_custodian(key, current, keyring.current, binding) for binding, key in keys]
+        secrets = self._secrets.obtain([binding.record_id for binding, _ in keys])
+        return [
+            wrap_for_custodian(key, current, secret, keyring.current, binding)
+            for (binding, key), secret in zip(keys, secrets, strict=True)
+        ]
 
     def unwrap_many(self, entry: CustodyEntry, wraps: Sequence[tuple[KeyBinding, Wrap]]) -> list[DataKey | NoKey]:
         """Open at most 1,000 wraps, in order; one log entry is durable before any key is returned.
@@ -85,7 +118,8 @@ class FileKeyring:
             raise Invalid(f"at most {MAX_WRAPS_PER_CALL} wraps, and no more than evaluated", reason="too-many")
         keyring = self._keyring()
         try:
-            opened = [_unwrap(keyring, binding, wrap) for binding, wrap in wraps]
+            found = self._secrets.find([binding.record_id for binding, _ in wraps])
+            opened = [_unwrap(keyring, answer, *wrap) for answer, wrap in zip(found, wraps, strict=True)]
         except Tampered:
             self._log.append(entry, 0)
             raise
@@ -103,20 +137,58 @@ class FileKeyring:
             write_keyring(self._path, self._keyring().with_new(entry), self._disk)
         return entry.key_id
 
-    def destroy(self, key_id: str, at: str) -> None:
-        """Forget a key for ever; its wraps open no more.
+    def forget(self, records: Sequence[str], at: str) -> Forgotten:
+        """Forget the secrets of records (see :meth:`domain.ports.KeyCustody.forget`).
 
         Raises:
-            NotFound: there is no such key.
-            Conflict: it is the current one.
-            Unavailable: the disk failed.
+            Invalid: none, or more than 1,000.
+            Unavailable: disk or replica failed; none was forgotten.
         """
-        with _exclusive(self._directory):
-            write_keyring(self._path, self._keyring().without(key_id, check_instant(at, "at")), self._disk)
+        return self._secrets.forget(records, check_instant(at, "at"))
+
+    def forgotten(self, record: str) -> Forgotten | None:
+        """What a certificate says about a record; None if it was not forgotten."""
+        return self._secrets.forgotten(record)
+
+    def rekey(self, at: str) -> None:
+        """Begin a new base of record secrets and destroy the old one, here, in replica and escrow.
+
+        Raises:
+            Unavailable: disk, replica or escrow failed; nothing is final; call again.
+        """
+        self._secrets.rekey(at)
+
+    def rekey_due(self) -> str:
+        """When the next base is due."""
+        return self._secrets.due
+
+    def snapshot(self, folder: Path) -> None:
+        """Bring a folder of backups to the present state, without any key.
+
+        Raises:
+            Unavailable: the disk failed; the folder still holds the former state.
+        """
+        self._secrets.snapshot(folder)
+
+    def root_key(self) -> RootKey:
+        """What opens the present snapshot: to be kept away from it."""
+        return RootKey(*self._secrets.root, self._keyring())
 
     def count(self) -> CustodyCount:
         """The totals of the custody log."""
         return self._log.count()
+
+    def history(self) -> Iterator[CustodyRecord]:
+        """All entries of the custody log, oldest first.
+
+        Raises:
+            Tampered: an entry cannot be read, or its totals do not follow from the one before.
+        """
+        return self._log.history()
+
+    def _put_in_escrow(self, base_id: str, base_key: BaseKey) -> None:
+        if self._escrow is not None:
+            write_root_key(self._escrow, RootKey(base_id, base_key, self._keyring()), self._disk)
 
     def _keyring(self) -> Keyring:
         """The keyring as it is on disk now: another process may have rotated or destroyed a key."""
@@ -127,13 +199,13 @@ class FileKeyring:
             return self._state[1]
 
 
-def _unwrap(keyring: Keyring, binding: KeyBinding, wrap: Wrap) -> DataKey | NoKey:
-    entry = keyring.entries.get(wrap.key_id)
-    if entry is None:
-        return NoKey("unknown-key")
-    if entry.key is None:
+def _unwrap(keyring: Keyring, answer: Answer, binding: KeyBinding, wrap: Wrap) -> DataKey | NoKey:
+    if isinstance(answer, Tombstone):
         return NoKey("destroyed")
-    return unwrap_for_custodian(wrap, entry.key, binding)
+    entry = keyring.entries.get(wrap.key_id)
+    if entry is None or answer is None:
+        return NoKey("unknown-key")
+    return unwrap_for_custodian(wrap, entry.key, answer, binding)
 
 
 def _fresh_entry(at: str) -> KeyringEntry:

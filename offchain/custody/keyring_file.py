@@ -1,26 +1,25 @@
 """The file of a keyring: custody keys by id, mode 0600, replaced whole and crash-safe.
 
-The whole file is written anew beside the old one, synced and renamed over it. A destroyed key leaves its id behind
-without the secret, so that "destroyed" and "never here" stay apart.
+The whole file is written anew beside the old one, synced and renamed over it. Old keys stay: they open old wraps, but
+only together with the secret of the wrap's record, which can be forgotten.
 """
 
 from __future__ import annotations
 
 import os
-import secrets
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from domain import jcs
-from domain.errors import Conflict, Invalid, NotFound, Tampered, Unavailable
+from domain.errors import Conflict, Invalid, Tampered, Unavailable
 from domain.identifiers import check_identifier, decode_bytes, encode_bytes
 from domain.instants import check_instant
 from offchain.disk import Disk
 from offchain.envelope.keys import CustodyKey
 from offchain.envelope.suite import DATA_KEY_BYTES
-from offchain.envelope.wraps import A256GCM
+from offchain.envelope.wraps import RECORD_A256GCM
 
 VERSION: Final = 1
 MAX_KEYS: Final = 2048
@@ -29,12 +28,11 @@ MAX_KEYRING_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class KeyringEntry:
-    """One custody key; ``key`` is gone once it is destroyed."""
+    """One custody key."""
 
     key_id: str
     created_at: str
-    key: CustodyKey | None
-    destroyed_at: str | None = None
+    key: CustodyKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,21 +52,6 @@ class Keyring:
             raise Conflict(f"a keyring has at most {MAX_KEYS} keys", reason="keyring-full")
         return Keyring(entry.key_id, {**self.entries, entry.key_id: entry})
 
-    def without(self, key_id: str, at: str) -> Keyring:
-        """The secret of one key forgotten.
-
-        Raises:
-            NotFound: there is no such key.
-            Conflict: it is the current one; rotate first.
-        """
-        if key_id not in self.entries:
-            raise NotFound("the keyring has no such key", reason="unknown-key", place=key_id)
-        if key_id == self.current:
-            raise Conflict("the current key is not destroyed; rotate first", reason="current-key", place=key_id)
-        entry = self.entries[key_id]
-        destroyed = replace(entry, key=None, destroyed_at=entry.destroyed_at or at)
-        return Keyring(self.current, {**self.entries, key_id: destroyed})
-
 
 def write_keyring(path: Path, keyring: Keyring, disk: Disk) -> None:
     """Replace the file durably.
@@ -76,13 +59,7 @@ def write_keyring(path: Path, keyring: Keyring, disk: Disk) -> None:
     Raises:
         Unavailable: the disk failed; the old file is untouched.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        disk.write_file(temporary, (_encode(keyring),), sync=True)
-        disk.replace(temporary, path)
-        disk.sync_directory(path.parent)
-    finally:
-        disk.remove(temporary)
+    disk.replace_file(path, encode_keyring(keyring))
 
 
 def read_keyring(path: Path, disk: Disk) -> Keyring:
@@ -99,7 +76,7 @@ def read_keyring(path: Path, disk: Disk) -> Keyring:
     except FileNotFoundError:
         raise Unavailable("there is no keyring", reason="no-keyring") from None
     try:
-        return _decode(encoded)
+        return decode_keyring(encoded)
     except Invalid as error:
         raise Tampered("the keyring cannot be read", reason="keyring") from error
 
@@ -109,40 +86,43 @@ def _refuse_readable_by_others(status: os.stat_result) -> None:
         raise Unavailable("the keyring is open to others: chmod 600 it", reason="keyring-mode")
 
 
-def _encode(keyring: Keyring) -> bytes:
+def encode_keyring(keyring: Keyring) -> bytes:
+    """The keyring in JCS, secrets and all."""
     keys = [
         {
-            "alg": A256GCM,
+            "alg": RECORD_A256GCM,
             "createdAt": entry.created_at,
-            "destroyedAt": entry.destroyed_at,
             "keyId": entry.key_id,
-            "secret": None if entry.key is None else encode_bytes(entry.key.reveal()),
+            "secret": encode_bytes(entry.key.reveal()),
         }
         for entry in keyring.entries.values()
     ]
     return jcs.canonical({"current": keyring.current, "keys": keys, "version": VERSION})
 
 
-def _decode(encoded: bytes) -> Keyring:
+def decode_keyring(encoded: bytes) -> Keyring:
+    """Read a keyring.
+
+    Raises:
+        Invalid: it is none.
+    """
     fields = jcs.parse_object(encoded, max_bytes=MAX_KEYRING_BYTES)
     current, keys = fields.get("current"), fields.get("keys")
     if fields.get("version") != VERSION or not isinstance(keys, list) or not isinstance(current, str):
         raise Invalid("this is no keyring of version 1", place="version")
     entries = [_decode_entry(value) for value in keys]
     keyring = Keyring(current, {entry.key_id: entry for entry in entries})
-    if current not in keyring.entries or keyring.entries[current].key is None or len(entries) != len(keyring.entries):
+    if current not in keyring.entries or len(entries) != len(keyring.entries):
         raise Invalid("the current key is not in the keyring, or a key is there twice", place="current")
     return keyring
 
 
 def _decode_entry(value: object) -> KeyringEntry:
     fields = value if isinstance(value, dict) else {}
-    if fields.get("alg") != A256GCM:
+    if fields.get("alg") != RECORD_A256GCM:
         raise Invalid("a key of the keyring names another algorithm", place="keys.alg")
-    secret, destroyed_at = fields.get("secret"), fields.get("destroyedAt")
     return KeyringEntry(
         key_id=check_identifier(fields.get("keyId"), "keys.keyId"),
         created_at=check_instant(fields.get("createdAt"), "keys.createdAt"),
-        key=None if secret is None else CustodyKey(decode_bytes(secret, "keys.secret", length=DATA_KEY_BYTES)),
-        destroyed_at=None if destroyed_at is None else check_instant(destroyed_at, "keys.destroyedAt"),
+        key=CustodyKey(decode_bytes(fields.get("secret"), "keys.secret", length=DATA_KEY_BYTES)),
     )

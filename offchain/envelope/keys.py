@@ -61,6 +61,12 @@ class CustodyKey(SecretKey):
     __slots__ = ()
 
 
+class RecordSecret(SecretKey):
+    """The random secret of one record, in the store that can forget; without it no wrap of the record opens."""
+
+    __slots__ = ()
+
+
 class SessionKey(SecretKey):
     """The key of one access, under which the data keys of its records travel."""
 

@@ -8,6 +8,8 @@ from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from domain import jcs
 from domain.errors import Denied, Invalid, Tampered
@@ -20,13 +22,14 @@ from offchain.envelope.hpke import (
     hpke_open,
     hpke_seal,
 )
-from offchain.envelope.keys import CustodyKey, DataKey, SecretKey, SessionKey
+from offchain.envelope.keys import CustodyKey, DataKey, RecordSecret, SecretKey, SessionKey
 from offchain.envelope.suite import DATA_KEY_BYTES
 
 A256GCM: Final = "A256GCM"
+RECORD_A256GCM: Final = "HKDF-SHA256-A256GCM"
 NONCE_BYTES: Final = 12
 MAX_WRAPPED_BYTES: Final = 2048
-_ALGS: Final = (A256GCM, HPKE_X25519, HPKE_HYBRID)
+_ALGS: Final = (A256GCM, RECORD_A256GCM, HPKE_X25519, HPKE_HYBRID)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class KeyBinding:
 class Wrap:
     """A data or session key, encrypted; ``key_id`` names the key that opens it.
 
-    For ``A256GCM`` the bytes are nonce 12 ‖ ciphertext ‖ tag; for HPKE encapsulated key ‖ ciphertext ‖ tag.
+    For the AES algorithms the bytes are nonce 12 ‖ ciphertext ‖ tag; for HPKE encapsulated key ‖ ciphertext ‖ tag.
     """
 
     alg: str
@@ -79,22 +82,33 @@ class Wrap:
         return cls(alg, key_id, decode_bytes(fields.get("wrapped"), "wrap.wrapped", max_length=MAX_WRAPPED_BYTES))
 
 
-def wrap_for_custodian(key: DataKey, custody_key: CustodyKey, key_id: str, binding: KeyBinding) -> Wrap:
-    """AES-256-GCM under a custody key with associated data [object, record, version, key id].
+def wrap_for_custodian(
+    key: DataKey, custody_key: CustodyKey, secret: RecordSecret, key_id: str, binding: KeyBinding
+) -> Wrap:
+    """AES-256-GCM under a key from custody key and record secret, both bound to [object, record, version, key id].
 
-    Random nonces of 96 bits are safe for 2**32 wraps under one custody key (NIST SP 800-38D section 8.3).
+    Whoever lacks one of the two has nothing: the custody key may be escrowed, the record's secret can be forgotten.
     """
-    return Wrap(A256GCM, key_id, encrypt_key(key, custody_key, _custodian_aad(binding, key_id)))
+    bound = _custodian_binding(binding, key_id)
+    return Wrap(RECORD_A256GCM, key_id, encrypt_key(key, _wrapping_key(custody_key, secret, bound), bound))
 
 
-def unwrap_for_custodian(wrap: Wrap, custody_key: CustodyKey, binding: KeyBinding) -> DataKey:
+def unwrap_for_custodian(wrap: Wrap, custody_key: CustodyKey, secret: RecordSecret, binding: KeyBinding) -> DataKey:
     """The data key, if the wrap is of this row.
 
     Raises:
         Tampered: the wrap was altered, or moved here from another object, record or version.
     """
-    _expect_alg(wrap, A256GCM)
-    return DataKey(decrypt_key(wrap.wrapped, custody_key, _custodian_aad(binding, wrap.key_id)))
+    _expect_alg(wrap, RECORD_A256GCM)
+    bound = _custodian_binding(binding, wrap.key_id)
+    return DataKey(decrypt_key(wrap.wrapped, _wrapping_key(custody_key, secret, bound), bound))
+
+
+def _wrapping_key(custody_key: CustodyKey, secret: RecordSecret, bound: list[str | int]) -> CustodyKey:
+    """HKDF-SHA-256(custody key ‖ record secret, no salt, info = JCS ["yilian custodian wrap 1", …]) (RFC 5869)."""
+    info = jcs.canonical(["yilian custodian wrap 1", *bound])
+    derived = HKDF(algorithm=SHA256(), length=DATA_KEY_BYTES, salt=None, info=info)
+    return CustodyKey(derived.derive(custody_key.reveal() + secret.reveal()))
 
 
 def wrap_for_patient(key: DataKey, public: RecipientPublicKey, binding: KeyBinding) -> Wrap:
@@ -185,7 +199,7 @@ def _key_bytes(plaintext: bytes) -> bytes:
     return plaintext
 
 
-def _custodian_aad(binding: KeyBinding, key_id: str) -> list[str | int]:
+def _custodian_binding(binding: KeyBinding, key_id: str) -> list[str | int]:
     return [binding.object_id, binding.record_id, binding.version, key_id]
 
 

@@ -16,7 +16,7 @@ from offchain.envelope.composite import Manifest, Member, seal_manifest
 from offchain.envelope.content import Description, PlainBytes
 from offchain.envelope.header import Header
 from offchain.envelope.hpke import HPKE_HYBRID, HPKE_X25519, RecipientPrivateKey
-from offchain.envelope.keys import CustodyKey, DataKey, SessionKey
+from offchain.envelope.keys import CustodyKey, DataKey, RecordSecret, SessionKey
 from offchain.envelope.messages import seal_message
 from offchain.envelope.seal import seal, seal_stream
 from offchain.envelope.sealed import SealedBytes
@@ -126,12 +126,14 @@ def _head_bytes(data: bytes) -> int:
 def wraps() -> Json:
     """Wraps, messages and a manifest: made with fresh randomness, to be opened."""
     key, custody, session = DataKey(_bytes("wk")), CustodyKey(_bytes("ck")), SessionKey(_bytes("sk"))
+    secret = RecordSecret(_bytes("rs"))
     binding, access = KeyBinding(_id("object"), _id("record"), 7), _id("access")
     patient, hospital = RecipientPrivateKey.generate(HPKE_X25519), RecipientPrivateKey.generate(HPKE_HYBRID)
     info: list[str | int] = ["grant-package", access]
     return {
         "dataKey": key.reveal().hex(),
         "custodyKey": custody.reveal().hex(),
+        "recordSecret": secret.reveal().hex(),
         "sessionKey": session.reveal().hex(),
         "objectId": binding.object_id,
         "recordId": binding.record_id,
@@ -142,7 +144,7 @@ def wraps() -> Json:
         "hospitalPrivate": hospital.reveal().hex(),
         "hospitalPublic": hospital.public.text,
         "hospitalPublicDigest": hospital.public.digest,
-        "custodianWrap": wrap_for_custodian(key, custody, "k1", binding).encode().decode(),
+        "custodianWrap": wrap_for_custodian(key, custody, secret, "k1", binding).encode().decode(),
         "patientWrap": wrap_for_patient(key, patient.public, binding).encode().decode(),
         "sessionWrap": wrap_session(session, hospital.public, access).encode().decode(),
         "accessWrap": wrap_for_access(key, session, access, binding).encode().decode(),

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import Conflict, Invalid, NotFound, Tampered, Unavailable
+from domain.errors import Conflict, Invalid, Tampered, Unavailable
 from domain.ports import CustodyCount, CustodyEntry, NoKey
 from offchain.custody.file_keyring import MAX_WRAPS_PER_CALL, FileKeyring
 from offchain.disk import Disk
@@ -61,11 +61,9 @@ def test_the_log_tells_what_was_evaluated_and_released_and_counts_on_after_a_res
 
 
 def test_an_entry_is_durable_before_any_key_is_returned(tmp_path: Path) -> None:
-    FileKeyring.create(tmp_path, AT)
-    keyring = FileKeyring(tmp_path, disk=FailingDisk())
-    wraps = _wrapped(keyring, _rows(2))
+    wraps = _wrapped(FileKeyring.create(tmp_path, AT), _rows(2))
     with pytest.raises(Unavailable):
-        keyring.unwrap_many(_entry(2), wraps)
+        FileKeyring(tmp_path, disk=FailingDisk()).unwrap_many(_entry(2), wraps)
     assert FileKeyring(tmp_path).count() == CustodyCount(0, 0, 0)
 
 
@@ -120,35 +118,6 @@ def test_after_rotation_old_wraps_open_and_new_ones_name_the_new_key(tmp_path: P
     assert other_process.unwrap_many(_entry(2), old + new) == [key for _, key in rows]
 
 
-def test_a_destroyed_key_opens_nothing_and_is_not_called_tampered(tmp_path: Path, keyring: FileKeyring) -> None:
-    rows = _rows(2)
-    old = _wrapped(keyring, rows[:1])
-    other_process = FileKeyring(tmp_path / "keys")
-    keyring.rotate(LATER)
-    keyring.destroy(old[0][1].key_id, LATER)
-    new = _wrapped(keyring, rows[1:])
-    for custody in (keyring, other_process, FileKeyring(tmp_path / "keys")):
-        assert custody.unwrap_many(_entry(2), old + new) == [NoKey("destroyed"), rows[1][1]]
-    assert keyring.count().released == 3
-
-
-def test_a_destroyed_keys_secret_is_not_in_the_file(tmp_path: Path, keyring: FileKeyring) -> None:
-    path = tmp_path / "keys" / "keyring.json"
-    first = json.loads(path.read_text())["keys"][0]
-    keyring.rotate(LATER)
-    keyring.destroy(first["keyId"], LATER)
-    assert first["secret"] not in path.read_text()
-    assert json.loads(path.read_text())["keys"][0]["destroyedAt"] == LATER
-
-
-def test_the_current_key_is_not_destroyed_and_an_unknown_one_is_not_found(keyring: FileKeyring) -> None:
-    current = keyring.wrap(_rows(1))[0].key_id
-    with pytest.raises(Conflict):
-        keyring.destroy(current, LATER)
-    with pytest.raises(NotFound):
-        keyring.destroy(fresh_id(), LATER)
-
-
 def test_a_wrap_of_another_hospitals_key_has_no_key_here(tmp_path: Path, keyring: FileKeyring) -> None:
     foreign = FileKeyring.create(tmp_path / "other", AT)
     assert keyring.unwrap_many(_entry(1), _wrapped(foreign, _rows(1))) == [NoKey("unknown-key")]
@@ -199,7 +168,7 @@ def test_a_failed_rotation_leaves_the_old_keyring(tmp_path: Path) -> None:
     with pytest.raises(Unavailable):
         FileKeyring(tmp_path, disk=FailingDisk()).rotate(LATER)
     assert (tmp_path / "keyring.json").read_bytes() == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["keyring.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["keyring.json", "secrets"]
     keyring.rotate(LATER)
 
 
