@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain import jcs, merkle, wire
-from domain.checks import check_integer, check_text
+from domain.checks import check_integer, check_optional, check_sequence, check_text
 from domain.identifiers import check_digest, encode_bytes
 
 VERSION: Final = 1
@@ -69,6 +69,32 @@ class Write:
         """JCS [transaction index, transaction id, key, SHA-256 of the value or null]."""
         digest = None if self.value is None else encode_bytes(hashlib.sha256(self.value).digest())
         return jcs.canonical([self.transaction, self.tx_id, self.key, digest])
+
+
+@dataclass(frozen=True, slots=True)
+class WriteLeaf:
+    """A write leaf as it was read: the write, and the digest of its value or None where the key was deleted."""
+
+    transaction: int
+    tx_id: str
+    key: str
+    digest: str | None
+
+    def __post_init__(self) -> None:
+        check_integer(self.transaction, "transaction")
+        check_text(self.tx_id, "tx_id", max_characters=MAX_TX_ID_CHARACTERS)
+        check_text(self.key, "key", max_characters=MAX_KEY_CHARACTERS)
+        check_optional(self.digest, "digest", check_digest)
+
+
+def parse_write_leaf(encoded: bytes) -> WriteLeaf:
+    """Read a write leaf.
+
+    Raises:
+        Invalid: not canonical, or a part breaks a rule.
+    """
+    transaction, tx_id, key, digest = check_sequence(jcs.parse(encoded), "leaf", max_items=4, min_items=4)
+    return WriteLeaf(transaction, tx_id, key, digest)  # type: ignore[arg-type] # the constructor checks
 
 
 def write_leaves(writes: Iterable[Write]) -> list[bytes]:

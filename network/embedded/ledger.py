@@ -6,7 +6,6 @@ connection of its own, so readers never wait for the writer; commits of one obje
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +30,7 @@ from network.embedded.endorser import Endorsed, Endorser, SignedProposal
 from network.embedded.founding import ORDERING_ORGANISATION
 from network.embedded.layout import Layout
 from network.embedded.material import load_key_pair
+from network.embedded.raw_blocks import wait_for_height
 from network.embedded.state import (
     Genesis,
     StoredState,
@@ -44,7 +44,6 @@ from network.embedded.state import (
 from network.execution import Contract, nanoseconds
 
 BROADCAST_TIMEOUT_S = 15.0
-POLL_INTERVAL_S = 0.02
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _BLOCKS_AT_ONCE = 16
 
@@ -223,23 +222,11 @@ class EmbeddedLedger:
     def wait_for_block(self, height: int, timeout_s: float) -> bool:
         """Waits until the channel is higher than ``height`` or the time is over; True if it is.
 
-        Asks SQLite every 20 ms whether anybody committed (``PRAGMA data_version``, no disk access) and only then reads.
-
         Raises:
             Unavailable: the file cannot be read.
         """
-        deadline = time.monotonic() + timeout_s
         with self._database.connection() as connection:
-            seen = None
-            while True:
-                (version,) = connection.execute("PRAGMA data_version").fetchone()
-                if version != seen and read_height(connection) > height:
-                    return True
-                seen = version
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                time.sleep(min(POLL_INTERVAL_S, left))
+            return wait_for_height(connection, height, timeout_s)
 
     def _proposal(self, name: str, arguments: bytes) -> Proposal:
         return propose(
