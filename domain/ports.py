@@ -12,6 +12,7 @@ from domain.errors import Invalid
 from domain.identifiers import check_code, check_identifier
 from domain.instants import check_instant
 from domain.jcs import JsonObject, JsonValue
+from domain.signed_texts import SignedText
 
 Sealed_contra = TypeVar("Sealed_contra", contravariant=True)
 Passing_contra = TypeVar("Passing_contra", contravariant=True)
@@ -128,6 +129,37 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class FreshTarget:
+    """How far the own projection has to be before anything is released.
+
+    Attributes:
+        block: the highest block that was heard of.
+        header_hash: of that block as the voice has it; None where the own ledger itself was asked.
+        msp: whose voice it is.
+        answer: its signed answer, which is kept as evidence if it contradicts the own projection.
+    """
+
+    block: int
+    header_hash: bytes | None
+    msp: str
+    answer: SignedText | None
+
+
+class Voices(Protocol):
+    """Says how far the ledger is, better than the own peer alone, which may be cut off or lie."""
+
+    async def ask(self, parties: frozenset[str]) -> FreshTarget:
+        """The highest block now, heard also from somebody who is no party to what is about to be released.
+
+        Args:
+            parties: custodian and requester; alone they may not decide what is fresh.
+
+        Raises:
+            Unavailable: no such voice was heard in time (``no-witness``), or the peer is down.
+        """
+
+
+@dataclass(frozen=True, slots=True)
 class StoredBlob:
     """An object that is durable in a store: its anchored digest and the length of the sealed object."""
 
@@ -227,6 +259,15 @@ class Forgotten:
     final_at: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class CustodyRecord:
+    """One entry as the custody log holds it: how many keys it released, and the totals up to and including it."""
+
+    entry: CustodyEntry
+    released: int
+    total: CustodyCount
+
+
 class KeyCustody(Protocol[Binding_contra, Key, Wrapped]):
     """Holds the custodian's keys. Every method raises ``Unavailable`` where keyring, store, log or replica fail.
 
@@ -279,6 +320,13 @@ class KeyCustody(Protocol[Binding_contra, Key, Wrapped]):
 
     def count(self) -> CustodyCount:
         """The totals of the custody log."""
+
+    def history(self) -> Iterator[CustodyRecord]:
+        """All entries of the custody log as it stands now, oldest first.
+
+        Raises:
+            Tampered: an entry cannot be read, or its totals do not follow from the one before; ``place`` names it.
+        """
 
 
 class Clock(Protocol):

@@ -23,6 +23,8 @@ from offchain.envelope.keys import DataKey
 from offchain.envelope.unseal import OpenedObject, unseal
 from offchain.envelope.wraps import KeyBinding, Wrap
 
+READ: Final = "read"
+INTERNAL: Final = "internal"
 MAX_CONTENT_BYTES: Final = 512 << 20
 _QUERY_ITEMS: Final = 300
 
@@ -114,7 +116,7 @@ def open_found(node: Node, found: FoundVersion, *, entry_id: str | None = None) 
     """
     if found.version is None:
         raise _not_found()
-    held = _opened(node, [found.version], purpose="read", entry_id=entry_id)[0]
+    held = _opened(node, [found.version], purpose=_purpose(entry_id), entry_id=entry_id)[0]
     with node.blobs.get(held.digest) as sealed:
         plain = unseal(sealed, held.key, object_id=held.object_id).whole(max_bytes=MAX_CONTENT_BYTES)
     return OpenedRecord(
@@ -137,7 +139,8 @@ def open_version(node: Node, record: str, version: int | None = None, *, entry_i
         node: the hospital.
         record: its record; of a composite one the manifest is opened.
         version: None for the current one.
-        entry_id: id of the access row under which the custody logs the same event.
+        entry_id: id of the access row under which the custody logs the same event; without one it is the node's own
+            work, whose result no person sees.
 
     Raises:
         NotFound: there is no such version, or its key was destroyed.
@@ -158,7 +161,7 @@ def open_members(node: Node, record: str, version: int | None = None, *, entry_i
     found = find_version(node, record, version)
     if found.version is None:
         raise _not_found()
-    held = _opened(node, [found.version], purpose="read", entry_id=entry_id)[0]
+    held = _opened(node, [found.version], purpose=_purpose(entry_id), entry_id=entry_id)[0]
     with node.blobs.get(held.digest) as sealed:
         return open_manifest(sealed, held.key, object_id=held.object_id)
 
@@ -198,6 +201,10 @@ def version_keys(
     if missing := [version for version in versions if version not in rows]:
         raise NotFound("there is no such version of the record", reason="no-record", place=missing[0][0])
     return _opened(node, [rows[version] for version in versions], purpose=purpose, entry_id=entry_id)
+
+
+def _purpose(entry_id: str | None) -> str:
+    return INTERNAL if entry_id is None else READ
 
 
 def _opened(node: Node, versions: Sequence[StoredVersion], *, purpose: str, entry_id: str | None) -> list[VersionKey]:
