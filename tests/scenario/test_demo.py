@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 
+from yilian.evil.limits import LIMITS
+from yilian.evil.story import THEFTS
+
 KEYS = {
     "records", "resources_by_type", "dicom_instances", "anchored", "steps", "skipped", "refused", "blocks",
     "verified_transactions",
@@ -154,3 +157,13 @@ def test_the_public_data_goes_in_whole_but_for_one_invalid_binary(tmp_path: Path
 def resources_in(folder: Path) -> list[Path]:
     """The files that hold one resource."""
     return [path for path in folder.rglob("*.json") if "resourceType" in json.loads(path.read_bytes())]
+
+
+def test_each_theft_is_refused_and_what_nobody_prevents_is_named(tmp_path: Path) -> None:
+    ran = demo(tmp_path, "--evil")
+    assert ran.code == 0, ran.output
+    assert ran.report is not None
+    steps = {step["name"]: step["ok"] for step in ran.report["steps"]}
+    assert {f"evil-{theft.name}" for theft in THEFTS} <= set(steps)
+    assert all(steps.values())
+    assert ran.report["not_preventable"] == [limit.name for limit in LIMITS]

@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from node_service.database.engine import Database
+from node_service.ledger_sync.alarm import alarms, settle_alarm
+from node_service.settings import Settings
+from yilian.demo.network import Hospital
+
 _TIMEOUT_S = 30.0
 
 
@@ -38,21 +43,31 @@ def swap_wraps(database: Path, one: str, other: str) -> None:
             connection.execute(f"UPDATE wrap SET wrap = ? WHERE {where}", (wrap, record))  # noqa: S608 - constant
 
 
-def alter_access_row(database: Path, access: str) -> int:
-    """Rewrite who read in the row of an access; return the row's number."""
+def access_row(database: Path, access: str, organisation: str) -> tuple[int, bytes]:
+    """Number and bytes of a row that tells what an organisation did under an access, and is in the log already."""
     with opened(database) as connection:
         number, leaf = connection.execute(
-            "SELECT id, leaf FROM access_row WHERE log_index IS NOT NULL AND instr(CAST(leaf AS TEXT), ?) > 0",
-            (access,),
+            "SELECT id, leaf FROM access_row WHERE log_index IS NOT NULL"
+            " AND instr(CAST(leaf AS TEXT), ?) > 0 AND instr(CAST(leaf AS TEXT), ?) > 0",
+            (access, organisation),
         ).fetchone()
-        altered = bytes(leaf).replace(b'"outcome":"ok"', b'"outcome":"no"')
-        connection.execute("UPDATE access_row SET leaf = ? WHERE id = ?", (altered, number))
-    return int(number)
+    return int(number), bytes(leaf)
 
 
-def restore_access_row(database: Path, number: int) -> None:
-    """Put the row right again."""
+def write_access_row(database: Path, number: int, leaf: bytes) -> None:
+    """Put other bytes into a row of the access log."""
     with opened(database) as connection:
-        leaf = connection.execute("SELECT leaf FROM access_row WHERE id = ?", (number,)).fetchone()[0]
-        whole = bytes(leaf).replace(b'"outcome":"no"', b'"outcome":"ok"')
-        connection.execute("UPDATE access_row SET leaf = ? WHERE id = ?", (whole, number))
+        connection.execute("UPDATE access_row SET leaf = ? WHERE id = ?", (leaf, number))
+
+
+def settle_alarms(hospital: Hospital) -> list[str]:
+    """Settle what stands, as the hospital's administrator does after a look; name it."""
+    database = Database(Settings.from_environment(hospital.environment).sqlalchemy_url)
+    try:
+        with database.reading() as session:
+            standing = [(alarm.name, alarm.reason) for alarm in alarms(session)]
+        for name, _ in standing:
+            settle_alarm(database, name)
+    finally:
+        database.close()
+    return [f"{name} ({reason})" for name, reason in standing]

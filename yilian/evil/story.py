@@ -7,12 +7,12 @@ from pathlib import Path
 from yilian.demo import story
 from yilian.demo.network import Network
 from yilian.demo.report import Report, StepFailed
-from yilian.evil import alone, limits
+from yilian.evil import alone, limits, pair, root
 from yilian.evil.malicious import MaliciousHospital
 from yilian.evil.tap import Tap
 from yilian.evil.theft import Refusal, Stage, Theft
 
-THEFTS = alone.THEFTS
+THEFTS = (*alone.THEFTS, *root.THEFTS, *pair.THEFTS)
 
 
 def tell(report: Report, network: Network, source: Path) -> None:
@@ -72,4 +72,5 @@ _CHINESE = {
     "witness": "见证者",
     "wallet": "钱包",
     "auditor": "审计员",
+    "seal": "加密",
 }
