@@ -34,6 +34,8 @@ class FindingCode(StrEnum):
     UNRESOLVED = "reference-unresolved"
     FUTURE = "date-in-future"
     DUPLICATE = "duplicate"
+    STRUCTURE_ONLY = "checked-by-structure-only"
+    BREAKS_RULE = "definition-breaks-rule"
 
 
 @dataclass(frozen=True, slots=True)

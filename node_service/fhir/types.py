@@ -58,3 +58,14 @@ DIRECTORY_TYPES: Final = _names(
     """
 )
 """What a hospital knows of itself, its people, places and goods: no patient in it, unless one is named."""
+
+DEFINITION_TYPES: Final = _names(
+    """
+    ActivityDefinition CapabilityStatement CodeSystem CompartmentDefinition ConceptMap EffectEvidenceSynthesis
+    EventDefinition Evidence EvidenceVariable ExampleScenario GraphDefinition ImplementationGuide Library Measure
+    MessageDefinition NamingSystem ObservationDefinition OperationDefinition PlanDefinition Questionnaire
+    ResearchDefinition ResearchElementDefinition RiskEvidenceSynthesis SearchParameter SpecimenDefinition
+    StructureDefinition StructureMap TerminologyCapabilities TestReport TestScript ValueSet
+    """
+)
+"""Definitions: nobody's care is in them, and published ones, HL7's own among them, often break a rule."""

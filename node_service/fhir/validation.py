@@ -6,6 +6,7 @@ place and rule, never the value: it may be a patient's.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import islice
@@ -16,56 +17,98 @@ from fhir_core.fhirabstractmodel import FHIRAbstractModel
 from pydantic import ValidationError
 
 from domain.errors import Invalid
-from domain.jcs import JsonObject
+from domain.jcs import JsonObject, JsonValue
+from node_service.fhir.quality import Finding, FindingCode
 from node_service.fhir.resource import Resource
 from node_service.fhir.structure import Problem, name_of, structural_problems
-from node_service.fhir.types import R4_SHAPED_TYPES, R4_TYPES
+from node_service.fhir.types import DEFINITION_TYPES, R4_SHAPED_TYPES, R4_TYPES
 
 MAX_PROBLEMS: Final = 50
 
 _MISSING: Final = frozenset(("missing", "model_field_validation.missing"))
 _UNKNOWN: Final = frozenset(("extra_forbidden",))
+_EXTENDED_VALUE: Final = re.compile(
+    r"(?:^|\.)(?:modifierE|e)xtension\[\d+\]\._value(?:Base64Binary|Boolean|Canonical|Code|Date|DateTime|Decimal|Id|Instant"
+    r"|Integer|Markdown|Oid|PositiveInt|String|Time|UnsignedInt|Uri|Url|Uuid)$"
+)
 
 
 def validate(resource: Resource) -> tuple[Problem, ...]:
     """What breaks FHIR R4 in a resource, at most ``MAX_PROBLEMS``; places are relative to the resource."""
-    if resource.resource_type not in R4_TYPES:
-        return (Problem("resourceType", "unknown-type", "FHIR R4 has no such resource type"),)
-    if resource.resource_type in R4_SHAPED_TYPES:
-        return tuple(islice(structural_problems(resource.value), MAX_PROBLEMS))
-    return _model_problems(resource)
+    return tuple(islice(_problems(resource.value), MAX_PROBLEMS))
 
 
-def verify_resource(resource: Resource, place: str = "") -> None:
+def verify_resource(resource: Resource, place: str = "") -> tuple[Finding, ...]:
     """Check a resource against FHIR R4.
 
     Args:
         resource: as received.
         place: where it stands, for example ``entry[3].resource``.
 
+    Returns:
+        What is accepted all the same: that only the structure could be checked, and where a definition breaks a rule.
+
     Raises:
         Invalid: the first problem, with its place.
     """
     problems = validate(resource)
-    if not problems:
+    if problems and resource.resource_type in DEFINITION_TYPES:
+        refused = tuple(islice(structural_problems(resource.value), MAX_PROBLEMS))
+    else:
+        refused = problems
+    if refused:
+        first = refused[0]
+        more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+        raise Invalid(f"{first.detail}{more}", reason=first.reason, place=_inside(place, first.place))
+    noted = tuple(Finding(FindingCode.BREAKS_RULE, _inside(place, problem.place)) for problem in problems)
+    if resource.resource_type in R4_SHAPED_TYPES:
+        return (Finding(FindingCode.STRUCTURE_ONLY, place), *noted)
+    return noted
+
+
+def _problems(value: JsonObject) -> Iterator[Problem]:
+    resource_type = value.get("resourceType")
+    if not isinstance(resource_type, str) or resource_type not in R4_TYPES:
+        yield Problem("resourceType", "unknown-type", "FHIR R4 has no such resource type")
+    elif resource_type in R4_SHAPED_TYPES:
+        yield from structural_problems(value)
+    elif resource_type == "Bundle":
+        yield from _bundle_problems(value)
+    else:
+        yield from _model_problems(value, resource_type)
+
+
+def _bundle_problems(value: JsonObject) -> Iterator[Problem]:
+    """A Bundle that is a resource itself: the models know no resource of the types that R4B dropped."""
+    entries = value.get("entry")
+    if not isinstance(entries, list):
+        yield from _model_problems(value, "Bundle")
         return
-    first = problems[0]
-    more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-    inside = ".".join(part for part in (place, first.place) if part)
-    raise Invalid(f"{first.detail}{more}", reason=first.reason, place=inside)
+    bare: list[JsonValue] = []
+    for position, entry in enumerate(entries):
+        resource = entry.get("resource") if isinstance(entry, dict) else None
+        if isinstance(entry, dict) and isinstance(resource, dict):
+            bare.append({key: item for key, item in entry.items() if key != "resource"} or {"id": "x"})
+            yield from (
+                Problem(_inside(f"entry[{position}].resource", place), reason, detail)
+                for place, reason, detail in _problems(resource)
+            )
+        else:
+            bare.append(entry)
+    yield from _model_problems({**value, "entry": bare}, "Bundle")
 
 
-def _model_problems(resource: Resource) -> tuple[Problem, ...]:
-    contained = tuple(_contained_problems(resource.value))
+def _model_problems(value: JsonObject, resource_type: str) -> tuple[Problem, ...]:
+    contained = tuple(_contained_problems(value))
     if contained:
         return contained[:MAX_PROBLEMS]
     try:
-        _model(resource.resource_type).model_validate(_without_r4_shaped(resource.value))
+        _model(resource_type).model_validate(_without_r4_shaped(value))
     except ValidationError as error:
-        return tuple(islice(_translated(error), MAX_PROBLEMS))
+        return tuple(islice(_translated(error, value), MAX_PROBLEMS))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, ArithmeticError, AssertionError):
         # The models raise bare errors for some malformed structures, such as text where an object is expected.
-        return tuple(islice(structural_problems(resource.value), MAX_PROBLEMS)) or (_unreadable(),)
+        return tuple(islice(structural_problems(value), MAX_PROBLEMS)) or (_unreadable(),)
     return ()
 
 
@@ -97,15 +140,21 @@ def _model(resource_type: str) -> type[FHIRAbstractModel]:
     return get_fhir_model_class(resource_type)
 
 
-def _translated(error: ValidationError) -> Iterator[Problem]:
+def _translated(error: ValidationError, value: JsonObject) -> Iterator[Problem]:
+    has_extended_value = False
     for one in error.errors(include_url=False, include_context=False, include_input=False):
         place = _place(one["loc"])
         if one["type"] in _MISSING:
             yield Problem(place, "required", "a required element is missing")
+        elif one["type"] in _UNKNOWN and _EXTENDED_VALUE.search(place):
+            has_extended_value = True
         elif one["type"] in _UNKNOWN:
             yield Problem(place, "unknown-element", "FHIR R4 has no such element here")
         else:
             yield Problem(place, "wrong-value", "the value does not have the form that FHIR R4 prescribes")
+    if has_extended_value:
+        # The models know no extension of a primitive value within an extension, which R4 allows.
+        yield from structural_problems(value)
 
 
 def _place(location: tuple[int | str, ...]) -> str:
@@ -118,6 +167,10 @@ def _place(location: tuple[int | str, ...]) -> str:
         else:
             place += "".join(f".{name_of(part)}" if not part.isdecimal() else f"[{part}]" for part in step.split("."))
     return place.removeprefix(".").removesuffix(".root")
+
+
+def _inside(outer: str, inner: str) -> str:
+    return ".".join(part for part in (outer, inner) if part)
 
 
 def _unreadable() -> Problem:

@@ -6,7 +6,6 @@ import json
 from typing import Final
 
 from node_service.fhir.types import R4_TYPES
-from node_service.interactions.writing import NOT_RECORDS
 
 _INTERACTIONS: Final = ("read", "vread", "update", "history-instance", "create")
 _PUBLISHED: Final = "2026-01-01"
@@ -26,7 +25,7 @@ def capability_statement(base: str, name: str) -> bytes:
             {
                 "mode": "server",
                 "security": {"description": "Bearer token of the hospital's staff."},
-                "resource": [_resource(kind) for kind in sorted(R4_TYPES - NOT_RECORDS)],
+                "resource": [_resource(kind) for kind in sorted(R4_TYPES)],
                 "interaction": [
                     {"code": "transaction", "documentation": "entries that create"},
                     {"code": "batch", "documentation": "entries that create"},

@@ -13,6 +13,7 @@ from domain.instants import instant
 from node_service.context import Node
 from node_service.database.models import IdempotencyKey, Record
 from node_service.fhir.bundle import Entry
+from node_service.fhir.quality import Finding
 from node_service.fhir.resource import Resource, parse_resource
 from node_service.fhir.validation import verify_resource
 from node_service.interactions.written import Written, write_plan
@@ -21,7 +22,6 @@ from node_service.records.planning import Plan, plan
 from node_service.staff.principal import StaffPrincipal
 
 CREATED: Final = 201
-NOT_RECORDS: Final = frozenset({"Bundle", "Parameters", "OperationOutcome"})
 _KEY: Final = re.compile(r"[\x21-\x7e]{1,128}")
 _ETAG: Final = re.compile(r'W/"([1-9]\d{0,8})"', re.ASCII)
 
@@ -37,7 +37,7 @@ def create(node: Node, principal: StaffPrincipal, resource_type: str, body: byte
     request = node.secrets.blind_content(f"POST {resource_type}\n".encode() + body)
     if key is not None and (known := _repeated(node, principal, key, request)) is not None:
         return Written(*known, resource_type, created=True)
-    item = _item(_valid(node, resource_type, body), node.secrets.blind("fhir-create", _fresh(node)))
+    item = _item(*_valid(node, resource_type, body), node.secrets.blind("fhir-create", _fresh(node)))
     made = _planned(node, item)
     draft = made.drafts[0]
 
@@ -66,7 +66,7 @@ def update(
         Conflict: another version is the current one (``precondition``), or the record belongs to somebody else.
         Unavailable: store, custody or database.
     """
-    expected, resource = _version_of(if_match), _valid(node, resource_type, body)
+    expected, (resource, noted) = _version_of(if_match), _valid(node, resource_type, body)
     if resource.id != record:
         raise Invalid("the resource's id is the id in the address", reason="id", place=f"{resource_type}.id")
     with node.database.reading() as session:
@@ -75,7 +75,7 @@ def update(
         raise NotFound("there is no such resource", reason="no-record")
     if row.current_version != expected:
         raise _precondition()
-    made = _planned(node, _item(resource, row.source_token))
+    made = _planned(node, _item(resource, noted, row.source_token))
     if made.unchanged:
         return Written(record, expected, resource_type, created=False)
     if made.drafts and made.drafts[0].version != expected + 1:
@@ -95,16 +95,15 @@ def check_key(key: str | None) -> str | None:
     return key
 
 
-def _valid(node: Node, resource_type: str, body: bytes) -> Resource:
+def _valid(node: Node, resource_type: str, body: bytes) -> tuple[Resource, tuple[Finding, ...]]:
     resource = parse_resource(body, max_bytes=node.settings.max_upload_bytes)
-    if resource.resource_type != resource_type or resource_type in NOT_RECORDS:
+    if resource.resource_type != resource_type:
         raise Invalid("a resource of the type in the address is expected", reason="type", place="resourceType")
-    verify_resource(resource)
-    return resource
+    return resource, verify_resource(resource)
 
 
-def _item(resource: Resource, source_token: bytes) -> Item:
-    return Item(Entry(0, None, None, resource), resource, source_token, "")
+def _item(resource: Resource, noted: tuple[Finding, ...], source_token: bytes) -> Item:
+    return Item(Entry(0, None, None, resource), resource, source_token, "", noted)
 
 
 def _planned(node: Node, item: Item) -> Plan:

@@ -10,6 +10,7 @@ from domain.jcs import JsonObject
 from node_service.fhir.bundle import Entry
 from node_service.fhir.elements import objects_at, text_at
 from node_service.fhir.identifiers import Identifier, IdentifierType
+from node_service.fhir.quality import Finding
 from node_service.fhir.resource import Resource
 from node_service.fhir.types import DIRECTORY_TYPES
 from node_service.secrets import NodeSecrets
@@ -22,12 +23,16 @@ _EVERYWHERE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One received resource with its identity of input; ``entry.index`` is its number within the run."""
+    """One received resource with its identity of input; ``entry.index`` is its number within the run.
+
+    ``noted``: what validation accepted although something is wrong or could not be checked.
+    """
 
     entry: Entry
     resource: Resource = field(repr=False)
     source_token: bytes = field(repr=False)
     place: str
+    noted: tuple[Finding, ...] = ()
 
 
 def content_digest(content: bytes) -> str:

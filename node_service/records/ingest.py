@@ -29,6 +29,8 @@ MAX_RECORDS_PER_TRANSACTION: Final = 500
 MAX_OBJECTS_PER_PUT: Final = 4000
 MAX_RACES: Final = 4
 MAX_PLACE_CHARACTERS: Final = 512
+CLOSED: Final = ("record-erased", "record-retracted")
+"""Of a Bundle that brings such a record again nothing is kept: its skeleton would hold the refused text."""
 Also = Callable[[Session, Sequence[RecordRef]], None]
 """Written in the same transaction as the records, for example a row of the access log."""
 
@@ -47,6 +49,7 @@ class _Run:
     refused: list[InputIssue] = field(default_factory=list)
     quality: Counter[str] = field(default_factory=Counter)
     placed: dict[int, tuple[str, int]] = field(default_factory=dict)
+    names_closed: bool = False
 
     def report(self) -> IngestReport:
         """The report of the run."""
@@ -87,7 +90,7 @@ def ingest_fhir(
         return run.report()
     for items in given.rounds():
         _store_round(node, run, items)
-    if given.bundle is not None and run.placed:
+    if given.bundle is not None and not run.names_closed and not (given.is_transaction and run.refused):
         _store_skeleton(node, run)
     return run.report()
 
@@ -108,6 +111,7 @@ def _store_round(node: Node, run: _Run, items: Sequence[Item]) -> None:
             continue
         run.unchanged += made.unchanged - already
         run.refused.extend(_refusals(run, made))
+        run.names_closed = run.names_closed or any(reason in CLOSED for _, reason in made.refused)
         run.placed.update(made.placed)
         return
     raise Unavailable("other writers were faster each time", reason="races")

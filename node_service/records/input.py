@@ -21,7 +21,6 @@ from node_service.records.identity import Item, anonymous_token, content_digest,
 JSON_TYPES: Final = ("application/fhir+json", "application/json")
 NDJSON_TYPES: Final = ("application/fhir+ndjson", "application/x-ndjson", "application/ndjson")
 _TAKEN_METHODS: Final = (None, "POST", "PUT")
-_NOT_TAKEN_TYPES: Final = ("Bundle", "Parameters", "OperationOutcome")
 _BUNDLE = re.compile(rb'"resourceType"\s*:\s*"Bundle"')
 _CREATE: Final = "POST"
 
@@ -101,11 +100,17 @@ def _as_bundle(body: bytes, max_bytes: int) -> BundleParts | None:
 
 def _read_entries(node: Node, source: str, given: Input, bundle: BundleParts) -> None:
     for entry in bundle.entries:
-        if entry.method not in _TAKEN_METHODS or entry.resource is None:
+        if entry.resource is None or not _creates_or_updates(entry):
             issues = given.refused if bundle.bundle_type == "transaction" else given.skipped
             issues.append(issue(source, f"entry[{entry.index}].request", "method: only resources are taken in"))
         else:
             _take(node, source, given, entry, place=entry.place)
+
+
+def _creates_or_updates(entry: Entry) -> bool:
+    """False for the call of an operation, too (FHIR R4, section 3.2.0)."""
+    url = entry.request.get("url") if entry.request else None
+    return entry.method in _TAKEN_METHODS and not (isinstance(url, str) and "$" in url)
 
 
 def _read_lines(node: Node, body: bytes, source: str, given: Input) -> None:
@@ -120,15 +125,15 @@ def _take(node: Node, source: str, given: Input, entry: Entry, *, place: str) ->
     resource = entry.resource
     if resource is None:
         return
-    if resource.resource_type in _NOT_TAKEN_TYPES:
-        given.skipped.append(issue(source, place, "type: this resource type is no record"))
+    if resource.resource_type == "Bundle" and given.bundle is None:
+        given.skipped.append(issue(source, place, "type: a Bundle is taken in as a body of its own"))
         return
     try:
-        verify_resource(resource, place)
+        noted = verify_resource(resource, place)
     except Invalid as error:
         given.refused.append(refusal(source, error, ""))
         return
-    given.items.append(Item(entry, resource, _source_token(node, source, given, entry, resource), place))
+    given.items.append(Item(entry, resource, _source_token(node, source, given, entry, resource), place, noted))
 
 
 def _source_token(node: Node, source: str, given: Input, entry: Entry, resource: Resource) -> bytes:

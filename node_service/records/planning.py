@@ -164,6 +164,7 @@ def _plan_item(view: _View, item: Item, owner: Owner, made: Plan) -> None:
     draft = _draft(view, item, owner, known, resolved)
     made.drafts[item.entry.index] = draft
     made.placed[item.entry.index] = (draft.record, draft.version)
+    made.findings.extend(item.noted)
     made.findings.extend(findings(item.resource.value, place=item.place, now=view.at))
     made.findings.extend(_unresolved(item, resolved))
 

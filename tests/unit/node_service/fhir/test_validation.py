@@ -11,6 +11,7 @@ from fhir.resources.R4B import get_fhir_model_class
 
 from domain.errors import Invalid
 from node_service.fhir.bundle import split_bundle
+from node_service.fhir.quality import Finding, FindingCode
 from node_service.fhir.resource import Resource, parse_resource
 from node_service.fhir.types import R4_ONLY_TYPES, R4_TYPES
 from node_service.fhir.validation import validate, verify_resource
@@ -22,6 +23,10 @@ def resource(resource_type: str, **elements: Any) -> Resource:
 
 def observation(**elements: Any) -> Resource:
     return resource("Observation", **{"status": "final", "code": {"text": "x"}, **elements})
+
+
+def bundle(*resources: Resource) -> Resource:
+    return resource("Bundle", type="collection", entry=[{"resource": one.value} for one in resources])
 
 
 def test_every_synthea_resource_is_valid(shared_data: Path) -> None:
@@ -65,6 +70,11 @@ def test_the_types_that_r4b_lost_are_exactly_those_without_a_model() -> None:
             "contained[0].birthDate",
             "wrong-value",
         ),
+        (observation(extension=[{"url": "x", "_valueFoo": {"id": "b"}}]), "extension[0]._valueFoo", "unknown-element"),
+        (observation(extension=[{"url": "x", "_valueString": {}}]), "extension[0]._valueString", "empty-value"),
+        (bundle(resource("Patient", birthDate="SECRET")), "entry[0].resource.birthDate", "wrong-value"),
+        (bundle(resource("Citation")), "entry[0].resource.resourceType", "unknown-type"),
+        (resource("Bundle", type="collection", foo=1), "foo", "unknown-element"),
         (resource("Citation", status="draft"), "resourceType", "unknown-type"),
         (resource("DomainResource"), "resourceType", "unknown-type"),
         (resource("MedicinalProduct", name=[]), "name", "empty-value"),
@@ -109,6 +119,8 @@ def test_an_invalid_resource_is_refused_with_place_and_reason(given: Resource, p
         observation(contained=[{"resourceType": "MedicinalProduct", "id": "m", "name": [{"productName": "x"}]}]),
         resource("Parameters", parameter=[{"name": "x", "valueString": "y"}]),
         resource("Binary", contentType="text/plain", data="QUJD\nREVG"),
+        observation(extension=[{"url": "http://x", "valueString": "a", "_valueString": {"id": "b"}}]),
+        bundle(resource("MedicinalProduct", name=[{"productName": "x"}]), resource("Patient")),
     ],
 )
 def test_a_valid_r4_resource_passes(given: Resource) -> None:
@@ -118,3 +130,20 @@ def test_a_valid_r4_resource_passes(given: Resource) -> None:
 def test_all_problems_are_counted_in_the_message() -> None:
     with pytest.raises(Invalid, match="and 1 more"):
         verify_resource(resource("Patient", foo=1, bar=2))
+
+
+def test_a_definition_that_breaks_a_rule_is_accepted_and_the_place_told() -> None:
+    noted = verify_resource(resource("Questionnaire", status="draft", item=[{"type": "group"}]), "entry[1].resource")
+    assert noted == (Finding(FindingCode.BREAKS_RULE, "entry[1].resource.item[0].linkId"),)
+
+
+def test_a_definition_whose_structure_is_broken_is_refused() -> None:
+    with pytest.raises(Invalid) as refused:
+        verify_resource(resource("Questionnaire", status="draft", item=[{}]))
+    assert (refused.value.place, refused.value.reason) == ("item[0]", "empty-value")
+
+
+def test_what_only_the_structure_was_checked_of_is_told() -> None:
+    given = resource("MedicinalProduct", name=[{"productName": "x"}])
+    assert verify_resource(given) == (Finding(FindingCode.STRUCTURE_ONLY, ""),)
+    assert verify_resource(resource("Patient")) == ()
