@@ -4,7 +4,6 @@
 
 import dataclasses
 import json
-import re
 import time
 from pathlib import Path
 from typing import Annotated
@@ -14,12 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from chaincode.contract import v1
-from domain.errors import Invalid, Tampered
+from domain.errors import Tampered
 from domain.instants import check_instant
 from network.embedded.export import export
 from network.verifier.chain import verify_chain
-from network.verifier.contract import ContractReplayer
 from network.verifier.folder import block_files, read_blocks
 from network.verifier.report import VerifiedBlock, VerifiedChain
 from node_service.access_log.fsck import Report, check
@@ -28,11 +25,9 @@ from node_service.records.scrub import ObjectFinding, check_objects
 from node_service.settings import Settings
 from patient_wallet.shown import cell, print_whole
 from yilian.audit_query import AuditFilter, AuditRow, rows_of
+from yilian.contract_versions import CONTRACT, contract_replayer, genesis_digest
 from yilian.language import Text
-
-CONTRACT = "yilian"
-CONTRACT_VERSIONS = {1: v1.invoke}
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+from yilian.receipt_commands import add_receipts
 
 
 def verify_folder(folder: Path, genesis: str | None, on_block: object = None) -> VerifiedChain:
@@ -46,12 +41,10 @@ def verify_folder(folder: Path, genesis: str | None, on_block: object = None) ->
         Tampered: a rule is broken; ``place`` is the block.
         Invalid, NotFound: no export, or ``genesis`` is no SHA-256 digest.
     """
-    if genesis is not None and not _DIGEST.fullmatch(genesis):
-        raise Invalid("the genesis digest is 64 lower-case hexadecimal digits", place="--genesis")
     return verify_chain(
         read_blocks(folder),
-        expected_genesis=None if genesis is None else bytes.fromhex(genesis),
-        replay=ContractReplayer(CONTRACT, CONTRACT_VERSIONS.get),
+        expected_genesis=genesis_digest(genesis),
+        replay=contract_replayer(),
         on_block=on_block,  # type: ignore[arg-type]
     )
 
@@ -67,6 +60,7 @@ def register(app: typer.Typer, t: Text) -> None:
     _add_verify(audit, t)
     _add_query(audit, t)
     _add_fsck(audit, t)
+    add_receipts(audit, t)
 
 
 def _progress(console: Console) -> Progress:

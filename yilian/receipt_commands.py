@@ -1,0 +1,179 @@
+"""``yilian audit members``, ``verify-receipt``, ``fork``, ``verify-fork``: proofs that need no hospital's word."""
+
+# Annotations are evaluated here and now: typer reads them, and they speak the language chosen at run time.
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from domain.checkpoints import parse_note
+from domain.errors import Invalid, Unavailable
+from domain.forks import MAX_FORK_BYTES, fork_of, parse_fork, verify_fork
+from domain.instants import instant
+from domain.receipt_form import MAX_MEMBERS_BYTES, MAX_RECEIPT_BYTES, Members, parse_members, parse_receipt
+from domain.receipts import VerifiedReceipt, verify_receipt
+from network.verifier.folder import read_blocks
+from yilian.contract_versions import CONTRACT, contract_replayer, genesis_digest
+from yilian.language import Text
+from yilian.registry_members import members_of
+
+MembersFile = Annotated[Path, typer.Option("--members", help="members.json (yilian audit members)")]
+
+
+def add_receipts(audit: typer.Typer, t: Text) -> None:
+    """Add the commands to ``yilian audit``."""
+    _add_members(audit, t)
+    _add_verify_receipt(audit, t)
+    _add_forks(audit, t)
+
+
+def read_members(path: Path) -> Members:
+    """Read a members file.
+
+    Raises:
+        Invalid: it is not of the form.
+        Unavailable: it cannot be read.
+    """
+    return parse_members(read_bounded(path, MAX_MEMBERS_BYTES))
+
+
+def read_bounded(path: Path, max_bytes: int) -> bytes:
+    """The content of a file that must not be longer.
+
+    Raises:
+        Invalid: it is longer.
+        Unavailable: it cannot be read.
+    """
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(max_bytes + 1)
+    except OSError as error:
+        raise Unavailable(f"the file cannot be read: {error.strerror}", place=path.name) from error
+    if len(content) > max_bytes:
+        raise Invalid(f"the file is longer than {max_bytes} bytes", reason="too-large", place=path.name)
+    return content
+
+
+def write_new(path: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all.
+
+    Raises:
+        Unavailable: the disk refuses.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        with part.open("wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        raise Unavailable(f"the file cannot be written: {error.strerror}", place=path.name) from error
+
+
+def _add_members(audit: typer.Typer, t: Text) -> None:
+    @audit.command(
+        help=t(
+            "Write the members file of an export: whose witnesses sign. Every block is verified first.",
+            "从导出生成成员文件：谁的见证者签名有效。先验证每个区块。",
+        )
+    )
+    def members(
+        folder: Annotated[Path, typer.Argument(help=t("Folder of NNNN.block files.", "NNNN.block 文件夹。"))],
+        out: Annotated[Path, typer.Option("--out", help=t("The file to write.", "输出文件。"))] = Path("members.json"),
+        genesis: Annotated[
+            str | None, typer.Option(help=t("Expected genesis digest (hex).", "期望的创世摘要。"))
+        ] = None,
+    ) -> None:
+        now = instant(datetime.now(UTC))
+        found = members_of(
+            read_blocks(folder), contract=CONTRACT, genesis=genesis_digest(genesis), replay=contract_replayer(), at=now
+        )
+        write_new(out, found.encode())
+        witnesses = sum(bool(member.witness) for member in found.members)
+        typer.echo(
+            t(
+                f"{len(found.members)} members, {witnesses} with a witness, are in {out}.",
+                f"{out} 中有 {len(found.members)} 个成员，其中 {witnesses} 个有见证者。",
+            )
+        )
+
+
+def _add_verify_receipt(audit: typer.Typer, t: Text) -> None:
+    @audit.command(
+        name="verify-receipt",
+        help=t("Verify a receipt offline, against a members file.", "根据成员文件离线验证回执。"),
+    )
+    def verify_receipt_file(
+        file: Annotated[Path, typer.Argument(help=t("The receipt.", "回执文件。"))],
+        members: MembersFile,
+        party: Annotated[
+            list[str] | None,
+            typer.Option(
+                help=t("MSP id of a further party whose signature does not count.", "其签名不计入的参与机构。")
+            ),
+        ] = None,
+        as_json: Annotated[bool, typer.Option("--json", help=t("Print JSON.", "输出 JSON。"))] = False,
+    ) -> None:
+        receipt = parse_receipt(read_bounded(file, MAX_RECEIPT_BYTES))
+        verified = verify_receipt(receipt, read_members(members), party or ())
+        if as_json:
+            typer.echo(json.dumps(_report(verified)))
+            return
+        console = Console()
+        console.print(t("Verified.", "验证通过。"), style="green")
+        for name, value in _report(verified).items():
+            console.print(name, value, highlight=False, markup=False, soft_wrap=True)
+
+
+def _report(verified: VerifiedReceipt) -> dict[str, object]:
+    return {
+        "kind": verified.proven.kind,
+        "key": verified.proven.key.strip("\0").split("\0"),
+        "block": verified.block,
+        "tx_id": verified.tx_id,
+        "signers": list(verified.signers),
+        "required": verified.required,
+        "parties": list(verified.parties),
+        "single_operator": verified.single_operator,
+    }
+
+
+def _add_forks(audit: typer.Typer, t: Text) -> None:
+    @audit.command(
+        help=t(
+            "Make a fork proof from two signed checkpoints of one size.", "由同一大小的两个已签名检查点生成分叉证明。"
+        )
+    )
+    def fork(
+        first: Annotated[Path, typer.Argument(help=t("A note.", "检查点文件。"))],
+        second: Annotated[Path, typer.Argument(help=t("Another note.", "另一个检查点文件。"))],
+        members: MembersFile,
+        out: Annotated[Path, typer.Option("--out", help=t("The file to write.", "输出文件。"))] = Path("fork.json"),
+    ) -> None:
+        notes = [parse_note(read_bounded(path, MAX_FORK_BYTES).decode("utf-8", "replace")) for path in (first, second)]
+        if notes[0].checkpoint.size != notes[1].checkpoint.size:
+            detail = "the notes are of different sizes; ask the second's witness for its note of the first's size"
+            raise Invalid(detail, reason="different-sizes")
+        made = fork_of(notes[0], notes[1])
+        verify_fork(made, read_members(members))
+        write_new(out, made.encode())
+        typer.echo(t(f"The ledger is forked; the proof is in {out}.", f"账本已分叉，证明在 {out} 中。"))
+
+    @audit.command(name="verify-fork", help=t("Verify a fork proof.", "验证分叉证明。"))
+    def verify_fork_file(
+        file: Annotated[Path, typer.Argument(help=t("The fork proof.", "分叉证明文件。"))], members: MembersFile
+    ) -> None:
+        proven = verify_fork(parse_fork(read_bounded(file, MAX_FORK_BYTES)), read_members(members))
+        signers = f"{', '.join(proven.first_signers)} / {', '.join(proven.second_signers)}"
+        typer.echo(
+            t(
+                f"Proven: two ledgers from block {proven.size} or before, signed by {signers}.",
+                f"已证明：最迟在第 {proven.size} 个区块有两个账本，签名者 {signers}。",
+            )
+        )
