@@ -11,11 +11,13 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
 
+import anyio.to_thread
 from anyio import CapacityLimiter
 from fastapi import FastAPI
 
 from domain.errors import Invalid
-from domain.ports import Clock, RandomSource
+from domain.instants import instant
+from domain.ports import Clock, Ledger, RandomSource
 from network.embedded.ledger import EmbeddedLedger
 from node_service import organization_keys, secrets
 from node_service.access_log.sequencer import Sequencer
@@ -25,6 +27,7 @@ from node_service.api.condition import Condition
 from node_service.api.services import Rates
 from node_service.background import Step, Worker
 from node_service.client.exchange_client import ExchangeClient
+from node_service.client.witness_client import Questions
 from node_service.context import Limits, Node
 from node_service.database.engine import Database
 from node_service.database.migrations import upgrade
@@ -39,6 +42,8 @@ from node_service.settings import Settings
 from node_service.sharing.accesses import OneUseKeys
 from node_service.sharing.enrolment import Enrolments
 from node_service.sharing.patient_wraps import PatientWraps
+from node_service.witnessing.members import Witness, other_witnesses
+from node_service.witnessing.voices import LedgerVoices, WitnessVoices
 from offchain.custody.file_keyring import FileKeyring
 from offchain.stores.local import LocalStore
 
@@ -88,6 +93,7 @@ class RunningNode:
     app: FastAPI
     condition: Condition
     exchange: ExchangeClient = field(repr=False)
+    questions: Questions = field(repr=False)
     workers: tuple[Worker, ...] = field(repr=False)
     resources: ExitStack = field(repr=False)
 
@@ -134,22 +140,30 @@ def build(
     clock = clock or SystemClock()
     upgrade(settings.sqlalchemy_url)
     with ExitStack() as opened:
-        node, commits = _open(settings, clock, random, opened)
+        questions = Questions()
+        node, commits = _open(settings, clock, random, questions, opened)
         condition = Condition()
         exchange = _exchange_client(node, clock)
         app = create_app(node, condition, exchange, rates=rates, lifespan=_lifespan)
         failed = app.state.services.metrics.step_failed
         workers = (_follower(node, commits, failed), *_workers(node, condition, failed))
-        running = RunningNode(node, app, condition, exchange, workers, opened.pop_all())
+        running = RunningNode(node, app, condition, exchange, questions, workers, opened.pop_all())
         app.state.running = running
         return running
 
 
-def _open(settings: Settings, clock: Clock, random: RandomSource, opened: ExitStack) -> tuple[Node, ProjectedCommits]:
+def _open(
+    settings: Settings, clock: Clock, random: RandomSource, questions: Questions, opened: ExitStack
+) -> tuple[Node, ProjectedCommits]:
     database = Database(settings.sqlalchemy_url)
     opened.callback(database.close)
     ledger = opened.enter_context(EmbeddedLedger(settings.ledger_dir, settings.msp_id, clock, random))
     commits = ProjectedCommits(database)
+    limits = Limits(
+        ledger=CapacityLimiter(settings.ledger_threads),
+        database=CapacityLimiter(settings.database_threads),
+        crypto=CapacityLimiter(settings.crypto_threads),
+    )
     node = Node(
         settings=settings,
         database=database,
@@ -160,13 +174,31 @@ def _open(settings: Settings, clock: Clock, random: RandomSource, opened: ExitSt
         clock=clock,
         random=random,
         commits=commits,
-        limits=Limits(
-            ledger=CapacityLimiter(settings.ledger_threads),
-            database=CapacityLimiter(settings.database_threads),
-            crypto=CapacityLimiter(settings.crypto_threads),
-        ),
+        voices=_witness_voices(settings, database, ledger, clock, random, limits, questions)
+        if settings.freshness == "witnesses"
+        else LedgerVoices(ledger, limits.ledger),
+        limits=limits,
     )
     return node, commits
+
+
+def _witness_voices(
+    settings: Settings,
+    database: Database,
+    ledger: Ledger,
+    clock: Clock,
+    random: RandomSource,
+    limits: Limits,
+    questions: Questions,
+) -> WitnessVoices:
+    def known() -> list[Witness]:
+        with database.reading() as session:
+            return other_witnesses(session, settings, instant(clock.now()))
+
+    async def witnesses() -> list[Witness]:
+        return await anyio.to_thread.run_sync(known, limiter=limits.database)
+
+    return WitnessVoices(ledger.channel, witnesses, questions.ask, random)
 
 
 def _follower(node: Node, commits: ProjectedCommits, failed: Callable[[str], None]) -> Worker:
@@ -228,4 +260,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await running.exchange.close()
+        await running.questions.close()
         running.stop()

@@ -9,7 +9,7 @@ from typing import ParamSpec, Protocol, TypeVar
 import anyio.to_thread
 from anyio import CapacityLimiter
 
-from domain.ports import BlobStore, Clock, KeyCustody, Ledger, RandomSource, TransactionStatus
+from domain.ports import BlobStore, Clock, KeyCustody, Ledger, RandomSource, TransactionStatus, Voices
 from node_service.database.engine import Database
 from node_service.secrets import NodeSecrets
 from node_service.settings import Settings
@@ -61,6 +61,7 @@ class Node:
     clock: Clock
     random: RandomSource
     commits: Commits
+    voices: Voices
     limits: Limits
 
     @property

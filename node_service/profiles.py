@@ -26,6 +26,12 @@ def check_profile(settings: Settings) -> None:
         raise Invalid(
             "outside the demo other nodes are called by https", reason="profile", place="YILIAN_ALLOWED_NODES"
         )
+    if settings.freshness == "ledger":
+        raise Invalid(
+            "outside the demo other hospitals' witnesses say what is fresh; set it to witnesses",
+            reason="profile",
+            place="YILIAN_FRESHNESS",
+        )
     if key_origin(settings.data_dir) == "demo":
         raise Invalid("the node's keys were made for a demo; initialise a new folder", reason="profile")
     if settings.profile == "production":

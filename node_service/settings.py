@@ -36,7 +36,9 @@ class Settings(BaseModel):
     witness_key_file: str = Field("", description="file with the public key of the hospital's witness; empty: none")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8001, ge=0, le=65535, description="port to listen on")
-    allowed_nodes: tuple[str, ...] = Field((), description="URLs of other hospitals' nodes and witnesses that may be called")
+    allowed_nodes: tuple[str, ...] = Field(
+        (), description="URLs of other hospitals' nodes and witnesses that may be called"
+    )
     time_zone: str = Field("Asia/Shanghai", description="time zone of dates without one")
     max_upload_bytes: int = Field(512 * 1024 * 1024, ge=1024, description="largest request body")
     commit_timeout_s: float = Field(10.0, gt=0, description="how long an answer waits for a commit")

@@ -9,9 +9,10 @@ from typing import Final
 import anyio
 import httpx
 
-from domain.errors import Denied, Tampered, Unavailable
+from domain.errors import Denied, Unavailable
 from node_service.client import exchange_wire, wire
-from node_service.client.answers import MAX_PROBLEM_BYTES, UNPACKED, body_of, error_of, read_value, verify_unpacked
+from node_service.client.answers import MAX_PROBLEM_BYTES, body_of, read_value
+from node_service.client.bounded import read_bounded
 from node_service.client.proofs import Sign, client_assertion
 
 CALL_TIMEOUT_S: Final = 20.0
@@ -86,6 +87,11 @@ class ExchangeClient:
         content = await self._post(custodian, "/exchange/contributions", body, MAX_PROBLEM_BYTES)
         return read_value(wire.RecordRef, content)
 
+    async def deliver_notices(self, holder: str, body: exchange_wire.NoticeDelivery) -> exchange_wire.NoticeReceipt:
+        """Tell a hospital that had records released what became of them."""
+        content = await self._post(holder, "/exchange/notices", body, MAX_PROBLEM_BYTES)
+        return read_value(exchange_wire.NoticeReceipt, content)
+
     async def _post(self, custodian: str, path: str, body: wire.Wire, max_bytes: int) -> bytes:
         return await self._call(custodian, "POST", path, max_bytes, headers=_JSON, content=body_of(body))
 
@@ -130,26 +136,8 @@ class ExchangeClient:
     async def _send(self, request: httpx.Request, max_bytes: int) -> bytes:
         try:
             with anyio.fail_after(CALL_TIMEOUT_S):
-                return await self._exchange(request, max_bytes)
+                return await read_bounded(self._http, request, max_bytes)
         except TimeoutError:
             raise Unavailable("the other hospital answers too slowly", reason="deadline") from None
         except httpx.HTTPError as error:
             raise Unavailable("the other hospital does not answer", reason="no-answer") from error
-
-    async def _exchange(self, request: httpx.Request, max_bytes: int) -> bytes:
-        request.headers.update(UNPACKED)
-        answer = await self._http.send(request, stream=True)
-        try:
-            verify_unpacked(answer)
-            failed = answer.status_code >= 300
-            limit = MAX_PROBLEM_BYTES if failed else max_bytes
-            content = bytearray()
-            async for piece in answer.aiter_bytes():
-                content += piece
-                if len(content) > limit:
-                    raise Tampered("the other hospital's answer is longer than allowed", reason="answer-size")
-            if failed:
-                raise error_of(answer.status_code, bytes(content))
-            return bytes(content)
-        finally:
-            await answer.aclose()

@@ -11,11 +11,16 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from domain.errors import Conflict, Unavailable
+from node_service.database.erasure_models import ErasureCase as _ErasureCase  # noqa: F401 - its tables are ours too
 from node_service.database.group_commit import GroupCommit, Row
 from node_service.database.models import AccessRow
 from node_service.database.witness_models import BlockHeader as _BlockHeader  # noqa: F401 - its tables are ours too
 
 _READING = "yilian_reading"
+_CHECKPOINT = "yilian_checkpoint"
+_BUSY_MS = 10_000
+_CHECKPOINT_BUSY_MS = 250
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={_BUSY_MS}", "secure_delete=ON")
 _INSERT_ACCESS_ROWS = insert(AccessRow.__table__)  # type: ignore[arg-type]
 
 
@@ -85,6 +90,21 @@ class Database:
         for listener in self._listeners:
             listener()
 
+    def truncate_log(self) -> bool:
+        """Empty SQLite's write-ahead log, so that pages from before a deletion lie nowhere; false if a reader is busy.
+
+        Other databases do this by themselves; their logs and archives are the administrator's (docs/operations.md).
+        """
+        if self.engine.dialect.name != "sqlite":
+            return True
+        with _translated(), self.engine.connect().execution_options(**{_CHECKPOINT: True}) as connection:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout={_CHECKPOINT_BUSY_MS}")  # writers wait as long
+            try:
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
+        return not busy
+
     def close(self) -> None:
         """Close all connections."""
         self.engine.dispose()
@@ -112,13 +132,15 @@ def _engine(url: str) -> Engine:
 
 
 def _configure_sqlite(connection: Any, _record: object) -> None:
-    """WAL with full synchronisation: a commit that was answered survives a power cut."""
+    """WAL, fully synchronised: a commit that was answered survives a power cut. What is deleted is overwritten."""
     connection.isolation_level = None
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+    for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _begin_sqlite(connection: Connection) -> None:
     """Writers begin immediately, so that two of them queue up instead of failing on the upgrade of a read lock."""
+    if connection.get_execution_options().get(_CHECKPOINT):
+        return  # no checkpoint within a transaction
     reading = connection.get_execution_options().get(_READING)
     connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

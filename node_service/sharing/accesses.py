@@ -23,9 +23,9 @@ from node_service.database.models import HeldConsent, OpenedAccess
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit_and_wait
 from node_service.sharing import held_consents
-from node_service.sharing.openings import wait_until_fresh
 from node_service.sharing.practitioners import Practitioner
 from node_service.sharing.sealed_messages import from_wire, to_wire
+from node_service.witnessing.freshness import wait_until_fresh
 from offchain.envelope.hpke import HPKE_HYBRID, RecipientPrivateKey, RecipientPublicKey
 from offchain.envelope.messages import SealedMessage, seal_message
 
@@ -87,7 +87,7 @@ async def open_emergency(node: Node, practitioner: Practitioner, body: wire.Emer
     check_member(body.reason, "reason", BREAK_GLASS_REASONS)
     check_members(body.categories, "categories", CATEGORIES)
     check_identifier(body.card.patient, "card.patient")
-    await wait_until_fresh(node)
+    await wait_until_fresh(node, body.card.custodian)
     row, transaction = await node.in_crypto(_prepare_emergency, node, practitioner, body)
     return await _announce(node, row, transaction)
 

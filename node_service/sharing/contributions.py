@@ -33,11 +33,12 @@ from node_service.sharing.accesses import OwnOpening, own_opening
 from node_service.sharing.candidates import judge
 from node_service.sharing.decision import READABLE, Candidate
 from node_service.sharing.exchange import Exchange
-from node_service.sharing.openings import EmergencyBasis, LiveOpening, verify_opening, wait_until_fresh
+from node_service.sharing.openings import EmergencyBasis, LiveOpening, verify_opening
 from node_service.sharing.practitioners import Practitioner
 from node_service.sharing.release import access_entry, reader_of, verified_opening
 from node_service.sharing.sealed_messages import from_wire, open_for_hospital, to_wire
 from node_service.sharing.verification import verify_author_signature
+from node_service.witnessing.freshness import wait_until_fresh
 from offchain.envelope.content import Description, PlainBytes
 from offchain.envelope.header import Header
 from offchain.envelope.hpke import RecipientPublicKey
@@ -82,7 +83,7 @@ async def accept_contribution(node: Node, caller: str, body: exchange_wire.Contr
         Conflict: the record id is in use.
         Unavailable: not fresh in time; store, custody or database.
     """
-    await wait_until_fresh(node)
+    await wait_until_fresh(node, caller)
     return await node.in_crypto(_accept, node, caller, body)
 
 

@@ -15,7 +15,8 @@ from node_service.context import Node
 from node_service.database.models import AccessRow, Member, Record, RecordVersion
 from node_service.records.entries import entries as record_entries
 from node_service.sharing.candidates import judge, readable, readable_directory
-from node_service.sharing.openings import verify_again, wait_until_fresh
+from node_service.sharing.openings import verify_again
+from node_service.witnessing.freshness import wait_until_fresh
 
 MAX_RANGE_BYTES = 16 << 20
 
@@ -46,7 +47,7 @@ async def read_object(node: Node, caller: str, request: RangeRequest) -> bytes:
         Tampered: the stored object was altered.
         Unavailable: not fresh in time, or an alarm stands.
     """
-    await wait_until_fresh(node)
+    await wait_until_fresh(node, caller)
     length = await node.in_database(_permitted_length, node, caller, request)
     count = min(request.length, length - request.offset)
     if count <= 0:

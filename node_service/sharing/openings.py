@@ -84,16 +84,6 @@ class LiveOpening:
         return AccessRequest(self.caller, self.practitioner, self.purpose, at)
 
 
-async def wait_until_fresh(node: Node) -> None:
-    """Ask the ledger for its height now and wait until the own projection holds it.
-
-    Raises:
-        Unavailable: the ledger is down, or the projection is behind for longer than two seconds.
-    """
-    height = await node.in_ledger(node.ledger.height)
-    await node.commits.projected(height, node.settings.freshness_timeout_s)
-
-
 def verify_opening(node: Node, session: Session, caller: str, opening: exchange_wire.Opening) -> LiveOpening:
     """Verify an opening on the own, fresh projection.
 

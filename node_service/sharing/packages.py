@@ -17,8 +17,8 @@ from node_service.database.models import HeldConsent, Person
 from node_service.ledger_sync import projection
 from node_service.sharing import held_consents
 from node_service.sharing.consent_content import check_consent, time_zone
-from node_service.sharing.openings import wait_until_fresh
 from node_service.sharing.sealed_messages import from_wire, open_for_hospital
+from node_service.witnessing.freshness import catch_up
 
 MAX_RECEIVED = 1000
 
@@ -36,7 +36,7 @@ async def receive_package(node: Node, body: wire.SealedMessage) -> str:
         package = wire.GrantPackage.model_validate_json(opened)
     except ValidationError:
         raise Invalid("the message holds no grant package", place="package") from None
-    await wait_until_fresh(node)
+    await catch_up(node)
     await node.in_database(_keep, node, package)
     return package.grant
 

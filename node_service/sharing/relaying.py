@@ -13,7 +13,7 @@ from node_service.client.wire import Committed, SignedStatementBody
 from node_service.context import Node
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit_and_wait
-from node_service.sharing.openings import wait_until_fresh
+from node_service.witnessing.freshness import catch_up
 
 
 async def relay(node: Node, body: SignedStatementBody) -> Committed:
@@ -25,7 +25,7 @@ async def relay(node: Node, body: SignedStatementBody) -> Committed:
         Conflict: the contract's answer.
         Unavailable, OutcomeUnknown: the same statement may be sent again, also through another member.
     """
-    await wait_until_fresh(node)
+    await catch_up(node)  # a refusal goes to the ledger also where no other witness is heard
     statement = await node.in_database(_verified, node, body)
     done = await submit_and_wait(node, _transaction(statement, body))
     await node.in_database(_log, node, statement)

@@ -32,9 +32,10 @@ from node_service.sharing import emergencies
 from node_service.sharing.candidates import judge, ledger_statuses, readable, readable_directory, requested
 from node_service.sharing.decision import READABLE
 from node_service.sharing.directory import directory_references
-from node_service.sharing.openings import EmergencyBasis, LiveOpening, verify_opening, wait_until_fresh
+from node_service.sharing.openings import EmergencyBasis, LiveOpening, verify_opening
 from node_service.sharing.refusals import log_refusal
 from node_service.sharing.sealed_messages import from_wire
+from node_service.witnessing.freshness import wait_until_fresh
 from offchain.envelope.hpke import HPKE_HYBRID, RecipientPublicKey
 from offchain.envelope.keys import SessionKey
 from offchain.envelope.messages import SealedMessage
@@ -70,7 +71,7 @@ async def search(node: Node, caller: str, body: exchange_wire.ExchangeSearch) ->
         Unavailable: not fresh in time, an alarm stands, or the access row cannot be written.
     """
     reader = reader_of(body.opening)
-    await wait_until_fresh(node)
+    await wait_until_fresh(node, caller)
     return await node.in_database(_search, node, caller, body, reader)
 
 
@@ -85,7 +86,7 @@ async def release(node: Node, caller: str, body: exchange_wire.ExchangeRelease) 
     """
     reader = reader_of(body.opening)
     one_use = RecipientPublicKey.parse(HPKE_HYBRID, body.public_key, "public_key")
-    await wait_until_fresh(node)
+    await wait_until_fresh(node, caller)
     return await node.in_crypto(_release, node, caller, body, one_use, reader)
 
 
@@ -155,12 +156,13 @@ def _release(
         chosen = requested(node, session, judge(node, session, live), body.records)
     emergencies.admit(node, live, reader)
     prepared = _with_directory(node, live, _prepare(node, live, chosen, MAX_INLINE_TOTAL_BYTES))
+    released = _released(live, prepared, one_use)  # before the last look, so that nothing slow lies behind it
     with node.database.transaction() as session:
         ids = tuple(item.entry.record for item in prepared)
         _verify_unchanged(node, session, live, verify_opening(node, session, caller, body.opening), ids)
         action = "break-glass" if isinstance(live.basis, EmergencyBasis) else "release"
         record(node, session, access_entry(live, action, ids, reader))
-    return _released(live, prepared, one_use)
+    return released
 
 
 def _verify_unchanged(node: Node, session: Session, live: LiveOpening, now: LiveOpening, ids: tuple[str, ...]) -> None:

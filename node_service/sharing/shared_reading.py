@@ -14,7 +14,6 @@ from node_service.client import exchange_wire, wire
 from node_service.context import Node
 from node_service.sharing.accesses import OwnOpening, own_opening
 from node_service.sharing.exchange import Exchange
-from node_service.sharing.openings import wait_until_fresh
 from node_service.sharing.practitioners import Practitioner
 from node_service.sharing.verification import (
     Expected,
@@ -25,6 +24,7 @@ from node_service.sharing.verification import (
     open_session,
     verify_leaf,
 )
+from node_service.witnessing.freshness import catch_up
 from offchain.envelope.composite import Manifest, Member, verify_member
 from offchain.envelope.content import PlainBytes
 from offchain.envelope.sealed import SealedBytes
@@ -162,7 +162,7 @@ class SharedReading:
         try:
             return await self._node.in_database(_verify_leaves, self._node, expected, released)
         except Unavailable:
-            await wait_until_fresh(self._node)
+            await catch_up(self._node)
             return await self._node.in_database(_verify_leaves, self._node, expected, released)
 
     async def _object(self, opening: OwnOpening, digest: str, inline: str | None) -> bytes:

@@ -12,10 +12,16 @@ from node_service.settings import Settings
 HTTPS = "https://a.example"
 
 
-def settings(profile: str, *allowed: str, public_url: str = HTTPS, data_dir: Path = Path("/nowhere")) -> Settings:
+def settings(
+    profile: str,
+    *allowed: str,
+    public_url: str = HTTPS,
+    data_dir: Path = Path("/nowhere"),
+    freshness: str = "witnesses",
+) -> Settings:
     return Settings.from_environment(
         {}, profile=profile, msp_id="AMSP", name="A", data_dir=data_dir, ledger_dir=Path("/l"), allowed_nodes=allowed,
-        public_url=public_url,
+        public_url=public_url, freshness=freshness,
     )  # fmt: skip
 
 
@@ -63,6 +69,14 @@ def test_outside_the_demo_plain_http_is_refused(profile: str) -> None:
         check_profile(settings(profile, public_url="http://a.example"))
     with pytest.raises(Invalid):
         check_profile(settings(profile, "http://b.example"))
+
+
+@pytest.mark.parametrize("profile", ["pilot", "production"])
+def test_outside_the_demo_the_ledger_alone_does_not_say_what_is_fresh(profile: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        check_profile(settings(profile, freshness="ledger"))
+    assert refusal.value.place == "YILIAN_FRESHNESS"
+    check_profile(settings("demo", freshness="ledger"))
 
 
 def test_keys_made_for_a_demo_are_refused_outside_it(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
 from node_service.ledger_sync.submission import Resubmitter
 from node_service.settings import Settings
+from node_service.witnessing.voices import LedgerVoices
 from offchain.custody.file_keyring import FileKeyring
 from offchain.stores.local import LocalStore
 
@@ -118,6 +119,7 @@ def open_hospital(directory: Path, *, at: datetime = START, **settings: Any) -> 
         clock=clock,
         random=os.urandom,
         commits=commits,
+        voices=LedgerVoices(ledger, CapacityLimiter(32)),
         limits=Limits(CapacityLimiter(32), CapacityLimiter(16), CapacityLimiter(4)),
     )
     return Hospital(node, clock, ledger, commits)

@@ -40,6 +40,7 @@ from node_service.sharing import consents, contributions, enrolment, objects, pa
 from node_service.sharing.enrolment_codes import issue_code
 from node_service.sharing.patient_wraps import PatientWraps
 from node_service.sharing.practitioners import Practitioner
+from node_service.witnessing.voices import LedgerVoices
 from offchain.custody.file_keyring import FileKeyring
 from offchain.envelope.hpke import HPKE_HYBRID, HPKE_X25519, RecipientPrivateKey, RecipientPublicKey
 from offchain.envelope.messages import seal_message
@@ -197,16 +198,18 @@ def _open(directory: Path, msp_id: str, clock: MovableClock, settings: dict[str,
     chosen = Settings.model_validate(values)
     database = Database(chosen.sqlalchemy_url)
     commits = DrivenCommits(database)
+    ledger = EmbeddedLedger(chosen.ledger_dir, msp_id, clock, os.urandom)
     node = Node(
         settings=chosen,
         database=database,
-        ledger=EmbeddedLedger(chosen.ledger_dir, msp_id, clock, os.urandom),
+        ledger=ledger,
         blobs=LocalStore(data / "objects"),
         custody=FileKeyring(data / "custody"),
         secrets=secrets.load(data),
         clock=clock,
         random=os.urandom,
         commits=commits,
+        voices=LedgerVoices(ledger, CapacityLimiter(32)),
         limits=Limits(CapacityLimiter(32), CapacityLimiter(16), CapacityLimiter(4)),
     )
     commits.follower = Follower(database, node.ledger, commits.projected_commits)

@@ -54,5 +54,5 @@ def node(tmp_path: Path, clock: SettableClock) -> Iterator[Node]:
     absent: Any = Absent()
     limits = Limits(CapacityLimiter(1), CapacityLimiter(1), CapacityLimiter(1))
     keys = secrets.create(tmp_path)
-    yield Node(settings, database, absent, absent, absent, keys, clock, os.urandom, absent, limits)
+    yield Node(settings, database, absent, absent, absent, keys, clock, os.urandom, absent, absent, limits)
     database.close()

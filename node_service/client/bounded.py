@@ -1,0 +1,34 @@
+"""Whole answers of other members' servers, never longer than allowed."""
+
+from __future__ import annotations
+
+import httpx
+
+from domain.errors import Tampered
+from node_service.client.answers import MAX_PROBLEM_BYTES, UNPACKED, error_of, verify_unpacked
+
+
+async def read_bounded(http: httpx.AsyncClient, request: httpx.Request, max_bytes: int) -> bytes:
+    """Send a request and read its answer.
+
+    Raises:
+        YilianError: what the other side answered.
+        Tampered: the answer is longer than allowed, or packed, which nobody asked for.
+        httpx.HTTPError: there is no answer.
+    """
+    request.headers.update(UNPACKED)
+    answer = await http.send(request, stream=True)
+    try:
+        verify_unpacked(answer)
+        failed = answer.status_code >= 300
+        limit = MAX_PROBLEM_BYTES if failed else max_bytes
+        content = bytearray()
+        async for piece in answer.aiter_bytes():
+            content += piece
+            if len(content) > limit:
+                raise Tampered("the other side's answer is longer than allowed", reason="answer-size")
+        if failed:
+            raise error_of(answer.status_code, bytes(content))
+        return bytes(content)
+    finally:
+        await answer.aclose()
