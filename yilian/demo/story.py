@@ -24,8 +24,8 @@ from patient_wallet.drafts import GrantChoice
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Connect, Wallet, create_wallet
 from yilian.audit_commands import verify_folder
-from yilian.contract_versions import CONTRACT
 from yilian.audit_query import rows_of
+from yilian.contract_versions import CONTRACT
 from yilian.demo.network import Hospital, Network, Person
 from yilian.demo.report import Report, StepFailed, check
 from yilian.ingestion import Feed
