@@ -54,6 +54,29 @@ class Released(Wire):
     items: list[SealedRecord]
 
 
+class ReleaseNotice(Wire):
+    """What became of a record of the sender's own that it had released to the receiver.
+
+    ``version`` is the new one where the record was superseded, else the last one.
+    """
+
+    id: str
+    record: str
+    event: Literal["superseded", "retracted", "erased"]
+    version: int
+
+
+class NoticeDelivery(Wire):
+    notices: list[ReleaseNotice] = Field(min_length=1, max_length=200)
+
+
+class NoticeReceipt(Wire):
+    """Ids of notices that were taken, and of those about records that the receiver never had from the sender."""
+
+    accepted: list[str]
+    unknown: list[str]
+
+
 class ContributionDelivery(Wire):
     """A record that another hospital sealed and signed for the patient's custodian."""
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from domain.errors import Invalid, NotFound
@@ -15,11 +15,11 @@ from domain.identifiers import IDENTIFIER_BYTES, decode_bytes, encode_bytes, ide
 from domain.instants import instant
 from domain.ports import CustodyEntry, NoKey
 from node_service.context import Node
-from node_service.database.models import BundleSkeleton
+from node_service.database.models import BundleEntry, BundleSkeleton
 from node_service.fhir.bundle import BundleParts, Skeleton, reassemble
 from node_service.fhir.splice import Splice
 from node_service.records.input import received_bytes
-from node_service.records.reading import MAX_CONTENT_BYTES, version_keys
+from node_service.records.reading import INTERNAL, MAX_CONTENT_BYTES, version_keys
 from node_service.records.sealing import open_undo
 from offchain.envelope.content import Description, PlainBytes
 from offchain.envelope.header import Header
@@ -44,6 +44,7 @@ class SealedSkeleton:
     source_token: bytes = field(repr=False)
     digest: str
     key: DataKey = field(repr=False)
+    records: frozenset[str]
 
 
 def seal_skeleton(
@@ -71,7 +72,10 @@ def seal_skeleton(
     header = Header(object_id, node.msp_id, node.random(SALT_BYTES))
     sealed: SealedBytes = seal(PlainBytes(content, Description(SKELETON_TYPE)), key, header)
     node.blobs.put(sealed)
-    return SealedSkeleton(identifier(node.random(IDENTIFIER_BYTES)), object_id, source_token, sealed.digest, key)
+    records = frozenset(record for record, _ in placed.values())
+    return SealedSkeleton(
+        identifier(node.random(IDENTIFIER_BYTES)), object_id, source_token, sealed.digest, key, records
+    )
 
 
 def write_skeleton(node: Node, session: Session, skeleton: SealedSkeleton) -> None:
@@ -87,6 +91,9 @@ def write_skeleton(node: Node, session: Session, skeleton: SealedSkeleton) -> No
             received_at=instant(node.clock.now()),
         )
     )
+    rows = [{"record": record, "bundle": skeleton.id} for record in sorted(skeleton.records)]
+    if rows:
+        session.connection().execute(insert(BundleEntry), rows)
 
 
 def has_skeleton(session: Session, source_token: bytes) -> bool:
@@ -117,7 +124,7 @@ def reassemble_bundle(node: Node, bundle: str) -> bytes:
 
 
 def _open_skeleton(node: Node, row: BundleSkeleton) -> tuple[Skeleton, list[Any]]:
-    entry = CustodyEntry(identifier(node.random(IDENTIFIER_BYTES)), "read", 1, instant(node.clock.now()))
+    entry = CustodyEntry(identifier(node.random(IDENTIFIER_BYTES)), INTERNAL, 1, instant(node.clock.now()))
     binding = KeyBinding(row.object_id, row.id, 1)
     key = node.custody.unwrap_many(entry, [(binding, Wrap.parse(row.wrap))])[0]
     if isinstance(key, NoKey):
@@ -136,7 +143,7 @@ def _open_versions(
     """Stored bytes and undo list of many versions."""
     opened: dict[tuple[str, int], tuple[bytes, tuple[Splice, ...]]] = {}
     for start in range(0, len(versions), _KEYS_AT_ONCE):
-        for held in version_keys(node, versions[start : start + _KEYS_AT_ONCE], purpose="read"):
+        for held in version_keys(node, versions[start : start + _KEYS_AT_ONCE], purpose=INTERNAL):
             with node.blobs.get(held.digest) as sealed:
                 plain = unseal(sealed, held.key, object_id=held.object_id).whole(max_bytes=MAX_CONTENT_BYTES)
             undo = open_undo(held.undo, held.key, held.object_id)

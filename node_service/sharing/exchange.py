@@ -8,6 +8,8 @@ from node_service.client.exchange_wire import (
     ContributionDelivery,
     ExchangeRelease,
     ExchangeSearch,
+    NoticeDelivery,
+    NoticeReceipt,
     Released,
     RequestDelivery,
 )
@@ -41,3 +43,6 @@ class Exchange(Protocol):
 
     async def deliver_contribution(self, custodian: str, body: ContributionDelivery) -> RecordRef:
         """Hand over a record that this hospital sealed and signed for the patient's custodian."""
+
+    async def deliver_notices(self, holder: str, body: NoticeDelivery) -> NoticeReceipt:
+        """Tell a hospital that had records released what became of them."""

@@ -22,6 +22,14 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         sa.Column("log_index", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_index(
+        "ix_access_row_access",
+        "access_row",
+        ["access"],
+        unique=False,
+        sqlite_where=sa.text("access IS NOT NULL"),
+        postgresql_where=sa.text("access IS NOT NULL"),
+    )
     op.create_index("ix_access_row_log", "access_row", ["incarnation", "log_index"], unique=False)
     op.create_index("ix_access_row_patient", "access_row", ["patient"], unique=False)
     op.create_table(
@@ -506,6 +514,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         sa.PrimaryKeyConstraint("case", "record"),
     )
     op.create_index("ix_erasure_item_record", "erasure_item", ["record"], unique=False)
+    op.create_index("ix_erasure_item_due", "erasure_item", ["state", "until"], unique=False)
     op.create_table(
         "removal",
         sa.Column("record", sa.String(length=26), nullable=False),

@@ -1,0 +1,202 @@
+"""The background step that carries erasures and retractions through, whatever breaks in between.
+
+Order of an erasure (records-and-keys.md, "Erasure and retention"), each step durable before the next:
+1 ``EraseRecord`` is valid on the ledger; 2 the record is closed here; 3 custody forgets its keys, and those of what is
+left of its Bundles; 4 the objects are deleted; 5 rows are deleted and blanked, and the hospitals that had the record
+are written down to be told. A retraction has steps 1, 2 and the last, and loses only the wraps of the wrong person.
+Every step may be repeated: after a crash the row says which one is next.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from domain.entries import StatusEntry
+from domain.errors import Conflict, Denied, Invalid, NotFound
+from domain.identifiers import IDENTIFIER_BYTES, identifier
+from domain.instants import instant
+from domain.transactions import MAX_RECORDS, EraseRecord, RetractRecord, Transaction
+from node_service.access_log.rows import Entry
+from node_service.access_log.rows import record as log_row
+from node_service.context import Node
+from node_service.database.erasure_models import ErasureItem, ReleaseNotice, Removal
+from node_service.database.models import Record
+from node_service.erasure.deciding import SYSTEM, order_removal
+from node_service.erasure.holders import holders
+from node_service.erasure.removing import bundles_of, delete_objects, delete_patient_wraps, delete_rows
+from node_service.ledger_sync import projection
+from node_service.ledger_sync.submission import submit
+from node_service.sharing.notices import notify
+
+IDLE: Final = timedelta(seconds=10)
+WAIT: Final = timedelta(milliseconds=200)
+MAX_PER_STEP: Final = 200
+_DONE_ON_LEDGER: Final = {"erase": ("erased",), "retract": ("retracted", "erased")}
+_LOG: Final = logging.getLogger(__name__)
+
+
+class Remover:
+    """One per node; ``step`` is called by one thread."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._compared = False
+        self._has_old_pages = True  # before a crash something may have been deleted
+
+    def step(self, now: datetime) -> datetime:
+        """Bring every removal one or more steps further; return when to look again.
+
+        Raises:
+            Unavailable, OutcomeUnknown: ledger, database, store or custody; the next call goes on where this one ended.
+            Tampered: custody.
+        """
+        if not self._compared:
+            self._compare_with_ledger(now)
+            self._compared = True
+        work = self._work()
+        if not work:
+            self._truncate()
+            return now + IDLE
+        self._submit([one for one in work if one.state == "ordered"])
+        finished = [self._advance(one.record) for one in work]
+        self._has_old_pages = self._has_old_pages or any(finished)
+        self._truncate()
+        return now + WAIT
+
+    def _truncate(self) -> None:
+        if self._has_old_pages:
+            self._has_old_pages = not self._node.database.truncate_log()
+
+    def _work(self) -> Sequence[Removal]:
+        query = select(Removal).where(Removal.state != "done").order_by(Removal.ordered_at, Removal.record)
+        with self._node.database.reading() as session:
+            return session.scalars(query.limit(MAX_PER_STEP)).all()
+
+    def _compare_with_ledger(self, now: datetime) -> None:
+        """After a restore the ledger may know of erasures that the database does not: they are done again."""
+        with self._node.database.transaction() as session:
+            for names, entry in projection.typed_states(session, StatusEntry, self._node.msp_id):
+                row = session.get(Record, names[1]) if entry.status == "erased" else None
+                if row is not None and row.status != "erased":
+                    order_removal(session, row.id, "erase", None, instant(now))
+
+    def _submit(self, ordered: Sequence[Removal]) -> None:
+        """Bring to the ledger what is not there yet; a submission that is under way is not doubled."""
+        with self._node.database.reading() as session:
+            waiting = [one for one in ordered if not _is_on_ledger(self._node, session, one)]
+        erased = sorted(one.record for one in waiting if one.action == "erase")
+        for start in range(0, len(erased), MAX_RECORDS):
+            part = tuple(erased[start : start + MAX_RECORDS])
+            if self._refused(EraseRecord(part)) and len(part) > 1:
+                for record in part:
+                    self._refused(EraseRecord((record,)))
+        for one in waiting:
+            if one.action == "retract":
+                self._refused(RetractRecord(one.record, one.reason or "entered-in-error"))
+
+    def _refused(self, transaction: Transaction) -> bool:
+        try:
+            submit(self._node, transaction)
+        except (Invalid, Denied, NotFound, Conflict) as error:
+            _LOG.warning("the contract refuses %s: %s", type(transaction).__name__, error.reason)
+            return True
+        return False
+
+    def _advance(self, record: str) -> bool:
+        """As far as it goes now; true if it came to its end."""
+        node, at = self._node, instant(self._node.clock.now())
+        with node.database.transaction() as session:
+            removal = session.get_one(Removal, record)
+            if removal.state == "ordered" and not _close(node, session, removal):
+                return False
+            state, action = removal.state, removal.action
+        if action == "retract":
+            return _finish(node, record, at)
+        if state == "committed":
+            _forget(node, record, at)
+        delete_objects(node, record)
+        return _finish(node, record, at)
+
+
+def _is_on_ledger(node: Node, session: Session, removal: Removal) -> bool:
+    entry = projection.entry(session, StatusEntry, node.msp_id, removal.record)
+    return entry is not None and entry.status in _DONE_ON_LEDGER[removal.action]
+
+
+def _close(node: Node, session: Session, removal: Removal) -> bool:
+    """Once the ledger says so, nobody reads it here any more; a lock that came first sends the order back."""
+    row = session.get_one(Record, removal.record)
+    if not _is_on_ledger(node, session, removal):
+        entry = projection.entry(session, StatusEntry, node.msp_id, removal.record)
+        if entry is not None and entry.until is not None and entry.until > instant(node.clock.now()):
+            _send_back(session, removal, entry)
+        return False
+    written = projection.transaction_of(session, "status", node.msp_id, removal.record)
+    removal.tx_id = None if written is None else written.tx_id
+    removal.state = "committed"
+    row.status = "erased" if removal.action == "erase" else "retracted"
+    return True
+
+
+def _send_back(session: Session, removal: Removal, entry: StatusEntry) -> None:
+    query = select(ErasureItem).where(ErasureItem.record == removal.record, ErasureItem.state == "ordered")
+    if removal.action != "erase":
+        return  # a lock does not stand against a retraction
+    for item in session.scalars(query):
+        item.state, item.until, item.rule = "locked", entry.until, f"hold-{entry.reason or 'lock'}"
+    session.delete(removal)
+
+
+def _forget(node: Node, record: str, at: str) -> None:
+    with node.database.reading() as session:
+        forgotten = [record, *bundles_of(session, record)]
+    done = node.custody.forget(forgotten, at)
+    with node.database.transaction() as session:
+        removal = session.get_one(Removal, record)
+        removal.state, removal.forgotten_at, removal.final_by = "forgotten", done.at, done.final_by
+
+
+def _finish(node: Node, record: str, at: str) -> bool:
+    with node.database.transaction() as session:
+        removal, row = session.get_one(Removal, record), session.get_one(Record, record)
+        is_erasure = removal.action == "erase"
+        event = "erased" if is_erasure else "retracted"
+        told = holders(node, session, row)
+        if is_erasure:
+            delete_rows(node, session, row)
+        else:
+            delete_patient_wraps(session, [record])
+        write_notices(node, session, row, event, told)
+        removal.state, removal.done_at = "done", at
+        actor = removal.ordered_by or SYSTEM
+        log_row(node, session, Entry(removal.action, node.msp_id, actor, row.patient, (record,)))
+        if row.patient is not None:
+            notify(node, session, [f"patient:{row.patient}"], f"record-{event}", [record])
+    return True
+
+
+def write_notices(node: Node, session: Session, row: Record, event: str, told: Sequence[str]) -> None:
+    """Write down whom to tell, once per event and version, in the caller's transaction."""
+    known = set(
+        session.scalars(
+            select(ReleaseNotice.msp_id).where(
+                ReleaseNotice.record == row.id,
+                ReleaseNotice.event == event,
+                ReleaseNotice.version == row.current_version,
+            )
+        )
+    )
+    session.add_all(
+        ReleaseNotice(
+            id=identifier(node.random(IDENTIFIER_BYTES)), record=row.id, msp_id=msp_id, event=event,
+            version=row.current_version, created_at=instant(node.clock.now()), answer=None, answered_at=None,
+        )
+        for msp_id in told
+        if msp_id not in known
+    )  # fmt: skip
