@@ -86,6 +86,9 @@ class Anchorer:
                 return min(due, idle)
             records, access = growth.heads(session)
         unwraps = self._node.custody.count().released
+        if unwraps < growth.anchored_unwraps:
+            detail = "custody has opened fewer keys than are anchored: its log was cut or restored"
+            raise Tampered(detail, reason="unwraps-fell", place=f"{unwraps} of {growth.anchored_unwraps}")
         self._submit(Anchor(growth.incarnation, None, records, access, unwraps), now)
         return idle
 
@@ -107,7 +110,7 @@ class Anchorer:
             if sent is None:
                 return False
             seen = session.get(LedgerTransaction, sent.tx_id) is not None
-        if seen or now - sent.since >= FORGET_AFTER:
+        if seen or not sent.since <= now < sent.since + FORGET_AFTER:  # also where the clock was set back meanwhile
             self._in_flight = None
         return self._in_flight is not None
 
@@ -120,7 +123,7 @@ class Anchorer:
             return None
         anchored = projection.entry(session, LogEntry, self._node.msp_id, incarnation_attribute(incarnation))
         heads = (anchored.records, anchored.access) if anchored else (_EMPTY, _EMPTY)
-        growth = _Growth(incarnation, records, access, *heads)
+        growth = _Growth(incarnation, records, access, *heads, anchored.unwraps if anchored else 0)
         if not growth.has_records and not growth.has_access:
             self._settled = sizes
             return None
@@ -151,6 +154,7 @@ class _Growth:
     access: Log
     anchored_records: Head
     anchored_access: Head
+    anchored_unwraps: int
 
     @property
     def has_records(self) -> bool:

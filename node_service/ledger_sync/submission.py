@@ -108,7 +108,7 @@ class Resubmitter:
             due = [
                 row
                 for row in session.scalars(query.order_by(PendingTransaction.created_at))
-                if row.state == "waiting" or moment(row.created_at) + RESUBMIT_AFTER <= now
+                if row.state == "waiting" or not moment(row.created_at) <= now < moment(row.created_at) + RESUBMIT_AFTER
             ][:MAX_RESUBMISSIONS_PER_STEP]
         try:
             for row in due:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -78,12 +77,16 @@ def verify_path(leaf: bytes, path: LeafPath, root: str | None) -> None:
     paths.verify_leaf(leaf, path, root)
 
 
-def plaintext(folder: Path, canaries: Iterable[str]) -> Iterator[str]:
-    """Files that hold a canary."""
-    wanted = [canary.encode() for canary in canaries]
+def unanchored(folder: Path, msp_id: str) -> int:
+    """Leaves of both logs that no head on the ledger covers."""
+    waiting = 0
+    for table, log in (("record_version", "records"), ("access_row", "access")):
+        covered = "SELECT coalesce(max(size), 0) FROM anchored_head WHERE msp_id = ? AND log = ?"
+        waiting += ask(folder, f"SELECT count(*) FROM {table} WHERE log_index >= ({covered})", msp_id, log)[0][0]  # noqa: S608 - two constants
+    return waiting
+
+
+def plaintext(folder: Path, canary: bytes) -> Iterator[str]:
+    """Files that hold what only sealed content may hold."""
     for directory, _, names in os.walk(folder):
-        for name in names:
-            content = (Path(directory) / name).read_bytes()
-            found = Counter(canary in content for canary in wanted)[True]
-            if found:
-                yield f"{name} ({found})"
+        yield from (name for name in names if canary in (Path(directory) / name).read_bytes())

@@ -93,7 +93,7 @@ class People:
         def loop() -> None:
             while self.world.faults.active:
                 act()
-                self.world.scheduler.pause(self.chance.uniform(0, 4.0))
+                self.world.scheduler.pause(self.chance.uniform(0, 2.0))
 
         self.world.scheduler.spawn(name, self.world.scheduler.network, loop)
 

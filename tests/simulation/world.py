@@ -192,6 +192,13 @@ class World:
 
     # --- What must hold at the end ----------------------------------------------------------------------------------
 
+    def is_settled(self) -> bool:
+        """Whether nothing waits anywhere."""
+        return not any(
+            sum(files.backlog(one.folder).values()) or files.unanchored(one.folder, one.msp_id)
+            for one in self.hospitals.values()
+        )
+
     def check(self) -> None:
         """Nothing acknowledged is lost or doubled; everything is anchored, proven, logged, sealed."""
         self._follow()
@@ -244,7 +251,7 @@ class World:
             self.findings.append(f"fsck of {hospital.msp_id}: {finding}")
 
     def _check_sealed(self) -> None:
-        for found in files.plaintext(self.folder, [one.canary for one in self.written.values()]):
+        for found in files.plaintext(self.folder, b"canary-"):
             self.findings.append(f"plaintext on disk: {found}")
 
     def close(self) -> None:

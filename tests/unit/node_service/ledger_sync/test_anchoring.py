@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, func, select, update
 
 from domain.entries import LogEntry
-from domain.errors import Unavailable
+from domain.errors import OutcomeUnknown, Unavailable
 from domain.identifiers import encode_bytes, identifier
 from domain.paths import verify_leaf
 from node_service.access_log.rows import Entry, record_alone
@@ -231,6 +231,22 @@ def test_after_a_failure_nothing_is_tried_for_a_second(hospital: Hospital, monke
     assert len(tries) == 1
     hospital.anchorer.step(due)
     assert len(tries) == 2
+
+
+def test_an_anchor_lost_before_the_clock_was_set_back_does_not_stop_the_next(
+    hospital: Hospital, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = store(hospital)
+    right = hospital.clock.now()
+
+    def lose(_ledger: object, _name: str, _arguments: bytes) -> str:
+        raise OutcomeUnknown("lost on its way", tx_id="0" * 64)
+
+    with monkeypatch.context() as losing:
+        losing.setattr(type(hospital.ledger), "submit", lose)
+        hospital.anchorer.step(right + timedelta(hours=2))
+    hospital.settle()
+    assert states(hospital, records) == {"anchored"}
 
 
 def test_the_ledger_down_keeps_everything_in_the_outbox(hospital: Hospital) -> None:

@@ -236,6 +236,18 @@ def test_a_write_whose_outcome_is_unknown_is_submitted_again_until_it_is_in(hosp
     assert pending(unsure) == []
 
 
+def test_a_write_from_before_the_clock_was_set_back_is_submitted_again_at_once(hospital: Hospital) -> None:
+    unsure = with_ledger(hospital, Unsure(hospital.ledger, loses=1, before=True))
+    right = unsure.clock.now()
+    unsure.clock.advance(8 * 24 * 3600)
+    with pytest.raises(OutcomeUnknown):
+        submit(unsure.node, create_record())
+    unsure.clock.at = right
+    unsure.resubmitter.step(right)
+    unsure.follow()
+    assert pending(unsure) == []
+
+
 def test_a_write_that_lost_a_race_is_submitted_again(hospital: Hospital) -> None:
     record = identifier(os.urandom(16))
     racing = with_ledger(hospital, Racing(hospital.ledger, LockRecord(record, "retention", "2040-01-01T00:00:00Z")))
