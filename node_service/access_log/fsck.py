@@ -13,13 +13,11 @@ from typing import Final
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from domain import merkle, wire
-from domain.checks import check_integer
-from domain.entries import Head
-from domain.identifiers import decode_bytes
+from domain import merkle
+from node_service.access_log.ledger_heads import LedgerHeads
 from node_service.context import Node
 from node_service.database.models import AccessRow, AnchoredHead, LogNode, LogSize, RecordVersion
-from node_service.logs.log import ACCESS, RECORDS
+from node_service.logs.log import ACCESS
 
 _FETCH_ROWS: Final = 1_000
 
@@ -78,24 +76,10 @@ def check(node: Node) -> Report:
     Raises:
         Unavailable: the database or the ledger cannot be read.
     """
-    ledger = _ledger_heads(node)
+    ledger = LedgerHeads(node).heads
     with node.database.reading() as session:
         places = _logs(node, session)
         return Report(tuple(_check_log(node, session, log, incarnation, ledger) for log, incarnation in places))
-
-
-def _ledger_heads(node: Node) -> dict[tuple[str, int], tuple[int, bytes]]:
-    """The last heads as the ledger itself says now: the projection lies in the same database as the rows."""
-    answer = node.ledger.evaluate("QueryLog", {"msp": node.msp_id})
-    items = answer.get("items") if isinstance(answer, dict) else None
-    heads: dict[tuple[str, int], tuple[int, bytes]] = {}
-    for item in items if isinstance(items, list) else []:
-        fields = item if isinstance(item, dict) else {}
-        incarnation = check_integer(fields.get("incarnation"), "incarnation", low=1)
-        for log in (RECORDS, ACCESS):
-            head = wire.from_json(Head, fields.get(log), log)
-            heads[log, incarnation] = (head.size, decode_bytes(head.root, "root"))
-    return heads
 
 
 def _logs(node: Node, session: Session) -> list[tuple[str, int]]:

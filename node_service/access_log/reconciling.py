@@ -1,0 +1,192 @@
+"""Compares three accounts of opened keys: the custody log, the rows of the access log, the counts on the ledger.
+
+Custody logs before it opens a key and names why: a read names the row of the access log, a release the access on the
+ledger, and the node's own work (manifests, wraps for patients, decisions) names itself. A key that was opened for
+somebody without a row, or a count that fell, means that a log was cut, replaced or restored from an older copy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from domain import leaves, transactions
+from domain.errors import Tampered
+from domain.instants import instant
+from domain.ports import CustodyRecord
+from node_service.access_log.ledger_heads import LedgerHeads
+from node_service.context import Node
+from node_service.database.models import AccessRow, LedgerTransaction
+from node_service.ledger_sync.projection import VALID
+from node_service.records.reading import READ
+
+RELEASE: Final = "release"
+FOR_SOMEBODY: Final = frozenset({READ, RELEASE})
+"""Purposes of entries whose keys leave the node or show on a screen."""
+OPENING_ACTIONS: Final = frozenset({"read", "release", "break-glass"})
+IN_FLIGHT: Final = timedelta(minutes=2)
+"""Custody logs first: within this time the row may still be on its way."""
+MAX_NAMED: Final = 100
+_FETCH_ROWS: Final = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class UnwrapFinding:
+    """What does not agree.
+
+    Attributes:
+        reason: ``keys-without-row``, ``row-of-nobody`` (it records no reading), ``custody-log``, ``count-fell``,
+            ``count-unknown``.
+        place: the entry, or the transaction that anchored the count.
+        keys: how many keys are concerned.
+    """
+
+    reason: str
+    place: str
+    keys: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """The three accounts.
+
+    Attributes:
+        released: keys that custody opened, by purpose.
+        rows: rows of the access log that record a reading of records.
+        without_keys: such rows for which custody opened nothing: a read that failed after it was logged, or a custody
+            log that was cut; at most :data:`MAX_NAMED` are named, ``rows_without_keys`` counts all.
+        anchored: the count on the ledger.
+    """
+
+    entries: int
+    released: dict[str, int]
+    rows: int
+    rows_without_keys: int
+    without_keys: tuple[str, ...]
+    anchored: int
+    findings: tuple[UnwrapFinding, ...]
+
+
+@dataclass(slots=True)
+class _Account:
+    """What custody says: keys by the id under which they were opened, and every total that it ever had."""
+
+    last: CustodyRecord | None = None
+    released: Counter[str] = field(default_factory=Counter)
+    open: dict[str, tuple[str, int, str]] = field(default_factory=dict)
+    totals: set[int] = field(default_factory=lambda: {0})
+    findings: list[UnwrapFinding] = field(default_factory=list)
+
+    def add(self, record: CustodyRecord) -> None:
+        entry = record.entry
+        self.last = record
+        self.released[entry.purpose] += record.released
+        self.totals.add(record.total.released)
+        if entry.purpose in FOR_SOMEBODY:
+            _, keys, _ = self.open.get(entry.entry_id, (entry.purpose, 0, entry.at))
+            self.open[entry.entry_id] = entry.purpose, keys + record.released, entry.at
+
+
+@dataclass(slots=True)
+class _Rows:
+    """What the access log says."""
+
+    count: int = 0
+    unmatched: int = 0
+    named: list[str] = field(default_factory=list)
+
+
+def reconcile(node: Node) -> Reconciliation:
+    """Compare custody log, access log and ledger; may run beside the node.
+
+    Raises:
+        Unavailable: custody, database or ledger cannot be read.
+    """
+    account = _custody(node)
+    with node.database.reading() as session:
+        matched, rows = _match(session, account)
+        anchored, counts = _counts(node, session, account)
+    unmatched = _unmatched(node, account, matched)
+    last = account.last
+    return Reconciliation(
+        entries=0 if last is None else last.total.entries,
+        released=dict(sorted(account.released.items())),
+        rows=rows.count,
+        rows_without_keys=rows.unmatched,
+        without_keys=tuple(rows.named),
+        anchored=anchored,
+        findings=(*account.findings, *unmatched, *counts),
+    )
+
+
+def _custody(node: Node) -> _Account:
+    account = _Account()
+    try:
+        for record in node.custody.history():
+            account.add(record)
+    except Tampered as error:
+        account.findings.append(UnwrapFinding("custody-log", error.place, 0))
+    return account
+
+
+def _match(session: Session, account: _Account) -> tuple[dict[str, bool], _Rows]:
+    """The ids under which rows exist, each with whether such a row records a reading."""
+    matched: dict[str, bool] = {}
+    rows = _Rows()
+    for leaf in _leaves(session):
+        names = {leaf.id, leaf.access} & account.open.keys()
+        reads = leaf.action in OPENING_ACTIONS and leaf.outcome == "ok"
+        for name in names:
+            matched[name or ""] = reads or matched.get(name or "", False)
+        if not (reads and leaf.records):
+            continue
+        rows.count += 1
+        if not names:
+            rows.unmatched += 1
+            rows.named += [leaf.id][: MAX_NAMED - len(rows.named)]
+    return matched, rows
+
+
+def _leaves(session: Session) -> Iterator[leaves.AccessLeaf]:
+    query = select(AccessRow.leaf).order_by(AccessRow.id).execution_options(yield_per=_FETCH_ROWS)
+    for encoded in session.scalars(query):
+        yield leaves.parse_access_leaf(encoded)
+
+
+def _unmatched(node: Node, account: _Account, matched: dict[str, bool]) -> Iterator[UnwrapFinding]:
+    settled = instant(node.clock.now() - IN_FLIGHT)
+    for name, (purpose, keys, at) in account.open.items():
+        if not keys or at > settled:
+            continue
+        if name not in matched:
+            yield UnwrapFinding("keys-without-row", f"{purpose} {name}", keys)
+        elif purpose == READ and not matched[name]:
+            yield UnwrapFinding("row-of-nobody", f"{purpose} {name}", keys)
+
+
+def _counts(node: Node, session: Session, account: _Account) -> tuple[int, list[UnwrapFinding]]:
+    """Every anchored count was a total of custody once, none fell, and none is beyond what custody has now."""
+    findings: list[UnwrapFinding] = []
+    before = (0, 0)
+    anchors = select(LedgerTransaction).filter_by(creator=node.msp_id, name=transactions.Anchor.__name__, code=VALID)
+    for row in session.scalars(anchors.order_by(LedgerTransaction.block, LedgerTransaction.position)):
+        anchor = transactions.parse(row.name, row.arguments)
+        if not isinstance(anchor, transactions.Anchor):
+            continue
+        now = (anchor.incarnation, anchor.unwraps)
+        if now[0] == before[0] and now[1] < before[1]:
+            findings.append(UnwrapFinding("count-fell", row.tx_id, before[1] - now[1]))
+        elif anchor.unwraps not in account.totals and not account.findings:
+            findings.append(UnwrapFinding("count-unknown", row.tx_id, anchor.unwraps))
+        before = now
+    anchored = LedgerHeads(node).unwraps
+    released = 0 if account.last is None else account.last.total.released
+    if anchored > released:
+        findings.append(UnwrapFinding("count-fell", "custody log", anchored - released))
+    return anchored, findings

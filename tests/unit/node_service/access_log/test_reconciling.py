@@ -1,0 +1,164 @@
+"""Keys that were opened, rows that record it, counts on the ledger: whoever changes one of the three is named."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+from sqlalchemy import delete, select
+
+from domain.identifiers import identifier
+from domain.instants import instant
+from domain.leaves import parse_access_leaf
+from domain.ports import CustodyEntry
+from node_service.access_log.reconciling import Reconciliation, reconcile
+from node_service.access_log.rows import Entry, record_alone
+from node_service.client import wire
+from node_service.database.models import AccessRow, RecordVersion
+from node_service.database.models import Wrap as WrapRow
+from node_service.ledger_sync.alarm import alarms
+from node_service.records.reading import open_version
+from node_service.sharing import accesses
+from offchain.envelope.wraps import KeyBinding, Wrap
+from tests.unit.node_service.sharing.conftest import Story
+from tests.unit.node_service.sharing.consortium import A, B, doctor, run
+
+READS = 5
+
+
+@pytest.fixture
+def read(story: Story) -> Story:
+    """Records of a patient were read at home and released to another hospital, and all of it is anchored."""
+    home = story.consortium[A]
+    for record in records(story)[:READS]:
+        (row,) = record_alone(home.node, Entry("read", A, "system", story.wallet.patient, (record,)))
+        open_version(home.node, record, entry_id=row)
+    settle(story)
+    return story
+
+
+def records(story: Story) -> list[str]:
+    with story.consortium[A].node.database.reading() as session:
+        return list(session.scalars(select(RecordVersion.record).order_by(RecordVersion.record)))
+
+
+def settle(story: Story) -> None:
+    story.consortium.clock.advance(11)
+    story.consortium[A].settle()
+
+
+def reconciled(story: Story) -> Reconciliation:
+    story.consortium.clock.advance(300)
+    return reconcile(story.consortium[A].node)
+
+
+def log_file(story: Story) -> Path:
+    return story.consortium[A].node.settings.data_dir / "custody" / "custody.log"
+
+
+def reasons(report: Reconciliation) -> set[str]:
+    return {finding.reason for finding in report.findings}
+
+
+def test_honest_accounts_agree_and_are_counted(read: Story) -> None:
+    report = reconciled(read)
+    assert report.findings == ()
+    assert report.released["read"] == READS
+    assert report.rows >= READS
+    assert report.rows_without_keys == 0
+    assert report.anchored == sum(report.released.values()) == read.consortium[A].node.custody.count().released
+
+
+def test_keys_released_to_another_hospital_are_matched_by_their_access(read: Story) -> None:
+    grant = read.wallet.share(read.consortium[B])
+    body, who = wire.OpenAccessBody(grant=grant, purpose="TREAT"), doctor()
+    handle = run(accesses.open_access(read.consortium[B].node, who, body))
+    assert run(read.reading.chart(who, handle.id)).items
+    report = reconciled(read)
+    assert report.released["release"] >= len(records(read)) - 1
+    assert report.findings == ()
+    with read.consortium[A].node.database.transaction() as session:
+        session.execute(delete(AccessRow).where(AccessRow.access == handle.id))
+    (finding,) = reconciled(read).findings
+    assert (finding.reason, finding.place) == ("keys-without-row", f"release {handle.id}")
+
+
+def test_a_key_opened_without_a_row_is_named_by_its_entry(read: Story) -> None:
+    entry = identifier(os.urandom(16))
+    open_version(read.consortium[A].node, records(read)[0], entry_id=entry)
+    report = reconciled(read)
+    assert [(one.reason, one.place, one.keys) for one in report.findings] == [("keys-without-row", f"read {entry}", 1)]
+
+
+def test_a_row_that_was_removed_leaves_its_keys_without_one(read: Story) -> None:
+    node = read.consortium[A].node
+    with node.database.transaction() as session:
+        for row in session.scalars(select(AccessRow)):
+            if parse_access_leaf(row.leaf).action == "read":
+                session.delete(row)
+    assert [one.reason for one in reconciled(read).findings] == ["keys-without-row"] * READS
+
+
+def test_keys_opened_under_a_row_that_records_no_reading_are_named(read: Story) -> None:
+    node = read.consortium[A].node
+    (row,) = record_alone(node, Entry("search", A, "system", read.wallet.patient))
+    open_version(node, records(read)[0], entry_id=row)
+    assert [(one.reason, one.place) for one in reconciled(read).findings] == [("row-of-nobody", f"read {row}")]
+
+
+def test_a_row_that_is_still_on_its_way_is_no_finding(read: Story) -> None:
+    node = read.consortium[A].node
+    open_version(node, records(read)[0], entry_id=identifier(os.urandom(16)))
+    assert reconcile(node).findings == ()
+
+
+def test_a_read_that_opened_nothing_is_listed_and_is_no_finding(read: Story) -> None:
+    (row,) = record_alone(read.consortium[A].node, Entry("read", A, "system", None, (records(read)[0],)))
+    report = reconciled(read)
+    assert (report.rows_without_keys, report.without_keys, report.findings) == (1, (row,), ())
+
+
+def test_a_custody_log_restored_from_an_older_copy_is_noticed(read: Story) -> None:
+    older = log_file(read).read_bytes().splitlines(keepends=True)
+    log_file(read).write_bytes(b"".join(older[:-2]))
+    report = reconciled(read)
+    assert ("count-fell", "custody log", 2) in {(one.reason, one.place, one.keys) for one in report.findings}
+    assert report.rows_without_keys == 2
+
+
+def test_a_custody_log_that_went_on_from_an_older_copy_lacks_the_anchored_counts(read: Story) -> None:
+    """The total is large enough again, but not every anchored count was ever reached."""
+    node = read.consortium[A].node
+    log_file(read).write_bytes(b"".join(log_file(read).read_bytes().splitlines(keepends=True)[:-1]))
+    entry = CustodyEntry(identifier(os.urandom(16)), "internal", 900, instant(node.clock.now()))
+    node.custody.unwrap_many(entry, custodian_wraps(read)[:3])
+    assert reasons(reconciled(read)) == {"count-unknown"}
+
+
+def custodian_wraps(story: Story) -> list[tuple[KeyBinding, Wrap]]:
+    with story.consortium[A].node.database.reading() as session:
+        query = select(RecordVersion, WrapRow.wrap).join(
+            WrapRow, (WrapRow.record == RecordVersion.record) & (WrapRow.version == RecordVersion.version)
+        )
+        rows = session.execute(query.where(WrapRow.recipient == "custodian"))
+        return [(KeyBinding(one.object_id, one.record, one.version), Wrap.parse(wrap)) for one, wrap in rows]
+
+
+@pytest.mark.parametrize("line", [0, 3])
+def test_an_altered_entry_of_the_custody_log_is_named(read: Story, line: int) -> None:
+    lines = log_file(read).read_bytes().splitlines(keepends=True)
+    lines[line] = re.sub(rb'"released":\d+,', b'"released":0,', lines[line])
+    log_file(read).write_bytes(b"".join(lines))
+    found = reconciled(read).findings
+    assert ("custody-log", f"entry {line + 1}") in [(one.reason, one.place) for one in found]
+
+
+def test_nothing_is_anchored_over_a_count_that_fell(read: Story) -> None:
+    home = read.consortium[A]
+    log_file(read).write_bytes(b"".join(log_file(read).read_bytes().splitlines(keepends=True)[:-2]))
+    record_alone(home.node, Entry("search", A, "system", read.wallet.patient))
+    settle(read)
+    with home.node.database.reading() as session:
+        assert [(one.name, one.reason) for one in alarms(session)] == [("anchorer", "unwraps-fell")]
