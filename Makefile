@@ -74,6 +74,7 @@ check: install ## format, lint, types, import contracts
 	$(RUN)lint-imports
 
 bench: install ## measurements beside their named peers, as ratios; raw figures in .bench/
+	$(UV) sync --locked --quiet --compile-bytecode --group bench
 	$(RUN)python -m scripts.bench $(foreach name,$(ONLY),--only $(name))
 
 soak: install ## the fault tests with full counts

@@ -10,7 +10,16 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from scripts.bench.figures import Sample, Spread, cpu_ratios, cpu_seconds_each, rates, seconds_each, speed_ratios
+from scripts.bench.figures import (
+    Sample,
+    Spread,
+    amounts,
+    cpu_ratios,
+    cpu_seconds_each,
+    rates,
+    seconds_each,
+    speed_ratios,
+)
 
 MIN_ROUNDS: Final = 5
 
@@ -39,11 +48,12 @@ class Figure(StrEnum):
     SPEED = "speed of the peer"
     CPU = "CPU of the peer"
     SECONDS = "seconds each"
+    AMOUNT = "the amount itself"
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What a figure should be: at least ``bound`` for a speed, at most for CPU and seconds."""
+    """What a figure should be: at least ``bound`` for a speed, at most for CPU, seconds and amounts."""
 
     figure: Figure
     bound: float
@@ -51,6 +61,8 @@ class Goal:
     def __str__(self) -> str:
         if self.figure is Figure.SECONDS:
             return f"≤ {duration(self.bound)}"
+        if self.figure is Figure.AMOUNT:
+            return f"≤ {self.bound:g}"
         return f"≥ {self.bound:g}×" if self.figure is Figure.SPEED else f"CPU ≤ {self.bound:g}×"
 
 
@@ -107,6 +119,8 @@ class Measured:
             return None
         if goal.figure is Figure.SECONDS:
             return seconds_each(self.ours).median <= goal.bound
+        if goal.figure is Figure.AMOUNT:
+            return amounts(self.ours).median <= goal.bound
         found = self.speed if goal.figure is Figure.SPEED else self.cpu
         if found is None:
             return None
@@ -126,6 +140,7 @@ class Measured:
             "cpuRatio": None if self.cpu is None else self.cpu.median,
             "sides": {
                 label: {
+                    "amount": amounts(samples).median,
                     "ratePerSecond": rates(samples).median,
                     "secondsEach": seconds_each(samples).median,
                     "cpuSecondsEach": cpu_seconds_each(samples).median,

@@ -51,6 +51,11 @@ class Spread:
         return cls(median(values), min(values), max(values))
 
 
+def amounts(samples: Sequence[Sample]) -> Spread:
+    """What each round gave, where that is the figure: a peak, a percentile."""
+    return Spread.of([one.amount for one in samples])
+
+
 def rates(samples: Sequence[Sample]) -> Spread:
     """Amount per second."""
     return Spread.of([one.rate for one in samples])

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from rich.table import Table
 
-from scripts.bench.comparison import Measured, duration
-from scripts.bench.figures import Spread, cpu_seconds_each, rates, seconds_each
+from scripts.bench.comparison import Figure, Measured, duration
+from scripts.bench.figures import Spread, amounts, cpu_seconds_each, rates, seconds_each
 
 _WORDS = {True: "yes", False: "NO", None: ""}
 
@@ -51,8 +51,11 @@ def _add(made: Table, result: Measured) -> None:
     if comparison.peer is not None:
         sides.append((comparison.peer.label, result.peers))
     for number, (label, samples) in enumerate(sides):
+        is_amount = comparison.goal is not None and comparison.goal.figure is Figure.AMOUNT
         figures = (
-            f"{rates(samples).median:,.4g} {comparison.unit}/s",
+            f"{amounts(samples).median:,.4g} {comparison.unit}"
+            if is_amount
+            else f"{rates(samples).median:,.4g} {comparison.unit}/s",
             duration(seconds_each(samples).median),
             duration(cpu_seconds_each(samples).median),
         )

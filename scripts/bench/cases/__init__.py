@@ -9,14 +9,20 @@ from typing import Final
 
 from scripts.bench.cases import (
     access_log,
+    aeads,
     anchoring,
     auditing,
     decision,
     fhir_read,
     ingestion,
+    latency,
+    memory,
     opening,
+    receipts,
     sealing,
     small_objects,
+    transfer,
+    writers,
 )
 from scripts.bench.comparison import Comparison, Place
 from scripts.bench.inputs import Skipped
@@ -29,17 +35,26 @@ CASES: Final[Mapping[str, Case]] = MappingProxyType(
     {
         "seal-store": sealing.one_thread,
         "seal-store-threads": sealing.hashing_beside,
+        "seal-tink": aeads.tink,
+        "seal-age": aeads.age,
+        "seal-memory": memory.case,
         "open-verify": opening.whole,
         "range": opening.ranges,
         "small-objects": small_objects.case,
+        "http-upload": transfer.upload,
+        "http-download": transfer.download,
         "anchoring": anchoring.case,
+        "anchored-p95": latency.anchored,
         "hash-chain": auditing.hash_chain,
         "signatures": auditing.signatures,
         "replay": auditing.replay,
+        "receipts": receipts.case,
         "access-log": access_log.case,
         "access-log-shared": access_log.shared,
         "decision": decision.case,
+        "revoke-refused": latency.refused,
         "ingestion": ingestion.case,
         "fhir-read": fhir_read.case,
+        "writers": writers.case,
     }
 )
