@@ -53,6 +53,7 @@ class WitnessDatabase:
             self._connection.execute("PRAGMA synchronous=FULL")
             self._connection.execute("PRAGMA trusted_schema=OFF")
             _prepare(self._connection)
+            _check_whole(self._connection)
         self.size = self._count()
 
     def close(self) -> None:
@@ -130,6 +131,12 @@ def _prepare(connection: sqlite3.Connection) -> None:
         for part in (_SCHEMA, f"PRAGMA application_id={_APPLICATION_ID}", f"PRAGMA user_version={SCHEMA_VERSION}")
     )
     connection.executescript(f"BEGIN IMMEDIATE; {statements} COMMIT;")
+
+
+def _check_whole(connection: sqlite3.Connection) -> None:
+    """Nothing of a damaged file is used: what was witnessed before would be compared with half of it."""
+    if connection.execute("PRAGMA quick_check").fetchone() != ("ok",):
+        raise Tampered("witness.db is damaged", reason="database", place="witness.db")
 
 
 @contextmanager

@@ -213,8 +213,10 @@ class Witness:
         self._verified.clear()
 
     def _compared(self, block: WitnessedBlock) -> WitnessedBlock:
-        kept = self._database.entry(block.number) if block.number < self._database.size else block.entry
-        if kept != block.entry:
+        if block.number >= self._database.size:
+            return block
+        kept = self._database.entry(block.number), tuple(self._database.leaves(block.number))
+        if kept != (block.entry, block.leaves):
             detail = "the block is another one than was witnessed before"
             raise Tampered(detail, reason="witnessed-differently", place=f"block {block.number}")
         return block
