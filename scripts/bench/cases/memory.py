@@ -14,20 +14,26 @@ from scripts.bench.inputs import content_file
 
 MAX_OVER_IDLE_MIB: Final = 64
 _PROGRAM: Final = """
-import resource, sys
+import sys
 from pathlib import Path
 from concurrent.futures import ThreadPoolExecutor
 from offchain.envelope.seal import seal_stream
 from offchain.stores.local import LocalStore
 from scripts.bench.inputs import DESCRIPTION, fresh_header, fresh_key, pieces
+
+def kibibytes(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(name)).split()[1])
+
 content, store = Path(sys.argv[1]), LocalStore(Path(sys.argv[2]))
-idle = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+Path("/proc/self/clear_refs").write_text("5")
+idle = kibibytes("VmRSS:")
 with ThreadPoolExecutor(2) as executor:
     stream = seal_stream(pieces(content), DESCRIPTION, fresh_key(), fresh_header(),
                          length=content.stat().st_size, executor=executor)
     stored = store.put(stream)
 store.delete(stored.digest)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - idle) / 1024)
+print((kibibytes("VmHWM:") - idle) / 1024)
 """
 
 
