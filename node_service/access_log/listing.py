@@ -33,7 +33,7 @@ def accesses_of(node: Node, patient: str, after: str | None = None) -> wire.Acce
         Tampered: a row's sealed reader was altered.
     """
     with node.database.reading() as session:
-        query = select(AccessRow).where(AccessRow.patient == patient, AccessRow.id > _position(after))
+        query = select(AccessRow).where(AccessRow.patient == patient, AccessRow.id > position(after))
         rows = session.scalars(query.order_by(AccessRow.id).limit(PAGE + 1)).all()
         shown = rows[:PAGE]
         paths = _paths(node, session, shown)
@@ -41,7 +41,12 @@ def accesses_of(node: Node, patient: str, after: str | None = None) -> wire.Acce
     return wire.AccessPage(items=items, next=str(shown[-1].id) if len(rows) > PAGE else None)
 
 
-def _position(after: str | None) -> int:
+def position(after: str | None) -> int:
+    """The id of the row after which a page begins.
+
+    Raises:
+        Invalid: no page ends there.
+    """
     if after is None:
         return 0
     if not after.isascii() or not after.isdigit() or len(after) > 18:

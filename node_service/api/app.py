@@ -18,6 +18,7 @@ from node_service.api.openapi import describe
 from node_service.api.rate_limits import RateLimit
 from node_service.api.request_log import RequestLog
 from node_service.api.routers import (
+    audit,
     exchange,
     fhir,
     health,
@@ -25,6 +26,7 @@ from node_service.api.routers import (
     ingest,
     notices,
     patients,
+    receipts,
     records,
     shared,
     staff,
@@ -37,17 +39,20 @@ from node_service.context import Node
 from node_service.organization_keys import hospital_card
 from node_service.sharing.exchange import Exchange
 from node_service.sharing.shared_reading import SharedReading
+from node_service.witnessing.receipts import Receipts
 
 ROUTERS: Final = (
     health.router,
     hospital.router,
     staff.router,
+    audit.router,
     ingest.router,
     patients.router,
     records.router,
     fhir.router,
     wallet.router,
     wallet_records.router,
+    receipts.router,
     shared.router,
     notices.router,
     exchange.router,
@@ -59,6 +64,7 @@ def create_app(
     node: Node,
     condition: Condition,
     exchange_client: Exchange,
+    own_receipts: Receipts,
     *,
     rates: Rates | None = None,
     body_limits: BodyLimits | None = None,
@@ -69,6 +75,7 @@ def create_app(
     Args:
         condition: where background work notes what it measures.
         exchange_client: how this node asks other hospitals.
+        own_receipts: makes the receipts that this node gives.
         lifespan: what runs as long as the application is served.
     """
     metrics, rates = Metrics(), rates or Rates()
@@ -90,6 +97,7 @@ def create_app(
         condition=condition,
         exchange=exchange_client,
         shared=SharedReading(node, exchange_client),
+        receipts=own_receipts,
         metrics=metrics,
         uploads=CapacityLimiter(UPLOADS_AT_ONCE),
         sign_in_rate=RateLimit(rates.sign_in),

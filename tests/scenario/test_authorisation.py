@@ -37,6 +37,9 @@ STAFF_ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("post", "/api/staff"): frozenset({"system-administrator"}),
     ("get", "/api/status"): ANY_STAFF,
     ("get", "/api/notices"): ANY_STAFF,
+    ("get", "/audit/logs"): frozenset({"audit-administrator"}),
+    ("get", "/audit/logs/{log}/consistency"): frozenset({"audit-administrator"}),
+    ("get", "/audit/logs/access/rows"): frozenset({"audit-administrator"}),
     ("post", "/api/ingest/fhir"): ARCHIVE,
     ("put", "/api/ingest/dicom"): ARCHIVE,
     ("post", "/api/ingest/dicom/close"): ARCHIVE,
@@ -108,7 +111,7 @@ OPEN_ROUTES = {
 }
 SOMEBODY = identifier(bytes(16))
 DIGEST = encode_bytes(bytes(32))
-VALUES = {"digest": DIGEST, "resource_type": "Observation", "version": "1"}
+VALUES = {"log": "access", "digest": DIGEST, "resource_type": "Observation", "version": "1"}
 QUERY = {"source": "s", "upload": "u", "access": SOMEBODY}
 
 
