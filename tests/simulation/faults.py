@@ -7,8 +7,9 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import takewhile
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, event
 from sqlalchemy.orm import Session
@@ -32,6 +33,9 @@ LIKELIHOODS: Final = {
     "ledger-unknown": 0.06,
     "ledger-late": 0.06,
     "ledger-delayed": 0.10,
+    "peer-late": 0.10,
+    "witness-late": 0.10,
+    "witness-silent": 0.05,
     "store-down": 0.02,
     "custody-down": 0.02,
     "database-error": 0.002,
@@ -88,6 +92,15 @@ class Place:
             raise Unavailable("a fault of the simulation", reason=kind)
 
 
+class Channel(Protocol):
+    """The ordering service, and how far each peer is."""
+
+    peers: dict[str, int]
+
+    def order(self, envelope: bytes, seconds: float) -> None:
+        """Order an envelope after so many seconds."""
+
+
 class SimulatedLedger(EmbeddedLedger):
     """The embedded ledger, sometimes down, with lost, late and reordered broadcasts."""
 
@@ -98,10 +111,10 @@ class SimulatedLedger(EmbeddedLedger):
         clock: Clock,
         random: RandomSource,
         place: Place,
-        ordering: Callable[[bytes, float], None],
+        network: Channel,
     ) -> None:
         super().__init__(directory, msp_id, clock, random)
-        self._place, self._ordering, self._down_until = place, ordering, 0.0
+        self._place, self._network, self._down_until = place, network, 0.0
 
     def submit(self, name: str, arguments: bytes) -> str:
         """Endorse; broadcast now, later, or never."""
@@ -116,11 +129,11 @@ class SimulatedLedger(EmbeddedLedger):
         for kind in ("ledger-late", "ledger-delayed"):
             if faults.strikes(kind):
                 self._place.scheduler.note(f"{kind} {name}")
-                self._ordering(envelope, faults.chance.uniform(0.01, LATEST_S))
+                self._network.order(envelope, faults.chance.uniform(0.01, LATEST_S))
                 if kind == "ledger-late":
                     raise OutcomeUnknown("the answer was lost", tx_id=tx_id)
                 return tx_id
-        self._ordering(envelope, 0.0)
+        self._network.order(envelope, 0.0)
         if faults.strikes("ledger-unknown"):
             self._place.scheduler.note(f"ledger-unknown {name}")
             raise OutcomeUnknown("the answer was lost", tx_id=tx_id)
@@ -133,15 +146,21 @@ class SimulatedLedger(EmbeddedLedger):
 
     def status(self, tx_id: str) -> TransactionStatus | None:  # noqa: D102
         self._reachable()
-        return super().status(tx_id)
+        found = super().status(tx_id)
+        return found if found is not None and found.block < self._seen else None
 
     def height(self) -> int:  # noqa: D102
         self._reachable()
-        return super().height()
+        return self._seen
 
     def blocks(self, start: int) -> Iterator[CommittedBlock]:  # noqa: D102
         self._reachable()
-        return super().blocks(start)
+        return takewhile(lambda block: block.number < self._seen, super().blocks(start))
+
+    @property
+    def _seen(self) -> int:
+        """The own peer has not got every block at once."""
+        return self._network.peers[self.msp_id]
 
     def _reachable(self) -> None:
         self._place.point()

@@ -18,6 +18,7 @@ from domain.errors import OutcomeUnknown, Unavailable, YilianError
 from domain.instants import instant
 from domain.ports import TransactionStatus
 from node_service import secrets
+from node_service.access_log.sequencer import Sequencer
 from node_service.background import Step, Worker
 from node_service.composition import FOLLOWER_QUIET, QUIET
 from node_service.context import Limits, Node
@@ -27,7 +28,6 @@ from node_service.ledger_sync.anchorer import Anchorer
 from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
 from node_service.ledger_sync.submission import Resubmitter
-from node_service.access_log.sequencer import Sequencer
 from node_service.records.collecting import Collector
 from node_service.settings import Settings
 from node_service.sharing.accesses import OneUseKeys
@@ -42,6 +42,7 @@ from tests.simulation.faults import (
     SimulatedLedger,
     SimulatedStore,
 )
+from tests.simulation.network import Network, SimulatedVoices
 from tests.simulation.scheduler import Process, Scheduler, Task
 
 START: Final = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -132,7 +133,7 @@ class Hospital:
     ledger_folder: Path
     scheduler: Scheduler
     faults: Faults
-    ordering: Callable[[bytes, float], None]
+    network: Network
     findings: list[str]
     random: random.Random
     clock: SimulatedClock = field(init=False)
@@ -181,7 +182,7 @@ class Hospital:
         database = SimulatedDatabase(settings.sqlalchemy_url, place)
         commits = SimulatedCommits(database, self.scheduler)
         ledger = SimulatedLedger(
-            self.ledger_folder, self.msp_id, self.clock, self.random.randbytes, place, self.ordering
+            self.ledger_folder, self.msp_id, self.clock, self.random.randbytes, place, self.network
         )
         node = Node(
             settings=settings,
@@ -193,6 +194,7 @@ class Hospital:
             clock=self.clock,
             random=self.random.randbytes,
             commits=commits,
+            voices=SimulatedVoices(self.msp_id, place, self.network),
             limits=Limits(CapacityLimiter(32), CapacityLimiter(16), CapacityLimiter(4)),
         )
         self.process, self.node = process, node

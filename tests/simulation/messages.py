@@ -54,10 +54,12 @@ class Call:
 
 
 class Wires:
-    """Carries calls; ``served`` is told each answer of a hospital, with the ledger's height when it was asked."""
+    """Carries calls; ``served`` is told each answer of a hospital, with how far every third witness was when it was asked."""
 
-    def __init__(self, scheduler: Scheduler, faults: Faults, served: Served, height: Callable[[], int]) -> None:
-        self._scheduler, self._faults, self._served, self._height = scheduler, faults, served, height
+    def __init__(
+        self, scheduler: Scheduler, faults: Faults, served: Served, witnessed: Callable[[str, str], int]
+    ) -> None:
+        self._scheduler, self._faults, self._served, self._witnessed = scheduler, faults, served, witnessed
         self.findings: list[str] = []
 
     def call(self, target: Hospital, call: Call, *, method: str = "POST") -> Any:
@@ -97,7 +99,7 @@ class Wires:
 
     def _handler(self, target: Hospital, call: Call) -> Callable[[], Any]:
         def handle() -> Any:
-            before = self._height()
+            before = self._witnessed(target.msp_id, call.caller)
             try:
                 answer = call.serve(target.node)
                 result = finished(answer) if isinstance(answer, Coroutine) else answer

@@ -1,8 +1,8 @@
 """What may be released, told from the ledger's transactions and the patients' signed texts alone.
 
 It shares no code with the product's decision: it reads the statements as plain JSON and keeps its own rules, written
-after docs/formats/ledger.md and the design of access. A revocation counts against a release if it was in a block before
-the custodian was asked.
+after docs/formats/ledger.md and the design of access. A revocation counts against a release if every witness of a third
+member had its block when the custodian was asked.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Oracle:
         """Why a record must not leave, or None.
 
         Args:
-            asked_at: height of the ledger when the custodian was asked.
+            asked_at: blocks that every witness of a third member had when the custodian was asked.
             earliest, latest: the custodian's clock then and at the answer.
         """
         opening = self.openings.get(access)

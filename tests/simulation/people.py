@@ -282,9 +282,7 @@ class Doctor:
             self._open.append(handle.id)
 
     def _read(self, access: str) -> None:
-        chart = self._ask(
-            "chart", lambda node: SharedReading(node, self._exchange).chart(self._who, access)
-        )
+        chart = self._ask("chart", lambda node: SharedReading(node, self._exchange).chart(self._who, access))
         for item in chart.items if chart else ():
             self._people.world.shown(item.entry.record, decode_bytes(item.content, "content", max_length=1 << 20))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import tempfile
 import time
@@ -59,18 +60,21 @@ def _settle(made: World, people: People) -> None:
 
 
 def main(seeds: list[str]) -> int:
-    """Print what each seed found; a range is written ``0-99``."""
+    """Print what each seed found, or with ``--trace`` all that happened; a range is written ``0-99``."""
+    logging.disable(logging.CRITICAL)
     bad = 0
-    for text in seeds:
+    for text in seeds[1:] if seeds[:1] == ["--trace"] else seeds:
         first, _, last = text.partition("-")
         for seed in range(int(first), int(last or first) + 1):
             began = time.monotonic()
             outcome = simulate(seed)
             bad += bool(outcome.findings)
-            took = time.monotonic() - began
-            sys.stdout.write(f"{seed} {outcome.digest[:12]} {len(outcome.trace)} events {took:.1f} s\n")
-            for finding in outcome.findings:
-                sys.stdout.write(f"  {finding}\n")
+            if seeds[0] == "--trace":
+                lines: list[str] = [*outcome.trace, outcome.digest]
+            else:
+                took = time.monotonic() - began
+                lines = [f"{seed} {outcome.digest[:12]} {len(outcome.trace)} events {took:.1f} s"]
+            sys.stdout.write("".join(f"{line}\n" for line in [*lines, *(f"  {one}" for one in outcome.findings)]))
             sys.stdout.flush()
     return min(bad, 1)
 

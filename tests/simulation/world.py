@@ -25,6 +25,7 @@ from tests.scenario.actors import cheap_passphrases
 from tests.simulation import files
 from tests.simulation.faults import LIKELIHOODS, Faults
 from tests.simulation.hospital import Hospital, SimulatedClock, without_threads
+from tests.simulation.network import Network
 from tests.simulation.messages import Call, Wires
 from tests.simulation.oracle import Oracle
 from tests.simulation.scheduler import Scheduler
@@ -68,11 +69,11 @@ class World:
         self.written: dict[str, Written] = {}
         self.damaged: set[str] = set()
         init(folder / "ledger", "yilian", list(MEMBERS), clock=SimulatedClock(self.scheduler), random=self._bytes())
-        self._orderer = EmbeddedLedger(
-            folder / "ledger", MEMBERS[0], SimulatedClock(self.scheduler), self._bytes()
-        )
+        orderer = EmbeddedLedger(folder / "ledger", MEMBERS[0], SimulatedClock(self.scheduler), self._bytes())
+        self.network = Network(self.scheduler, self.faults, orderer, MEMBERS)
         self.hospitals = {msp_id: self._hospital(msp_id) for msp_id in MEMBERS}
-        self.wires = Wires(self.scheduler, self.faults, self._served, self._orderer.height)
+        self.network.grown = lambda msp_id: self.hospitals[msp_id].grown()
+        self.wires = Wires(self.scheduler, self.faults, self._served, self.network.witnessed)
         for hospital in self.hospitals.values():
             hospital.found()
             hospital.start()
@@ -86,22 +87,9 @@ class World:
     def _hospital(self, msp_id: str) -> Hospital:
         chance = random.Random(f"{msp_id} {self.seed}")  # noqa: S311 - repeatable on purpose
         return Hospital(
-            msp_id, self.folder / msp_id, self.folder / "ledger", self.scheduler, self.faults, self._order,
+            msp_id, self.folder / msp_id, self.folder / "ledger", self.scheduler, self.faults, self.network,
             self.findings, chance,
         )  # fmt: skip
-
-    # --- The network ------------------------------------------------------------------------------------------------
-
-    def _order(self, envelope: bytes, seconds: float) -> None:
-        def broadcast() -> None:
-            self._orderer.broadcast(envelope)
-            for hospital in self.hospitals.values():
-                hospital.grown()
-
-        if seconds > 0:
-            self.scheduler.spawn("late broadcast", self.scheduler.network, broadcast, after=seconds)
-        else:
-            broadcast()
 
     # --- Trouble ----------------------------------------------------------------------------------------------------
 
@@ -187,8 +175,7 @@ class World:
             self.findings.append(f"other content than was written: {record}")
 
     def _follow(self) -> None:
-        if self._orderer.height() > self.oracle.height:
-            self.oracle.follow(self._orderer.blocks(self.oracle.height))
+        self.oracle.follow(self.network.blocks(self.oracle.height))
 
     # --- What must hold at the end ----------------------------------------------------------------------------------
 
@@ -260,7 +247,7 @@ class World:
             self.scheduler.end(hospital.process)
             hospital.close()
         self.scheduler.end(self.scheduler.network)
-        self._orderer.close()
+        self.network.close()
 
 
 @contextmanager
