@@ -26,11 +26,16 @@ from node_service.api.app import create_app
 from node_service.api.condition import Condition
 from node_service.api.services import Rates
 from node_service.background import Step, Worker
-from node_service.client.exchange_client import ExchangeClient
-from node_service.client.witness_client import Questions
+from node_service.client.exchange_client import Address, ExchangeClient
+from node_service.client.transport import Transport
+from node_service.client.witness_client import CALL_TIMEOUT_S, Questions, WitnessClient
 from node_service.context import Limits, Node
 from node_service.database.engine import Database
 from node_service.database.migrations import upgrade
+from node_service.erasure.case_keeper import CaseKeeper
+from node_service.erasure.corrections import Corrections
+from node_service.erasure.notifier import Notifier
+from node_service.erasure.remover import Remover
 from node_service.ledger_sync.anchorer import Anchorer
 from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
@@ -38,11 +43,14 @@ from node_service.ledger_sync.submission import Resubmitter
 from node_service.node_status import node_status
 from node_service.profiles import check_profile
 from node_service.records.collecting import Collector
+from node_service.retention.file import load_rules
 from node_service.settings import Settings
 from node_service.sharing.accesses import OneUseKeys
 from node_service.sharing.enrolment import Enrolments
 from node_service.sharing.patient_wraps import PatientWraps
+from node_service.witnessing.collector import WitnessCollector
 from node_service.witnessing.members import Witness, other_witnesses
+from node_service.witnessing.receipts import Receipts
 from node_service.witnessing.voices import LedgerVoices, WitnessVoices
 from offchain.custody.file_keyring import FileKeyring
 from offchain.stores.local import LocalStore
@@ -52,11 +60,16 @@ MEASURE_INTERVAL: Final = timedelta(seconds=2)
 OBJECTS_FOLDER: Final = "objects"
 CUSTODY_FOLDER: Final = "custody"
 FOLLOWER_QUIET: Final = timedelta(milliseconds=20)
+COLLECTOR_QUIET: Final = timedelta(milliseconds=200)
 QUIET: Final = {
     "anchorer": timedelta(milliseconds=50),
     "sequencer": timedelta(milliseconds=200),
     "resubmitter": timedelta(milliseconds=100),
     "patient-wraps": timedelta(seconds=1),
+    "remover": timedelta(milliseconds=200),
+    "case-keeper": timedelta(seconds=1),
+    "notifier": timedelta(milliseconds=500),
+    "corrections": timedelta(seconds=2),
 }
 """Who looks again after a commit of this process, and how often at most."""
 
@@ -137,16 +150,19 @@ def build(
         Unavailable: database, ledger, store or custody cannot be opened.
     """
     check_profile(settings)
+    load_rules(settings.retention_path)
     clock = clock or SystemClock()
     upgrade(settings.sqlalchemy_url)
     with ExitStack() as opened:
         questions = Questions()
         node, commits = _open(settings, clock, random, questions, opened)
         condition = Condition()
-        exchange = _exchange_client(node, clock)
-        app = create_app(node, condition, exchange, rates=rates, lifespan=_lifespan)
+        exchange = _exchange_client(node)
+        collector = _collector(node, opened)
+        own_receipts = _receipts(node, collector, opened)
+        app = create_app(node, condition, exchange, own_receipts, rates=rates, lifespan=_lifespan)
         failed = app.state.services.metrics.step_failed
-        workers = (_follower(node, commits, failed), *_workers(node, condition, failed))
+        workers = (_follower(node, commits, failed), *_workers(node, condition, collector, failed))
         running = RunningNode(node, app, condition, exchange, questions, workers, opened.pop_all())
         app.state.running = running
         return running
@@ -215,7 +231,34 @@ def _follower(node: Node, commits: ProjectedCommits, failed: Callable[[str], Non
     return Worker("follower", follower, node.clock, node.database, failed, quiet=FOLLOWER_QUIET, watch=watch)
 
 
-def _workers(node: Node, condition: Condition, failed: Callable[[str], None]) -> Iterator[Worker]:
+def _collector(node: Node, opened: ExitStack) -> WitnessCollector | None:
+    if not node.settings.witness_api_url:
+        return None
+    collector = WitnessCollector(node, _witness(node.settings.witness_api_url), _witness)
+    opened.callback(collector.close)
+    return collector
+
+
+def _receipts(node: Node, collector: WitnessCollector | None, opened: ExitStack) -> Receipts:
+    if collector is None:
+        return Receipts(node, EmbeddedLedger.KIND, None, lambda _block: None)
+    own = _witness(node.settings.witness_api_url)
+    opened.callback(own.close)
+    return Receipts(node, EmbeddedLedger.KIND, own, collector.want)
+
+
+def _witness(url: str) -> WitnessClient:
+    return WitnessClient(Transport(url, timeout_s=CALL_TIMEOUT_S))
+
+
+def _workers(
+    node: Node, condition: Condition, collector: WitnessCollector | None, failed: Callable[[str], None]
+) -> Iterator[Worker]:
+    if collector is not None:
+        watching = Worker("witnesses", collector, node.clock, node.database, failed, quiet=COLLECTOR_QUIET)
+        node.database.after_commit(watching.wake)
+        collector.wake = watching.wake
+        yield watching
     for name, step in _steps(node, condition).items():
         worker = Worker(name, step, node.clock, node.database, failed, quiet=QUIET.get(name, timedelta()))
         if name in QUIET:
@@ -232,20 +275,42 @@ def _steps(node: Node, condition: Condition) -> dict[str, Step]:
         "enrolments": Enrolments(node),
         "one-use-keys": OneUseKeys(node),
         "collector": Collector(node),
+        "remover": Remover(node),
+        "case-keeper": CaseKeeper(node),
+        "notifier": Notifier(node, lambda: _telling(node)),
+        "corrections": Corrections(node),
         "measuring": Measuring(node, condition),
     }
 
 
-def _exchange_client(node: Node, clock: Clock) -> ExchangeClient:
+def _exchange_client(node: Node) -> ExchangeClient:
     async def address(msp_id: str) -> str:
         return await node.in_database(node_address, node, msp_id)
 
+    return _client_to(node, address)
+
+
+@asynccontextmanager
+async def _telling(node: Node) -> AsyncIterator[ExchangeClient]:
+    """A client for background work, in a thread and on an event loop of its own: connections belong to one loop."""
+
+    async def address(msp_id: str) -> str:
+        return node_address(node, msp_id)
+
+    client = _client_to(node, address)
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+def _client_to(node: Node, address: Address) -> ExchangeClient:
     return ExchangeClient(
         node.msp_id,
         organization_keys.signing_kid(node.secrets),
         lambda message: organization_keys.sign(node.secrets, message),
         address,
-        now_s=lambda: clock.now().timestamp(),
+        now_s=lambda: node.clock.now().timestamp(),
     )
 
 

@@ -19,6 +19,7 @@ from node_service.api.rate_limits import RateLimit
 from node_service.api.request_log import RequestLog
 from node_service.api.routers import (
     audit,
+    erasure,
     exchange,
     fhir,
     health,
@@ -55,6 +56,7 @@ ROUTERS: Final = (
     receipts.router,
     shared.router,
     notices.router,
+    erasure.router,
     exchange.router,
 )
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]

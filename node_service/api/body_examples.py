@@ -45,6 +45,11 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
     "ReviewBody": {"outcome": "justified", "note": "Seen with the head of the ward."},
     "AdmissionBody": {"approve": True},
     "ContributionBody": {"resource": '{"resourceType": "Observation", "status": "final", "code": {"text": "x"}}'},
+    "ErasureRequest": {**_SIGNED, "records": [_ID], "salt": _SALT},
+    "ErasureOrder": {"records": [_ID]},
+    "RetractionBody": {"reason": "entered-in-error", "patient": None},
+    "LockBody": {"reason": "litigation", "until": "2036-01-01T00:00:00Z"},
+    "NoticeDelivery": {"notices": [{"id": _ID, "record": _ID, "event": "erased", "version": 1}]},
     "ExchangeToken": {
         "grant_type": "client_credentials",
         "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",

@@ -41,12 +41,14 @@ class HospitalCard(Wire):
 
 
 class RegistryEntry(Wire):
-    """A member as the ledger's registry has it: its address and the ``seal`` keys that are valid now."""
+    """A member as the ledger's registry has it: its address and the keys that are valid now."""
 
     msp_id: str
     url: str
     status: str
     seal_keys: list[str]
+    signing_keys: list[str] = []
+    witness_keys: list[str] = []
 
 
 # --- Staff ----------------------------------------------------------------------------------------------------------
@@ -189,6 +191,7 @@ class NodeStatus(Wire):
     unsequenced: int
     records: int
     anchored: int
+    witnessed: int = 0
     alarm: str | None
 
 
@@ -466,7 +469,7 @@ class ContributionBody(Wire):
 
 
 class ErasureRequest(SignedStatementBody):
-    """Statement ``erasure`` with the record ids, sorted, and the salt behind its digest; only the custodian gets them."""
+    """Statement ``erasure`` with the sorted record ids and the salt behind its digest; only the custodian gets them."""
 
     records: list[str] = Field(min_length=1, max_length=200)
     salt: str = Field(repr=False)

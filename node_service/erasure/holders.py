@@ -19,14 +19,15 @@ RELEASING = ("release", "break-glass", "create")
 _FETCH_ROWS = 1000
 
 
-def holders(node: Node, session: Session, record: Record) -> list[str]:
-    """MSP ids of the hospitals to which a version of the record was released, or which contributed it."""
+def holders(node: Node, session: Session, record: Record, *, before: str | None = None) -> list[str]:
+    """MSP ids of the hospitals to which the record was released (before an instant), or which contributed it."""
     query = select(AccessRow.leaf).where(AccessRow.access.is_not(None))
     if record.patient is not None:
         query = query.where(AccessRow.patient == record.patient)
     found = {record.external_author} if record.external_author is not None else set[str]()
     for leaf in _naming(session.scalars(query.execution_options(yield_per=_FETCH_ROWS)), record.id):
-        if leaf.action in RELEASING and leaf.outcome == "ok":
+        is_early = before is None or leaf.at <= before
+        if is_early and leaf.action in RELEASING and leaf.outcome == "ok":
             found.add(leaf.organisation)
     return sorted(found - {node.msp_id})
 

@@ -37,6 +37,7 @@ from node_service.sharing.notices import notify
 IDLE: Final = timedelta(seconds=10)
 WAIT: Final = timedelta(milliseconds=200)
 MAX_PER_STEP: Final = 200
+UNDER_WAY: Final = ("ordered", "committed", "forgotten")
 _DONE_ON_LEDGER: Final = {"erase": ("erased",), "retract": ("retracted", "erased")}
 _LOG: Final = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Remover:
             self._has_old_pages = not self._node.database.truncate_log()
 
     def _work(self) -> Sequence[Removal]:
-        query = select(Removal).where(Removal.state != "done").order_by(Removal.ordered_at, Removal.record)
+        query = select(Removal).where(Removal.state.in_(UNDER_WAY)).order_by(Removal.ordered_at, Removal.record)
         with self._node.database.reading() as session:
             return session.scalars(query.limit(MAX_PER_STEP)).all()
 

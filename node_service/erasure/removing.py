@@ -27,8 +27,8 @@ from node_service.database.models import (
 )
 from node_service.database.models import Wrap as WrapRow
 from node_service.records.persons import Card, seal_card
+from node_service.records.scrub import ERASED
 
-NOTHING: Final = b""
 _GONE: Final = ("erased", "retracted")
 
 
@@ -59,7 +59,7 @@ def delete_rows(node: Node, session: Session, record: Record) -> None:
     _delete_bundles(session, bundles_of(session, record.id))
     for table in (WrapRow, Member, RecordToken, IdempotencyKey, BundleEntry):
         session.execute(delete(table).where(table.record == record.id))
-    blank = {"content_token": NOTHING, "clinical_start": None, "clinical_end": None, "undo": None, "length": 0}
+    blank = {"content_token": ERASED, "clinical_start": None, "clinical_end": None, "undo": None, "length": 0}
     session.execute(update(RecordVersion).where(RecordVersion.record == record.id).values(**blank))
     was_patient = record.resource_type == "Patient"
     record.resource_type = record.category = record.media_type = ""

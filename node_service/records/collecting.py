@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from domain.identifiers import decode_bytes
 from node_service.context import Node
 from node_service.database.models import BundleSkeleton, Member, RecordVersion
+from node_service.records.scrub import ERASED
 
 INTERVAL: Final = timedelta(hours=24)
 _LOG: Final = logging.getLogger(__name__)
@@ -46,7 +47,10 @@ class Collector:
 
 
 def _has_row(session: Session, digest: bytes) -> bool:
-    return any(
-        session.execute(select(column).where(column == digest).limit(1)).first() is not None
-        for column in (RecordVersion.digest, Member.digest, BundleSkeleton.digest)
+    """An erased version still names its object, which a restored store may hold again: it is not referred to."""
+    queries = (
+        select(RecordVersion.digest).where(RecordVersion.digest == digest, RecordVersion.content_token != ERASED),
+        select(Member.digest).where(Member.digest == digest),
+        select(BundleSkeleton.digest).where(BundleSkeleton.digest == digest),
     )
+    return any(session.execute(query.limit(1)).first() is not None for query in queries)

@@ -81,7 +81,8 @@ def receive_instance(
 
     Raises:
         Invalid: not DICOM, a DICOMDIR (reason ``dicomdir``), or too large.
-        Conflict: the instance is there with other bytes (``other-bytes``), or its series is another patient's.
+        Conflict: the instance is there with other bytes (``other-bytes``), or its series is another patient's or
+            closed.
         NotFound: ``patient`` is unknown.
         Unavailable: store, custody or database.
     """
@@ -171,6 +172,8 @@ def _write(node: Node, arrival: _Arrival, sealed: _Sealed) -> InstanceReceipt:
         elif (arrival.patient or claim.identifier_tokens) and record.patient not in people.leads_to(claim):
             # Somebody who was never seen before, too, is somebody else than the patient of the series.
             raise Conflict("the series belongs to another patient", reason="other-patient", place=record.id)
+        if record.status not in ("active", "locked"):
+            raise Conflict("the series is closed", reason=f"record-{record.status}", place=record.id)
         known = session.get(MemberRow, (record.id, arrival.member_token))
         if known is None:
             session.add(_member(node, record.id, arrival, sealed))

@@ -26,6 +26,7 @@ from offchain.envelope.wraps import KeyBinding, Wrap
 READ: Final = "read"
 INTERNAL: Final = "internal"
 MAX_CONTENT_BYTES: Final = 512 << 20
+CLOSED: Final = ("retracted", "erased")
 _QUERY_ITEMS: Final = 300
 
 
@@ -75,7 +76,7 @@ class FoundVersion:
     """What one statement finds of a record: its version as asked, the custodian's wrap, the patient's present key.
 
     Attributes:
-        version: None where the record has no such version.
+        version: None where the record has no such version, or is closed: retracted or erased.
         patient_key: the patient's wrap key as the enrolment register keeps it, None before the enrolment.
     """
 
@@ -103,7 +104,7 @@ def find_version(node: Node, record: str, version: int | None = None) -> FoundVe
         patient=row.patient,
         resource_type=row.resource_type,
         patient_key=row.patient_key,
-        version=None if row.version is None or row.wrap is None else _stored(row),
+        version=None if row.version is None or row.wrap is None or row.status in CLOSED else _stored(row),
         stored_at=row.stored_at or "",
     )
 
@@ -269,7 +270,14 @@ _ASKED_VERSION: Final = and_(
     RecordVersion.version == func.coalesce(bindparam("version", type_=Integer), Record.current_version),
 )
 _FIND: Final = (
-    select(Record.patient, Record.resource_type, RecordVersion.stored_at, _PRESENT_KEY.label("patient_key"), *_COLUMNS)
+    select(
+        Record.patient,
+        Record.resource_type,
+        Record.status,
+        RecordVersion.stored_at,
+        _PRESENT_KEY.label("patient_key"),
+        *_COLUMNS,
+    )
     .select_from(Record)
     .outerjoin(RecordVersion, _ASKED_VERSION)
     .outerjoin(WrapRow, _CUSTODIANS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import select
 
@@ -11,6 +12,9 @@ from domain.errors import NotFound, Tampered
 from domain.identifiers import encode_bytes
 from node_service.context import Node
 from node_service.database.models import BundleSkeleton, Member, RecordVersion
+
+ERASED: Final = b""
+"""What is left of the content token of an erased record's versions: their objects are gone on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,5 +62,8 @@ def _objects(node: Node) -> Iterator[tuple[str, str]]:
     )
     with node.database.reading() as session:
         for kind, digest, name in tables:
-            for row in session.execute(select(digest, name).order_by(name).execution_options(yield_per=1000)).tuples():
+            query = select(digest, name).order_by(name).execution_options(yield_per=1000)
+            if digest is RecordVersion.digest:
+                query = query.where(RecordVersion.content_token != ERASED)
+            for row in session.execute(query).tuples():
                 yield encode_bytes(row[0]), f"{kind} {row[1]}"

@@ -16,7 +16,7 @@ MAX_NOTICES = 200
 
 
 def notify(node: Node, session: Session, recipients: Sequence[str], event: str, references: Sequence[str]) -> None:
-    """Write a notice for each recipient (``patient:<id>``, ``role:<role>``) in the caller's transaction."""
+    """Write a notice to each recipient (``patient:<id>``, ``role:<role>``, ``staff:<id>``) in the caller's session."""
     session.add_all(
         Notice(recipient=recipient, event=event, references=list(references), created_at=instant(node.clock.now()))
         for recipient in recipients
@@ -28,9 +28,9 @@ def for_patient(node: Node, patient: str) -> list[NoticeEntry]:
     return _list(node, [f"patient:{patient}"])
 
 
-def for_roles(node: Node, roles: Collection[str]) -> list[NoticeEntry]:
-    """The notices of a member of staff's roles, newest first."""
-    return _list(node, [f"role:{role}" for role in sorted(roles)])
+def for_staff(node: Node, member: str, roles: Collection[str]) -> list[NoticeEntry]:
+    """The notices of a member of staff and of the own roles, newest first."""
+    return _list(node, [f"staff:{member}", *(f"role:{role}" for role in sorted(roles))])
 
 
 def _list(node: Node, recipients: Sequence[str]) -> list[NoticeEntry]:

@@ -29,7 +29,7 @@ def list_records(node: Node, patient: str, after: str | None = None) -> wire.Rec
     with node.database.reading() as session:
         page = record_entries.page_of_patient(node, session, patient, after=after)
     record_alone(node, Entry("search", node.msp_id, "patient", patient))
-    return page
+    return wire.RecordPage(items=[_shown(entry) for entry in page.items], next=page.next)
 
 
 def sealed_record(node: Node, patient: str, record: str) -> wire.SealedRecord:
@@ -80,6 +80,14 @@ def own_object(node: Node, patient: str, digest: str, offset: int, length: int) 
     if offset >= total:
         return b""
     return node.blobs.get_range(digest, offset, min(length, total - offset))
+
+
+def _shown(entry: wire.RecordEntry) -> wire.RecordEntry:
+    """Of a retracted record only that it was: it may have been somebody else's."""
+    if entry.status in READABLE:
+        return entry
+    blank = {"resource_type": "", "category": "", "media_type": "", "clinical_start": None, "clinical_end": None}
+    return entry.model_copy(update=blank)
 
 
 def _patient_wrap(session: Session, patient: str, version: RecordVersion) -> bytes:

@@ -29,6 +29,7 @@ WRITERS = CLINICAL | {"system"}
 PEOPLE = frozenset({"registrar", "medical-records"})
 ARCHIVE = frozenset({"medical-records", "system"})
 CLINICIAN = frozenset({"clinician"})
+OFFICERS = frozenset({"privacy-officer", "medical-records"})
 SHARED = "/api/shared/accesses/{access}"
 
 STAFF_ROUTES: dict[tuple[str, str], frozenset[str]] = {
@@ -58,6 +59,12 @@ STAFF_ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("get", "/fhir/{resource_type}/{record}"): CLINICAL,
     ("get", "/fhir/{resource_type}/{record}/_history"): CLINICAL,
     ("get", "/fhir/{resource_type}/{record}/_history/{version}"): CLINICAL,
+    ("get", "/api/erasures"): OFFICERS,
+    ("post", "/api/erasures"): OFFICERS,
+    ("get", "/api/erasures/{case}"): OFFICERS,
+    ("post", "/api/erasures/{case}/decision"): OFFICERS,
+    ("post", "/api/records/{record}/retraction"): OFFICERS,
+    ("post", "/api/records/{record}/lock"): OFFICERS,
     ("post", "/api/shared/requests"): CLINICIAN,
     ("get", "/api/shared/grants"): CLINICIAN | {"registrar"},
     ("post", "/api/shared/grants/{grant}/confirm"): CLINICIAN | {"registrar"},
@@ -85,6 +92,8 @@ WALLET_ROUTES = {
     ("get", "/wallet/requests"),
     ("get", "/wallet/accesses"),
     ("get", "/wallet/notices"),
+    ("get", "/wallet/erasures"),
+    ("post", "/wallet/erasures"),
 }
 EXCHANGE_ROUTES = {
     ("post", "/exchange/requests"),
@@ -92,6 +101,7 @@ EXCHANGE_ROUTES = {
     ("post", "/exchange/release"),
     ("get", "/exchange/objects/{digest}"),
     ("post", "/exchange/contributions"),
+    ("post", "/exchange/notices"),
 }
 OPEN_ROUTES = {
     ("get", "/health"),

@@ -15,5 +15,5 @@ router = APIRouter(prefix="/api", tags=["notices"], route_class=StrictRoute)
 
 @router.get("/notices")
 async def list_notices(serving: Serving, member: AnyStaff) -> list[NoticeEntry]:
-    """Notices of the own roles, newest first."""
-    return await serving.node.in_database(notices.for_roles, serving.node, member.roles)
+    """The own notices and those of the own roles, newest first."""
+    return await serving.node.in_database(notices.for_staff, serving.node, member.id, member.roles)
