@@ -16,37 +16,20 @@ from rich.table import Table
 from domain.errors import Tampered
 from domain.instants import check_instant
 from network.embedded.export import export
-from network.verifier.chain import verify_chain
-from network.verifier.folder import block_files, read_blocks
+from network.verifier.folder import block_files
 from network.verifier.report import VerifiedBlock, VerifiedChain
 from node_service.access_log.fsck import Report, check
+from node_service.access_log.reconciling import reconcile
 from node_service.composition import build
 from node_service.records.scrub import ObjectFinding, check_objects
 from node_service.settings import Settings
 from patient_wallet.shown import cell, print_whole
+from yilian.audit_export import verify_folder
+from yilian.audit_log_commands import add_log, add_reconcile, print_reconciliation, verify_reconciled
 from yilian.audit_query import AuditFilter, AuditRow, rows_of
-from yilian.contract_versions import CONTRACT, contract_replayer, genesis_digest
+from yilian.contract_versions import CONTRACT
 from yilian.language import Text
 from yilian.receipt_commands import add_receipts
-
-
-def verify_folder(folder: Path, genesis: str | None, on_block: object = None) -> VerifiedChain:
-    """Verify an export: chain, signatures, policies, codes, and the contract executed again.
-
-    Args:
-        folder: of ``NNNN.block`` files.
-        genesis: hex header hash of block 0 as the auditor knows it, or None to take the folder's word for it.
-
-    Raises:
-        Tampered: a rule is broken; ``place`` is the block.
-        Invalid, NotFound: no export, or ``genesis`` is no SHA-256 digest.
-    """
-    return verify_chain(
-        read_blocks(folder),
-        expected_genesis=genesis_digest(genesis),
-        replay=contract_replayer(),
-        on_block=on_block,  # type: ignore[arg-type]
-    )
 
 
 def register(app: typer.Typer, t: Text) -> None:
@@ -60,6 +43,8 @@ def register(app: typer.Typer, t: Text) -> None:
     _add_verify(audit, t)
     _add_query(audit, t)
     _add_fsck(audit, t)
+    add_log(audit, t)
+    add_reconcile(audit, t)
     add_receipts(audit, t)
 
 
@@ -199,14 +184,16 @@ def _add_fsck(audit: typer.Typer, t: Text) -> None:
         console = Console()
         running = build(Settings.from_environment())
         try:
-            report = check(running.node)
+            report, keys = check(running.node), reconcile(running.node)
             with Console(stderr=True).status(t("reading objects", "读取对象中")) as status:
                 altered = check_objects(running.node, lambda n: status.update(str(n))) if objects else []
         finally:
             running.resources.close()
         _print_fsck(console, report, altered, t)
+        print_reconciliation(keys, t)
         if report.findings or altered:
             raise Tampered(t("the node's logs or objects were altered", "节点的日志或对象被改动"), reason="fsck")
+        verify_reconciled(keys, t)
 
 
 def _print_fsck(console: Console, report: Report, altered: list[ObjectFinding], t: Text) -> None:

@@ -22,7 +22,7 @@ from node_service.records.bundles import reassemble_bundle
 from node_service.settings import Settings
 from patient_wallet.drafts import GrantChoice
 from tests.scenario.actors import AWAY, HOME, Actors, acting, new_wallet, open_own
-from yilian.audit_commands import verify_folder
+from yilian.audit_export import verify_folder
 from yilian.ingestion import Feed, Summary
 
 pytestmark = [pytest.mark.shared_data, pytest.mark.slow]

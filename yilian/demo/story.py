@@ -23,7 +23,7 @@ from node_service.client.transport import Transport
 from patient_wallet.drafts import GrantChoice
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Connect, Wallet, create_wallet
-from yilian.audit_commands import verify_folder
+from yilian.audit_export import verify_folder
 from yilian.audit_query import rows_of
 from yilian.contract_versions import CONTRACT
 from yilian.demo.network import Hospital, Network, Person

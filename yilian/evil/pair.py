@@ -11,7 +11,7 @@ from domain.entries import GrantEntry
 from domain.errors import Tampered
 from domain.transactions import AuthorizeAccess
 from network.embedded.export import export
-from yilian.audit_commands import verify_folder
+from yilian.audit_export import verify_folder
 from yilian.demo.report import check
 from yilian.evil.database import settle_alarms
 from yilian.evil.forging import sign_grant

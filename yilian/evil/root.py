@@ -15,7 +15,7 @@ from typing import Final
 from domain.errors import Tampered
 from domain.identifiers import decode_bytes
 from network.embedded.export import export
-from yilian.audit_commands import verify_folder
+from yilian.audit_export import verify_folder
 from yilian.demo.report import StepFailed, check
 from yilian.evil import database
 from yilian.evil.theft import Refusal, Stage, Theft, refused

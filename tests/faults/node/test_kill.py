@@ -26,7 +26,7 @@ from patient_wallet.wallet import Granted, Wallet
 from tests.faults.node.killed_node import STEPS
 from tests.scenario.actors import AWAY, HOME, Actors, acting, new_wallet
 from tests.unit.node_service.records.ingesting import RESOURCES, bundle
-from yilian.audit_commands import verify_folder
+from yilian.audit_export import verify_folder
 from yilian.demo.network import Hospital
 
 pytestmark = pytest.mark.slow
