@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -12,6 +13,8 @@ from node_service.context import Node
 from node_service.database.models import AccessRow, AnchoredHead, Outbox, Record, RecordVersion
 from node_service.ledger_sync.alarm import alarms
 from node_service.ledger_sync.projection import height
+from node_service.logs.log import RECORDS
+from node_service.witnessing.notes import witnessed_heads
 
 
 def node_status(node: Node) -> NodeStatus:
@@ -31,21 +34,30 @@ def node_status(node: Node) -> NodeStatus:
             unsequenced=_count(session, AccessRow.id, AccessRow.log_index.is_(None)),
             records=_count(session, Record.id),
             anchored=_anchored(session, node.msp_id),
+            witnessed=_witnessed(session, node.msp_id),
             alarm=f"{standing[0].name}: {standing[0].reason}" if standing else None,
         )
 
 
 def _anchored(session: Session, msp_id: str) -> int:
     """How many record versions an own anchored head covers."""
-    heads = session.execute(
-        select(AnchoredHead.incarnation, func.max(AnchoredHead.size))
-        .where(AnchoredHead.msp_id == msp_id, AnchoredHead.log == "records")
-        .group_by(AnchoredHead.incarnation)
-    ).all()
+    heads = select(AnchoredHead.incarnation, func.max(AnchoredHead.size)).where(
+        AnchoredHead.msp_id == msp_id, AnchoredHead.log == RECORDS
+    )
+    grouped = session.execute(heads.group_by(AnchoredHead.incarnation))
+    return _covered(session, dict(grouped.tuples().all()))
+
+
+def _witnessed(session: Session, msp_id: str) -> int:
+    """How many record versions stand under a head that enough other members signed."""
+    return _covered(session, witnessed_heads(session, msp_id, RECORDS))
+
+
+def _covered(session: Session, heads: Mapping[int, int]) -> int:
     if not heads:
         return 0
-    covered = [and_(RecordVersion.incarnation == number, RecordVersion.log_index < size) for number, size in heads]
-    return _count(session, RecordVersion.record, or_(*covered))
+    below = [and_(RecordVersion.incarnation == one, RecordVersion.log_index < size) for one, size in heads.items()]
+    return _count(session, RecordVersion.record, or_(*below))
 
 
 def _count(session: Session, column: InstrumentedAttribute[Any], *conditions: ColumnElement[bool]) -> int:

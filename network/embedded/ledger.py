@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from chaincode.contract import v1
 from domain import jcs
@@ -49,7 +50,7 @@ _BLOCKS_AT_ONCE = 16
 
 
 class EmbeddedLedger:
-    """The channel as one organisation sees it, over a shared file.
+    """The channel as one organisation sees it, over a shared file. ``KIND``: as receipts and members files name it.
 
     Args:
         directory: made by :func:`network.embedded.founding.init`.
@@ -64,6 +65,8 @@ class EmbeddedLedger:
         Tampered: the genesis block is not the one that was founded.
         Unavailable: files cannot be read.
     """
+
+    KIND: Final = "embedded"
 
     def __init__(
         self,

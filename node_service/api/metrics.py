@@ -57,6 +57,7 @@ class Metrics:
                 "projection_lag_blocks": max(status.height - status.projected, 0),
                 "records": status.records,
                 "records_anchored": status.anchored,
+                "records_witnessed": status.witnessed,
                 "alarm": status.alarm is not None,
             }
             for name, value in values.items():
@@ -72,5 +73,6 @@ _GAUGES: Final = {
     "projection_lag_blocks": "Blocks that the projection is behind",
     "records": "Records stored",
     "records_anchored": "Records covered by a head on the ledger",
+    "records_witnessed": "Records whose head enough other members' witnesses signed",
     "alarm": "1 while something was found tampered with",
 }

@@ -15,6 +15,7 @@ from node_service.client.wire import HospitalCard
 from node_service.context import Node
 from node_service.sharing.exchange import Exchange
 from node_service.sharing.shared_reading import SharedReading
+from node_service.witnessing.receipts import Receipts
 
 SIGN_IN_RATE: Final = Rate(burst=30, per_s=2)
 PUBLIC_RATE: Final = Rate(burst=200, per_s=20)
@@ -42,6 +43,7 @@ class Services:
     condition: Condition
     exchange: Exchange
     shared: SharedReading
+    receipts: Receipts
     metrics: Metrics
     uploads: CapacityLimiter
     sign_in_rate: RateLimit

@@ -14,6 +14,7 @@ from node_service.context import Node
 from node_service.database.models import Record, RecordVersion
 from node_service.ledger_sync.projection import anchored_size
 from node_service.logs.log import RECORDS
+from node_service.witnessing.notes import witnessed_heads
 
 MAX_PAGE_ITEMS: Final = 1000
 _QUERY_ITEMS: Final = 400
@@ -111,10 +112,11 @@ def _page(
 def _entries(node: Node, session: Session, rows: Sequence[Joined]) -> list[RecordEntry]:
     incarnations = {version.incarnation for _, version in rows if version.incarnation is not None}
     anchored = {one: anchored_size(session, node.msp_id, one, RECORDS) for one in incarnations}
-    return [_entry(record, version, anchored) for record, version in rows]
+    witnessed = witnessed_heads(session, node.msp_id, RECORDS)
+    return [_entry(record, version, _state(version, anchored, witnessed)) for record, version in rows]
 
 
-def _entry(record: Record, version: RecordVersion, anchored: dict[int, int]) -> RecordEntry:
+def _entry(record: Record, version: RecordVersion, state: State) -> RecordEntry:
     return RecordEntry(
         record=record.id,
         version=version.version,
@@ -127,14 +129,16 @@ def _entry(record: Record, version: RecordVersion, anchored: dict[int, int]) -> 
         clinical_end=version.clinical_end,
         stored_at=version.stored_at,
         status=record.status,
-        state=_state(version, anchored),
+        state=state,
         length=version.length,
         derived_from=record.derived_from,
     )
 
 
-def _state(version: RecordVersion, anchored: dict[int, int]) -> State:
-    """``anchored`` always means covered by a head that the own projection holds."""
+def _state(version: RecordVersion, anchored: dict[int, int], witnessed: dict[int, int]) -> State:
+    """``anchored``: covered by a head that the own projection holds; ``witnessed``: in a block that others signed."""
     if version.log_index is None or version.incarnation is None:
         return "stored"
+    if version.log_index < witnessed.get(version.incarnation, 0):
+        return "witnessed"
     return "anchored" if version.log_index < anchored.get(version.incarnation, 0) else "stored"

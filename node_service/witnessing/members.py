@@ -12,7 +12,6 @@ from domain.checkpoints import WitnessKeys
 from domain.entries import OrganizationEntry
 from domain.errors import Denied
 from domain.identifiers import decode_bytes
-from domain.receipts import required_signatures
 from node_service.addresses import check_address
 from node_service.ledger_sync.registry import organizations, valid_keys
 from node_service.settings import Settings
@@ -51,11 +50,6 @@ def other_witnesses(session: Session, settings: Settings, at: str) -> list[Witne
         except Denied as error:
             _LOG.warning("the witness of %s is not asked: %s", msp_id, error.reason)
     return found
-
-
-def is_witnessed(session: Session, signers: tuple[str, ...], own: str) -> bool:
-    """Whether enough members signed, without the hospital whose records they are."""
-    return len(set(signers) - {own}) >= required_signatures(len(active_members(session)))
 
 
 def _keys(entry: OrganizationEntry, at: str) -> tuple[bytes, ...]:

@@ -38,6 +38,8 @@ STAFF_ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("post", "/api/staff"): frozenset({"system-administrator"}),
     ("get", "/api/status"): ANY_STAFF,
     ("get", "/api/notices"): ANY_STAFF,
+    ("get", "/api/receipts/access-rows/{incarnation}/{index}"): frozenset({"audit-administrator", "privacy-officer"}),
+    ("get", "/api/receipts/{kind}/{name}"): frozenset({"audit-administrator", "privacy-officer"}),
     ("get", "/audit/logs"): frozenset({"audit-administrator"}),
     ("get", "/audit/logs/{log}/consistency"): frozenset({"audit-administrator"}),
     ("get", "/audit/logs/access/rows"): frozenset({"audit-administrator"}),
@@ -92,6 +94,9 @@ WALLET_ROUTES = {
     ("get", "/wallet/requests"),
     ("get", "/wallet/accesses"),
     ("get", "/wallet/notices"),
+    ("get", "/wallet/receipts/access-rows"),
+    ("get", "/wallet/receipts/access-rows/{incarnation}/{index}"),
+    ("get", "/wallet/receipts/{kind}/{name}"),
     ("get", "/wallet/erasures"),
     ("post", "/wallet/erasures"),
 }
@@ -108,6 +113,7 @@ OPEN_ROUTES = {
     ("get", "/ready"),
     ("get", "/metrics"),
     ("get", "/hospital"),
+    ("get", "/registry"),
     ("get", "/registry/{msp_id}"),
     ("get", "/fhir/metadata"),
     ("post", "/api/staff/sessions"),
@@ -116,12 +122,14 @@ OPEN_ROUTES = {
     ("post", "/wallet/nonces"),
     ("post", "/wallet/sessions"),
     ("post", "/wallet/statements"),
+    ("get", "/wallet/statements/{patient}/{statement}/effective"),
+    ("get", "/wallet/statements/{patient}/{statement}/receipt"),
     ("post", "/wallet/packages"),
     ("post", "/exchange/token"),
 }
 SOMEBODY = identifier(bytes(16))
 DIGEST = encode_bytes(bytes(32))
-VALUES = {"log": "access", "digest": DIGEST, "resource_type": "Observation", "version": "1"}
+VALUES = {"log": "access", "digest": DIGEST, "resource_type": "Observation", "version": "1", "incarnation": "1", "index": "0", "kind": "record"}
 QUERY = {"source": "s", "upload": "u", "access": SOMEBODY}
 
 

@@ -12,7 +12,8 @@ from node_service.api.services import Serving
 from node_service.api.strict_json import StrictRoute
 from node_service.client.wire import HospitalCard, RegistryEntry
 from node_service.context import Node
-from node_service.ledger_sync.registry import organization, valid_keys
+from node_service.ledger_sync.registry import organization
+from node_service.witnessing.registry_view import registry_entry
 
 router = APIRouter(tags=["hospital"], route_class=StrictRoute)
 
@@ -34,5 +35,4 @@ def _member(node: Node, msp_id: str) -> RegistryEntry:
         entry = organization(session, check_msp_id(msp_id, "msp_id"))
     if entry is None:
         raise NotFound("there is no such member", place="msp_id")
-    keys = [key.key for key in valid_keys(entry, "seal", instant(node.clock.now()))]
-    return RegistryEntry(msp_id=msp_id, url=entry.url, status=entry.status, seal_keys=keys)
+    return registry_entry(msp_id, entry, instant(node.clock.now()))
