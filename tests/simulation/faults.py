@@ -104,7 +104,7 @@ class Channel(Protocol):
 class SimulatedLedger(EmbeddedLedger):
     """The embedded ledger, sometimes down, with lost, late and reordered broadcasts."""
 
-    def __init__(  # noqa: D107
+    def __init__(
         self,
         directory: Path,
         msp_id: str,
@@ -140,20 +140,20 @@ class SimulatedLedger(EmbeddedLedger):
         self._place.point()
         return tx_id
 
-    def evaluate(self, name: str, arguments: JsonObject) -> JsonValue:  # noqa: D102
+    def evaluate(self, name: str, arguments: JsonObject) -> JsonValue:
         self._reachable()
         return super().evaluate(name, arguments)
 
-    def status(self, tx_id: str) -> TransactionStatus | None:  # noqa: D102
+    def status(self, tx_id: str) -> TransactionStatus | None:
         self._reachable()
         found = super().status(tx_id)
         return found if found is not None and found.block < self._seen else None
 
-    def height(self) -> int:  # noqa: D102
+    def height(self) -> int:
         self._reachable()
         return self._seen
 
-    def blocks(self, start: int) -> Iterator[CommittedBlock]:  # noqa: D102
+    def blocks(self, start: int) -> Iterator[CommittedBlock]:
         self._reachable()
         return takewhile(lambda block: block.number < self._seen, super().blocks(start))
 
@@ -177,28 +177,28 @@ class SimulatedDisk(Disk):
 
     __slots__ = ("_place",)
 
-    def __init__(self, place: Place) -> None:  # noqa: D107
+    def __init__(self, place: Place) -> None:
         self._place = place
 
-    def write(self, descriptor: int, view: memoryview) -> int:  # noqa: D102
+    def write(self, descriptor: int, view: memoryview) -> int:
         self._place.process.check()
         if self._place.faults.strikes("disk-full"):
             self._place.scheduler.note("disk-full")
             raise OSError(errno.ENOSPC, "full")
         return super().write(descriptor, view)
 
-    def fsync(self, descriptor: int) -> None:  # noqa: D102
+    def fsync(self, descriptor: int) -> None:
         self._fails()
         super().fsync(descriptor)
 
-    def syncfs(self, descriptor: int) -> None:  # noqa: D102
+    def syncfs(self, descriptor: int) -> None:
         self._fails()  # the machine's own disks are left alone: nothing here survives the machine
 
-    def replace(self, source: Path, target: Path) -> None:  # noqa: D102
+    def replace(self, source: Path, target: Path) -> None:
         self._place.process.check()
         super().replace(source, target)
 
-    def remove(self, path: Path) -> bool:  # noqa: D102
+    def remove(self, path: Path) -> bool:
         self._place.process.check()
         return super().remove(path)
 
@@ -212,18 +212,18 @@ class SimulatedDisk(Disk):
 class SimulatedStore(LocalStore):
     """The local store; objects are as old as the hospital's clock says."""
 
-    def __init__(self, root: Path, place: Place, stamp: Callable[[Path], None]) -> None:  # noqa: D107
+    def __init__(self, root: Path, place: Place, stamp: Callable[[Path], None]) -> None:
         self._simulated, self._stamp = place, stamp
         super().__init__(root, disk=SimulatedDisk(place))
 
-    def put(self, sealed: SealedBytes | SealedStream, *, digest: str | None = None) -> StoredBlob:  # noqa: D102
+    def put(self, sealed: SealedBytes | SealedStream, *, digest: str | None = None) -> StoredBlob:
         self._simulated.unavailable("store-down")
         done = super().put(sealed, digest=digest)
         self._stamp(self._place(done.digest))
         self._simulated.point()
         return done
 
-    def put_many(self, sealed: Sequence[SealedBytes]) -> list[StoredBlob]:  # noqa: D102
+    def put_many(self, sealed: Sequence[SealedBytes]) -> list[StoredBlob]:
         self._simulated.unavailable("store-down")
         done = super().put_many(sealed)
         for one in done:
@@ -231,7 +231,7 @@ class SimulatedStore(LocalStore):
         self._simulated.point()
         return done
 
-    def get(self, digest: str) -> Any:  # noqa: D102
+    def get(self, digest: str) -> Any:
         self._simulated.unavailable("store-down")
         return super().get(digest)
 
@@ -239,17 +239,15 @@ class SimulatedStore(LocalStore):
 class SimulatedCustody(FileKeyring):
     """The file keyring, sometimes unavailable."""
 
-    def __init__(self, directory: Path, place: Place) -> None:  # noqa: D107
+    def __init__(self, directory: Path, place: Place) -> None:
         self._simulated = place
         super().__init__(directory, SimulatedDisk(place))
 
-    def wrap(self, keys: Sequence[tuple[KeyBinding, DataKey]]) -> list[Wrap]:  # noqa: D102
+    def wrap(self, keys: Sequence[tuple[KeyBinding, DataKey]]) -> list[Wrap]:
         self._simulated.unavailable("custody-down")
         return super().wrap(keys)
 
-    def unwrap_many(  # noqa: D102
-        self, entry: CustodyEntry, wraps: Sequence[tuple[KeyBinding, Wrap]]
-    ) -> list[DataKey | NoKey]:
+    def unwrap_many(self, entry: CustodyEntry, wraps: Sequence[tuple[KeyBinding, Wrap]]) -> list[DataKey | NoKey]:
         self._simulated.unavailable("custody-down")
         return super().unwrap_many(entry, wraps)
 
@@ -257,26 +255,26 @@ class SimulatedCustody(FileKeyring):
 class SimulatedDatabase(Database):
     """The node's SQLite file; any statement or commit may fail. Other tasks run between transactions, not within."""
 
-    def __init__(self, url: str, place: Place) -> None:  # noqa: D107
+    def __init__(self, url: str, place: Place) -> None:
         super().__init__(url)
         self._place = place
         event.listen(self.engine, "do_connect", self._faulty)
 
     @contextmanager
-    def transaction(self) -> Iterator[Session]:  # noqa: D102
+    def transaction(self) -> Iterator[Session]:
         self._place.point()
         with self._undisturbed(), super().transaction() as session:
             yield session
         self._place.point()
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:  # noqa: D102
+    def reading(self) -> Iterator[Session]:
         self._place.point()
         with super().reading() as session:
             yield session
 
     @contextmanager
-    def rows(self) -> Iterator[Connection]:  # noqa: D102
+    def rows(self) -> Iterator[Connection]:
         self._place.point()
         with super().rows() as connection:
             yield connection

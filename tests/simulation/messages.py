@@ -16,6 +16,7 @@ from node_service.api.byte_ranges import parse_range
 from node_service.client import exchange_wire, wire
 from node_service.client.transport import Answer, Authorise
 from node_service.context import Node
+from node_service.erasure import received
 from node_service.ledger_sync.registry import organization, valid_keys
 from node_service.organization_keys import hospital_card
 from node_service.sharing import (
@@ -54,7 +55,7 @@ class Call:
 
 
 class Wires:
-    """Carries calls; ``served`` is told each answer of a hospital, with how far every third witness was when it was asked."""
+    """Carries calls; ``served`` is told each answer, with how far every third witness was when it was asked."""
 
     def __init__(
         self, scheduler: Scheduler, faults: Faults, served: Served, witnessed: Callable[[str, str], int]
@@ -142,6 +143,10 @@ class SimulatedExchange:
         call = lambda node: contributions.accept_contribution(node, self._caller, body)  # noqa: E731
         return self._ask(custodian, "contribution", call, body)  # type: ignore[no-any-return]
 
+    async def deliver_notices(self, holder: str, body: exchange_wire.NoticeDelivery) -> exchange_wire.NoticeReceipt:
+        call = lambda node: received.accept_notices(node, self._caller, body)  # noqa: E731
+        return self._ask(holder, "notices", call, body)  # type: ignore[no-any-return]
+
     def _ask(self, custodian: str, what: str, serve: Handler, body: object) -> Any:
         try:
             return self._wires.call(self._hospitals[custodian], Call(self._caller, what, serve, body))
@@ -173,14 +178,16 @@ class SimulatedTransport:
         authorise: Authorise | None = None,
     ) -> Answer:
         given = authorise(method, self.url + path) if authorise else {}
-        after = (params or {}).get("after")
-        asked = parse_range((headers or {}).get("Range"))
+        span = parse_range((headers or {}).get("Range"))
+        route, place = f"{method} {_PLACE.sub('…', path)}", _PLACE.search(path)
 
         def serve(node: Node) -> Any:
             patient = _patient(node, given, method, self.url + path) if authorise else ""
-            return _routed(node, method, path, patient, body, after, asked.offset, asked.length)
+            after = (params or {}).get("after")
+            asked = Asked(patient, body, after, place[0] if place else "", span.offset, span.length)
+            return ROUTES[route](node, asked)
 
-        result = self._wires.call(self._target, Call("patient", f"{method} {_shape(path)}", serve, body), method=method)
+        result = self._wires.call(self._target, Call("patient", route, serve, body), method=method)
         return Answer(200, {}, _encoded(result))
 
 
@@ -189,49 +196,45 @@ def _patient(node: Node, headers: Any, method: str, url: str) -> str:
     return wallet_sessions.authenticate_wallet(node, token, headers["DPoP"], method, url)
 
 
-def _routed(
-    node: Node, method: str, path: str, patient: str, body: Any, after: str | None, offset: int, length: int
-) -> Any:
-    """The use case behind a route, as the routers call it."""
-    card = hospital_card(node.settings, node.secrets, node.ledger.channel)
-    last = path.rsplit("/", 1)[-1]
-    match method, _shape(path):
-        case "GET", "/hospital":
-            return card
-        case "GET", "/registry/…":
-            return _member(node, last)
-        case "POST", "/wallet/enrolments":
-            return enrolment.offer(node, body, card)
-        case "POST", "/wallet/enrolments/finish":
-            return enrolment.finish(node, body)
-        case "POST", "/wallet/nonces":
-            return wallet_sessions.issue_nonce(node, body)
-        case "POST", "/wallet/sessions":
-            return wallet_sessions.open_session(node, body)
-        case "POST", "/wallet/statements":
-            return relaying.relay(node, body)
-        case "POST", "/wallet/packages":
-            return packages.receive_package(node, body)
-        case "POST", "/wallet/grants":
-            return consents.receive_grant(node, patient, body)
-        case "POST", "/wallet/dissents":
-            return consents.receive_dissent(node, patient, body)
-        case "GET", "/wallet/grants":
-            return grants.list_grants(node, patient)
-        case "GET", "/wallet/accesses":
-            return accesses_of(node, patient, after)
-        case "GET", "/wallet/records":
-            return wallet_records.list_records(node, patient, after)
-        case "GET", "/wallet/records/…/sealed":
-            return wallet_records.sealed_record(node, patient, path.split("/")[3])
-        case "GET", "/wallet/objects/…":
-            return wallet_records.own_object(node, patient, last, offset, length)
-    raise AssertionError(f"the simulation has no route {method} {path}")
+@dataclass(frozen=True)
+class Asked:
+    """A call of a wallet, authenticated."""
+
+    patient: str
+    body: Any
+    after: str | None
+    place: str
+    offset: int
+    length: int
 
 
-def _shape(path: str) -> str:
-    """The route without ids."""
-    return re.sub(r"(?<=/registry/)[^/]+$|(?<=/objects/)[^/]+$|(?<=/wallet/records/)[^/]+", "…", path)
+ROUTES: Final[dict[str, Callable[[Node, Asked], Any]]] = {
+    "GET /hospital": lambda node, asked: _card(node),
+    "GET /registry/…": lambda node, asked: _member(node, asked.place),
+    "POST /wallet/enrolments": lambda node, asked: enrolment.offer(node, asked.body, _card(node)),
+    "POST /wallet/enrolments/finish": lambda node, asked: enrolment.finish(node, asked.body),
+    "POST /wallet/nonces": lambda node, asked: wallet_sessions.issue_nonce(node, asked.body),
+    "POST /wallet/sessions": lambda node, asked: wallet_sessions.open_session(node, asked.body),
+    "POST /wallet/statements": lambda node, asked: relaying.relay(node, asked.body),
+    "POST /wallet/packages": lambda node, asked: packages.receive_package(node, asked.body),
+    "POST /wallet/grants": lambda node, asked: consents.receive_grant(node, asked.patient, asked.body),
+    "POST /wallet/dissents": lambda node, asked: consents.receive_dissent(node, asked.patient, asked.body),
+    "GET /wallet/grants": lambda node, asked: grants.list_grants(node, asked.patient),
+    "GET /wallet/accesses": lambda node, asked: accesses_of(node, asked.patient, asked.after),
+    "GET /wallet/records": lambda node, asked: wallet_records.list_records(node, asked.patient, asked.after),
+    "GET /wallet/records/…/sealed": lambda node, asked: wallet_records.sealed_record(node, asked.patient, asked.place),
+    "GET /wallet/objects/…": lambda node, asked: wallet_records.own_object(
+        node, asked.patient, asked.place, asked.offset, asked.length
+    ),
+}
+"""The use case behind each route that a wallet calls, as the routers call it."""
+
+
+def _card(node: Node) -> wire.HospitalCard:
+    return hospital_card(node.settings, node.secrets, node.ledger.channel)
+
+
+_PLACE: Final = re.compile(r"(?<=/registry/)[^/]+$|(?<=/objects/)[^/]+$|(?<=/wallet/records/)[^/]+")
 
 
 def _member(node: Node, msp_id: str) -> wire.RegistryEntry:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, Final, cast
 
 from domain.identifiers import decode_bytes, identifier
@@ -23,7 +25,7 @@ from node_service.staff.principal import StaffPrincipal
 from patient_wallet.drafts import GrantChoice
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Wallet, create_wallet
-from tests.simulation.hospital import START, Hospital, finished
+from tests.simulation.hospital import START, Hospital
 from tests.simulation.messages import Call, SimulatedExchange, SimulatedTransport
 from tests.simulation.world import World, Written
 
@@ -65,7 +67,7 @@ class People:
     def begin(self) -> None:
         """Everybody has a first record and a wallet, before anything goes wrong."""
         for person in self.persons:
-            self.world.scheduler.spawn("beginning", self.world.scheduler.network, lambda one=person: self._begin(one))
+            self.world.scheduler.spawn("beginning", self.world.scheduler.network, partial(self._begin, person))
         self.world.scheduler.run(60.0, lambda: all(person.wallet is not None for person in self.persons))
         assert all(person.wallet is not None for person in self.persons), self.world.scheduler.trace[-20:]
 
@@ -74,9 +76,9 @@ class People:
         world = self.world
         world.scheduler.spawn("trouble", world.scheduler.network, world.trouble)
         for person in self.persons:
-            self._loop(f"patient {person.number}", lambda one=person: self._patient_acts(one))
+            self._loop(f"patient {person.number}", partial(self._patient_acts, person))
         for hospital in list(world.hospitals.values())[:2]:
-            self._loop(f"system of {hospital.msp_id}", lambda at=hospital: self._system_acts(at))
+            self._loop(f"system of {hospital.msp_id}", partial(self._system_acts, hospital))
         for number, hospital in enumerate(list(world.hospitals.values())[1:] * 2):
             who = Practitioner(identifier(self.bytes(16)), f"Doctor {number}", "clinician", "Cardiology")
             doctor = Doctor(self, hospital, who)
@@ -182,7 +184,7 @@ class People:
         hospital = person.custodian
         vault = Vault.create(self.world.folder / f"wallet-{person.number}.json", PASSPHRASE)
         create_wallet(vault, "english", self.bytes)
-        wallet = Wallet(vault, self._transport, self.bytes, lambda: START_AT(self.world))
+        wallet = Wallet(vault, self._transport, self.bytes, partial(right_time, self.world))
         card = hospital_card(hospital.node.settings, hospital.node.secrets, "yilian")
         code = issue_code(hospital.node, person.patient, identifier(self.bytes(16)), card)
         wallet.enrol(hospital.url, code.code)
@@ -233,10 +235,8 @@ class People:
             self.world.scheduler.pause(self.chance.uniform(0, 2.0))
 
 
-def START_AT(world: World) -> Any:  # noqa: N802
+def right_time(world: World) -> datetime:
     """A phone's clock is right."""
-    from datetime import timedelta  # noqa: PLC0415
-
     return START + timedelta(seconds=world.scheduler.now)
 
 
@@ -314,8 +314,3 @@ def _bundle(person: int, number: int, canaries: dict[str, str]) -> bytes:
     ]  # fmt: skip
     entries = [{"fullUrl": f"urn:uuid:{one['id']}", "resource": one} for one in resources]
     return json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()
-
-
-def finished_call(call: Any) -> Any:
-    """For direct calls outside of any task."""
-    return finished(call)

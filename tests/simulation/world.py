@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from domain.errors import OutcomeUnknown, Tampered, Unavailable, YilianError
 from domain.instants import instant
@@ -25,8 +25,8 @@ from tests.scenario.actors import cheap_passphrases
 from tests.simulation import files
 from tests.simulation.faults import LIKELIHOODS, Faults
 from tests.simulation.hospital import Hospital, SimulatedClock, without_threads
-from tests.simulation.network import Network
 from tests.simulation.messages import Call, Wires
+from tests.simulation.network import Network
 from tests.simulation.oracle import Oracle
 from tests.simulation.scheduler import Scheduler
 
