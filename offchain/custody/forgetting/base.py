@@ -133,7 +133,7 @@ def sealed_pieces(header: BaseHeader, key: BaseKey, entries: Iterable[bytes]) ->
             yield cipher.encrypt(_nonce(number), bytes(pending[:_CHUNK_BYTES]), head)
             del pending[:_CHUNK_BYTES]
             number += 1
-    if pending:
+    if pending or number == 0:  # an empty base has one empty chunk: its tag speaks for the header
         yield cipher.encrypt(_nonce(number), bytes(pending), head)
     if total != header.secrets + header.tombstones:
         raise Tampered("the record secrets are not as many as counted", reason="secrets-base")
@@ -202,7 +202,7 @@ class SealedBase:
     def _chunks(self, descriptor: int, first: int, end: int) -> Iterator[bytes]:
         """Opened chunks from chunk ``first`` up to the one with entry ``end`` − 1, read many at a time."""
         step = _CHUNK_BYTES + _TAG_BYTES
-        last = -(-end // ENTRIES_PER_CHUNK)
+        last = max(1, -(-end // ENTRIES_PER_CHUNK))
         for at in range(first, last, _CHUNKS_AT_ONCE):
             until = min(at + _CHUNKS_AT_ONCE, last)
             data = self._disk.read_at(descriptor, len(self._head) + at * step, (until - at) * step)
