@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from domain.entries import StatusEntry
-from domain.errors import Conflict, Denied, Invalid, NotFound
+from domain.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from domain.identifiers import IDENTIFIER_BYTES, identifier
 from domain.instants import instant
 from domain.transactions import MAX_RECORDS, EraseRecord, RetractRecord, Transaction
@@ -37,6 +37,7 @@ from node_service.sharing.notices import notify
 IDLE: Final = timedelta(seconds=10)
 WAIT: Final = timedelta(milliseconds=200)
 MAX_PER_STEP: Final = 200
+MAX_FORGOTTEN: Final = 1000
 UNDER_WAY: Final = ("ordered", "committed", "forgotten")
 _DONE_ON_LEDGER: Final = {"erase": ("erased",), "retract": ("retracted", "erased")}
 _LOG: Final = logging.getLogger(__name__)
@@ -157,7 +158,11 @@ def _send_back(session: Session, removal: Removal, entry: StatusEntry) -> None:
 def _forget(node: Node, record: str, at: str) -> None:
     with node.database.reading() as session:
         forgotten = [record, *bundles_of(session, record)]
-    done = node.custody.forget(forgotten, at)
+    for start in range(0, len(forgotten), MAX_FORGOTTEN):
+        node.custody.forget(forgotten[start : start + MAX_FORGOTTEN], at)
+    done = node.custody.forgotten(record)
+    if done is None:
+        raise Unavailable("custody has not forgotten what it was told to forget", reason="custody")
     with node.database.transaction() as session:
         removal = session.get_one(Removal, record)
         removal.state, removal.forgotten_at, removal.final_by = "forgotten", done.at, done.final_by

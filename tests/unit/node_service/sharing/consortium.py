@@ -30,6 +30,7 @@ from node_service.client import exchange_wire, wire
 from node_service.context import Limits, Node
 from node_service.database.engine import Database
 from node_service.database.models import Base
+from node_service.erasure import received
 from node_service.ledger_sync.anchorer import Anchorer
 from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
@@ -137,6 +138,9 @@ class LocalExchange:
 
     async def deliver_contribution(self, custodian: str, body: exchange_wire.ContributionDelivery) -> wire.RecordRef:
         return await contributions.accept_contribution(self.hospitals[custodian].node, self.caller, body)
+
+    async def deliver_notices(self, holder: str, body: exchange_wire.NoticeDelivery) -> exchange_wire.NoticeReceipt:
+        return await received.accept_notices(self.hospitals[holder].node, self.caller, body)
 
 
 @dataclass
