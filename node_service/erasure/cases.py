@@ -29,7 +29,8 @@ from node_service.witnessing.freshness import catch_up
 
 KIND: Final = "erasure-request"
 OFFICERS: Final = ("privacy-officer", "medical-records")
-_ERASABLE: Final = ("active", "locked")
+_ERASABLE: Final = {"statement": ("active", "locked"), "hospital": ("active", "locked", "retracted")}
+"""A retracted record may be somebody else's, so only the hospital names it."""
 
 
 async def request_erasure(node: Node, patient: str, body: wire.ErasureRequest) -> wire.Committed:
@@ -113,7 +114,7 @@ def _write(
     request: jcs.JsonObject,
 ) -> None:
     kind, case_id, patient = case
-    named = [_own(session, patient, one) for one in records]
+    named = [_own(session, patient, one, _ERASABLE[kind]) for one in records]
     related = {one.id for row in named for one in family(session, row)}
     session.add(
         ErasureCase(
@@ -132,9 +133,9 @@ def _write(
     )
 
 
-def _own(session: Session, patient: str, record_id: str) -> Record:
+def _own(session: Session, patient: str, record_id: str, statuses: Sequence[str]) -> Record:
     row = session.get(Record, check_identifier(record_id, "records"))
-    if row is None or row.patient != patient or row.status not in _ERASABLE:
+    if row is None or row.patient != patient or row.status not in statuses:
         raise NotFound("there is no such record", reason="no-record")
     return row
 

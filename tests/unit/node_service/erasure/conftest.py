@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,7 +30,7 @@ def keeping_office(template: Template, tmp_path: Path) -> Iterator[Office]:
     yield from _office(template, tmp_path)
 
 
-def _office(template: Template, tmp_path: Path, **settings: str) -> Iterator[Office]:
+def _office(template: Template, tmp_path: Path, **settings: Any) -> Iterator[Office]:
     directory = tmp_path / "story"
     shutil.copytree(template.directory, directory)
     opened = open_consortium(directory, MovableClock(template.at), **settings)

@@ -81,6 +81,9 @@ def test_entered_in_error_is_closed_without_a_successor_and_can_be_erased_later(
         retract(office, record, "entered-in-error")
     with pytest.raises(NotFound):
         office.ask(record)
+    case = deciding.order_erasure(office.node, OFFICER, wire.ErasureOrder(records=[record]))
+    office.work()
+    assert [item.state for item in office.case(case).items] == ["erased"]
     with pytest.raises(Invalid):
         retract(office, office.record("Observation"), "entered-in-error", patient=office.patient)
     with pytest.raises(Invalid):
