@@ -6,9 +6,7 @@ fits. What lies behind the last anchored head can only be compared with the data
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -16,10 +14,8 @@ from sqlalchemy.orm import Session
 from domain import merkle
 from node_service.access_log.ledger_heads import LedgerHeads
 from node_service.context import Node
-from node_service.database.models import AccessRow, AnchoredHead, LogNode, LogSize, RecordVersion
-from node_service.logs.log import ACCESS
-
-_FETCH_ROWS: Final = 1_000
+from node_service.database.models import AnchoredHead, LogNode, LogSize
+from node_service.logs.scrub import stored_leaves
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +56,6 @@ class Report:
     def findings(self) -> tuple[Finding, ...]:
         """What does not fit; empty if all is well."""
         return tuple(log.finding for log in self.logs if log.finding is not None)
-
-
-@dataclass(frozen=True, slots=True)
-class _Leaf:
-    index: int
-    computed: bytes
-    kept: bytes
-    row: str
 
 
 def check(node: Node) -> Report:
@@ -112,7 +100,7 @@ def _compare_leaves(
 ) -> Finding | None:
     """Rebuild the tree leaf by leaf; the database's nodes and the ledger's heads must agree all the way."""
     nodes = _nodes(session, log, incarnation)
-    for leaf in _leaves(session, log, incarnation):
+    for leaf in stored_leaves(session, log, incarnation):
         at = Finding(log, incarnation, "missing-leaf", tree.size)
         if leaf.index != tree.size:
             return at
@@ -131,23 +119,6 @@ def _compare_leaves(
 def _first_unvouched(heads: dict[int, bytes], size: int) -> str:
     before = max((other for other in heads if other < size), default=0)
     return f"a row between {before} and {size - 1}"
-
-
-def _leaves(session: Session, log: str, incarnation: int) -> Iterator[_Leaf]:
-    if log == ACCESS:
-        rows = select(AccessRow).where(AccessRow.incarnation == incarnation, AccessRow.log_index.is_not(None))
-        for row in session.scalars(
-            rows.order_by(AccessRow.log_index, AccessRow.id).execution_options(yield_per=_FETCH_ROWS)
-        ):
-            value = merkle.leaf_hash(row.leaf)
-            yield _Leaf(row.log_index or 0, value, value, f"access row {row.id}")
-        return
-    versions = select(RecordVersion).where(
-        RecordVersion.incarnation == incarnation, RecordVersion.log_index.is_not(None)
-    )
-    for version in session.scalars(versions.order_by(RecordVersion.log_index).execution_options(yield_per=_FETCH_ROWS)):
-        name = f"record {version.record} version {version.version}"
-        yield _Leaf(version.log_index or 0, merkle.leaf_hash(version.leaf), version.leaf_hash, name)
 
 
 def _nodes(session: Session, log: str, incarnation: int) -> dict[tuple[int, int], bytes]:

@@ -14,6 +14,7 @@ from domain.errors import Conflict, Unavailable
 from node_service.database.erasure_models import ErasureCase as _ErasureCase  # noqa: F401 - its tables are ours too
 from node_service.database.group_commit import GroupCommit, Row
 from node_service.database.models import AccessRow
+from node_service.database.scrub_models import ScrubPass as _ScrubPass  # noqa: F401 - its tables are ours too
 from node_service.database.witness_models import BlockHeader as _BlockHeader  # noqa: F401 - its tables are ours too
 
 _READING = "yilian_reading"

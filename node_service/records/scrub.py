@@ -1,12 +1,13 @@
-"""Reads every stored object again and names those that are altered or gone."""
+"""Reads stored objects again and names those that are altered or gone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, literal, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from domain.errors import NotFound, Tampered
 from domain.identifiers import encode_bytes
@@ -15,6 +16,7 @@ from node_service.database.models import BundleSkeleton, Member, RecordVersion
 
 ERASED: Final = b""
 """What is left of the content token of an erased record's versions: their objects are gone on purpose."""
+BATCH: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +28,39 @@ class ObjectFinding:
     row: str
 
 
+@dataclass(frozen=True, slots=True)
+class ReferredObject:
+    """An object that a row refers to."""
+
+    object_id: str
+    digest: bytes
+    length: int
+    row: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A table whose rows refer to objects."""
+
+    name: str
+    object_id: InstrumentedAttribute[str]
+    digest: InstrumentedAttribute[bytes]
+    owner: InstrumentedAttribute[str]
+    length: InstrumentedAttribute[int] | None
+    condition: ColumnElement[bool] | None = None
+
+
+_PARTS: Final = {
+    "record": _Part(
+        "record", RecordVersion.object_id, RecordVersion.digest, RecordVersion.record, RecordVersion.length,
+        RecordVersion.content_token != ERASED,
+    ),
+    "member": _Part("member of record", Member.object_id, Member.digest, Member.record, Member.length),
+    "bundle": _Part("bundle", BundleSkeleton.object_id, BundleSkeleton.digest, BundleSkeleton.id, None),
+}  # fmt: skip
+PARTS: Final = tuple(_PARTS)
+
+
 def check_objects(node: Node, progress: Callable[[int], None] | None = None) -> list[ObjectFinding]:
     """Verify every byte of every object that a row refers to.
 
@@ -35,35 +70,54 @@ def check_objects(node: Node, progress: Callable[[int], None] | None = None) -> 
     Raises:
         Unavailable: database or store cannot be read.
     """
-    findings = []
-    for number, (digest, row) in enumerate(_objects(node), start=1):
-        try:
-            _read(node, digest)
-        except NotFound:
-            findings.append(ObjectFinding(digest, "missing", row))
-        except Tampered as error:
-            findings.append(ObjectFinding(digest, error.reason, row))
-        if progress is not None:
-            progress(number)
+    findings, number = list[ObjectFinding](), 0
+    for part in PARTS:
+        after = ""
+        while objects := objects_after(node, part, after, BATCH):
+            after = objects[-1].object_id
+            for one in objects:
+                number += 1
+                found = check_object(node, part, one)
+                findings += [found] if found is not None else []
+                if progress is not None:
+                    progress(number)
     return findings
 
 
-def _read(node: Node, digest: str) -> None:
-    with node.blobs.get(digest) as sealed:
-        for _ in sealed.pieces():
-            pass
-
-
-def _objects(node: Node) -> Iterator[tuple[str, str]]:
-    tables = (
-        ("record", RecordVersion.digest, RecordVersion.record),
-        ("member of record", Member.digest, Member.record),
-        ("bundle", BundleSkeleton.digest, BundleSkeleton.id),
-    )
+def objects_after(node: Node, part: str, after: str, limit: int) -> list[ReferredObject]:
+    """Objects of one part in order of their ids, beginning behind ``after``."""
     with node.database.reading() as session:
-        for kind, digest, name in tables:
-            query = select(digest, name).order_by(name).execution_options(yield_per=1000)
-            if digest is RecordVersion.digest:
-                query = query.where(RecordVersion.content_token != ERASED)
-            for row in session.execute(query).tuples():
-                yield encode_bytes(row[0]), f"{kind} {row[1]}"
+        return list(_referred(session, _PARTS[part], _PARTS[part].object_id > after, limit))
+
+
+def check_object(node: Node, part: str, one: ReferredObject) -> ObjectFinding | None:
+    """Verify every byte of one object; None if it is well, or nothing refers to it any more.
+
+    Raises:
+        Unavailable: database or store cannot be read.
+    """
+    digest = encode_bytes(one.digest)
+    try:
+        with node.blobs.get(digest) as sealed:
+            for _ in sealed.pieces():
+                pass
+    except NotFound:
+        return ObjectFinding(digest, "missing", one.row) if _is_referred(node, part, one) else None
+    except Tampered as error:
+        return ObjectFinding(digest, error.reason, one.row)
+    return None
+
+
+def _is_referred(node: Node, part: str, one: ReferredObject) -> bool:
+    """Looked at after the object was missed: it may have been erased meanwhile."""
+    with node.database.reading() as session:
+        return any(_referred(session, _PARTS[part], _PARTS[part].object_id == one.object_id, 1))
+
+
+def _referred(session: Session, part: _Part, where: ColumnElement[bool], limit: int) -> Iterator[ReferredObject]:
+    length: Any = literal(0) if part.length is None else part.length
+    query = select(part.object_id, part.digest, part.owner, length).where(where).order_by(part.object_id).limit(limit)
+    if part.condition is not None:
+        query = query.where(part.condition)
+    for object_id, digest, owner, total in session.execute(query):
+        yield ReferredObject(object_id, digest, total, f"{part.name} {owner}")

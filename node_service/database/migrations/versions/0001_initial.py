@@ -534,3 +534,22 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         sa.PrimaryKeyConstraint("record"),
     )
     op.create_index(op.f("ix_removal_state"), "removal", ["state"], unique=False)
+    op.create_table(
+        "scrub_pass",
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("part", sa.String(length=64), nullable=False),
+        sa.Column("after", sa.String(length=64), nullable=False),
+        sa.Column("objects", sa.BigInteger(), nullable=False),
+        sa.Column("leaves", sa.BigInteger(), nullable=False),
+        sa.Column("began_at", sa.String(length=20), nullable=False),
+        sa.Column("finished_at", sa.String(length=20), nullable=True),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_table(
+        "damaged_object",
+        sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("reason", sa.String(length=64), nullable=False),
+        sa.Column("row", sa.String(length=64), nullable=False),
+        sa.Column("found_at", sa.String(length=20), nullable=False),
+        sa.PrimaryKeyConstraint("digest"),
+    )
