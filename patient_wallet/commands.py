@@ -16,6 +16,7 @@ from domain.vocabulary import CATEGORIES
 from node_service.client.transport import Transport
 from patient_wallet.drafts import DEFAULT_PRESET, GrantChoice
 from patient_wallet.export import export_records
+from patient_wallet.proof_commands import add_proofs, told_receipt, told_refusal, told_trust
 from patient_wallet.shown import cell, plain, print_whole
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Wallet, create_wallet, restore_wallet
@@ -46,6 +47,7 @@ def register(app: typer.Typer, t: Text) -> None:
     _add_grants(wallet, t)
     _add_refusals(wallet, t)
     _add_readers(wallet, t)
+    add_proofs(wallet, t, open_wallet)
 
 
 def open_wallet(context: typer.Context, t: Text) -> Wallet:
@@ -267,13 +269,13 @@ def _add_refusals(wallet: typer.Typer, t: Text) -> None:
         through: Annotated[str | None, through] = None,
     ) -> None:
         done = open_wallet(context, t).revoke(hospital, grant, through=through)
-        typer.echo(_revoked(done.block, t))
+        typer.echo(told_refusal(done, t))
 
     @wallet.command(name="revoke-all", help=t("Revoke every grant at a hospital.", "撤销在该医院的全部授权。"))
     def revoke_all(
         context: typer.Context, hospital: Annotated[str, _hospital(t)], through: Annotated[str | None, through] = None
     ) -> None:
-        typer.echo(_revoked(open_wallet(context, t).revoke_all(hospital, through=through).block, t))
+        typer.echo(told_refusal(open_wallet(context, t).revoke_all(hospital, through=through), t))
 
     @wallet.command(help=t("Refuse for everybody, by default break-glass too.", "对所有人拒绝，默认包括急诊破窗。"))
     def dissent(
@@ -284,6 +286,7 @@ def _add_refusals(wallet: typer.Typer, t: Text) -> None:
     ) -> None:
         done = open_wallet(context, t).dissent(hospital, tuple(category or CATEGORIES), tuple(purpose or ("BTG",)))
         typer.echo(t(f"Refused: {done.id} (block {done.block}).", f"已拒绝：{done.id}（区块 {done.block}）。"))
+        typer.echo(told_refusal(done, t, ("Refused", "拒绝")))
 
     @wallet.command(help=t("Withdraw a refusal.", "撤回拒绝。"))
     def withdraw(
@@ -292,15 +295,7 @@ def _add_refusals(wallet: typer.Typer, t: Text) -> None:
         dissent_id: Annotated[str, typer.Argument(help=t("Id of the refusal.", "拒绝编号。"))],
     ) -> None:
         done = open_wallet(context, t).revoke(hospital, dissent_id, kind="dissent")
-        typer.echo(t(f"Withdrawn in block {done.block}.", f"已在区块 {done.block} 撤回。"))
-
-
-def _revoked(block: int, t: Text) -> str:
-    return t(
-        f"The node reports: revoked in block {block}; the wallet has no proof of it yet. "
-        "What was released before cannot be called back.",
-        f"节点报告：已在区块 {block} 撤销；钱包尚无凭证可证。此前已释放的内容无法收回。",
-    )
+        typer.echo(told_refusal(done, t, ("Withdrawn", "撤回")))
 
 
 def _add_readers(wallet: typer.Typer, t: Text) -> None:
@@ -320,16 +315,18 @@ def _add_readers(wallet: typer.Typer, t: Text) -> None:
     def accesses(context: typer.Context, hospital: Annotated[str, _hospital(t)]) -> None:
         table = Table(
             t("time", "时间"), t("what", "操作"), t("organisation", "机构"), t("reader", "读者"), t("purpose", "用途"),
-            t("records", "病历数"), t("outcome", "结果"), t("anchored (it says)", "已上链（据医院）"),
+            t("records", "病历数"), t("outcome", "结果"), t("receipt", "凭证"), t("id", "编号"),
         )  # fmt: skip
-        for access in open_wallet(context, t).accesses(hospital):
-            row, anchored = access.row, t("yes", "是") if access.claimed_anchored else "…"
+        opened = open_wallet(context, t)
+        for access in opened.accesses(hospital, proven=True):
+            row = access.row
             unread = t(" (name cannot be read)", "（姓名无法读取）") if access.reader_unreadable else ""
             table.add_row(
                 row.at, row.action, row.organisation, cell(access.reader.name if access.reader else row.actor + unread),
-                row.purpose or "–", str(len(row.records)), row.outcome, anchored,
+                row.purpose or "–", str(len(row.records)), row.outcome, told_receipt(access.receipt, t), row.id,
             )  # fmt: skip
         _print(table, t("Nobody read anything.", "没有人读取过。"))
+        typer.echo(told_trust(opened, hospital, t))
 
     @wallet.command(help=t("What the hospital has to tell you.", "医院的通知。"))
     def notices(context: typer.Context, hospital: Annotated[str, _hospital(t)]) -> None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from domain import leaves, messages
 from domain import wire as values
 from domain.errors import Conflict, Denied, Invalid, NotFound, OutcomeUnknown, Tampered, Unavailable, YilianError
 from domain.identifiers import check_identifier, decode_bytes, encode_bytes, identifier
+from domain.receipts import VerifiedReceipt
 from domain.statements import MAX_EPOCH, Enrol, Revoke, RevokeEverything, Session
 from domain.vocabulary import CATEGORIES
 from node_service.client import wire
@@ -24,9 +24,14 @@ from offchain.envelope.hpke import HPKE_HYBRID, RecipientPublicKey
 from offchain.envelope.messages import SealedMessage, open_message, seal_message
 from patient_wallet.drafts import Draft, GrantChoice, draft_dissent, draft_grant
 from patient_wallet.keys import derive
+from patient_wallet.members import BOX as MEMBERS_BOX
+from patient_wallet.members import KnownMembers, gather
 from patient_wallet.opening import MAX_RECORD_BYTES, OpenedRecord, open_member, open_record
 from patient_wallet.outgoing import Outgoing, all_outgoing, digest_of
+from patient_wallet.receipts import row_receipt, verified_rows, verify_own_receipt
+from patient_wallet.refusing import PROOF_WITHIN_S, Refused, Relay
 from patient_wallet.registration import SESSION_WITHIN, Registration, Signed
+from patient_wallet.told import Access, Granted, Request
 from patient_wallet.vault import INDEX_BOX, SEED_BOX, Vault
 from patient_wallet.words import Language, seed_of, words_of
 
@@ -40,41 +45,6 @@ Now = Callable[[], datetime]
 Read = TypeVar("Read", wire.ReaderCard, wire.AccessRequestContent)
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """One line of "who read my record": the custodian's log row, with the reader's name if it was sealed to us.
-
-    All of it is what the custodian says. ``claimed_anchored``: it gave a place in its log for the row; whether that
-    leads to a head on the ledger is not verified by the wallet, which does not follow the ledger.
-    ``reader_unreadable``: a name was sent that does not open. The reading hospital sealed it, so it could be anything;
-    one such line must not hide the others.
-    """
-
-    row: leaves.AccessLeaf
-    reader: wire.ReaderCard | None = field(repr=False)
-    claimed_anchored: bool
-    reader_unreadable: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """An access request that a clinician sealed to this wallet; ``content`` is None where it does not open."""
-
-    id: str
-    requester: str
-    content: wire.AccessRequestContent | None = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Granted:
-    """A grant that is valid on the ledger; ``delivered`` tells whether the grantee has its package already."""
-
-    id: str
-    tx_id: str
-    block: int
-    delivered: bool
-
-
 def create_wallet(vault: Vault, language: Language, random: Random) -> str:
     """Put a fresh seed into a new vault; return its words, which are shown once and written on paper."""
     words = words_of(random(32), language)
@@ -83,11 +53,7 @@ def create_wallet(vault: Vault, language: Language, random: Random) -> str:
 
 
 def restore_wallet(vault: Vault, words: str) -> None:
-    """Put the seed of the words into a new vault.
-
-    Raises:
-        Invalid: the words are wrong, or the vault has a seed already.
-    """
+    """Put the seed of the words into a new vault; Invalid where the words are wrong or the vault has a seed."""
     if SEED_BOX in vault.names():
         raise Invalid("this wallet has its words already", reason="wallet-exists")
     seed_of(words)
@@ -97,9 +63,14 @@ def restore_wallet(vault: Vault, words: str) -> None:
 class Wallet:
     """A patient's wallet over an open vault. Each call opens only the box of the hospital concerned."""
 
-    def __init__(self, vault: Vault, connect: Connect, random: Random, now: Now) -> None:
+    def __init__(
+        self, vault: Vault, connect: Connect, random: Random, now: Now, *, proof_within_s: float = PROOF_WITHIN_S
+    ) -> None:
         self._vault, self._connect, self._random, self._now = vault, connect, random, now
+        self._proof_within_s = proof_within_s
         self._sessions: dict[str, tuple[WalletClient, datetime]] = {}
+        self._strangers: dict[str, WalletClient] = {}
+        self._members: dict[str, KnownMembers] = {}
 
     # --- Hospitals --------------------------------------------------------------------------------------------------
 
@@ -235,16 +206,17 @@ class Wallet:
                     outgoing.forget(self._vault)
         return waiting
 
-    def revoke(self, msp_id: str, target: str, *, kind: str = "grant", through: str | None = None) -> wire.Committed:
-        """Revoke one grant or withdraw one dissent, through the custodian or any other member's address.
+    def revoke(self, msp_id: str, target: str, *, kind: str = "grant", through: str | None = None) -> Refused:
+        """Revoke one grant or withdraw one dissent, through the custodian and other members at once.
 
-        Works also for a grant that is not on the ledger yet: it is refused for ever then.
+        Works also for a grant that is not on the ledger yet: it is refused for ever then. ``through``: address of a
+        further member that relays it.
         """
         registration = self.registration(msp_id)
         signed = registration.sign(Revoke(kind, target), statement=self._identifier(), now=self._now())
-        return self._relay(registration, signed, through)
+        return self._relay(registration, signed, through, self._grantee(msp_id, target))
 
-    def revoke_all(self, msp_id: str, *, through: str | None = None) -> wire.Committed:
+    def revoke_all(self, msp_id: str, *, through: str | None = None) -> Refused:
         """Revoke every grant at a hospital by raising the floor of grant epochs.
 
         The custodian is asked for the present floor, since this file may be an old copy; where ``through`` names
@@ -258,13 +230,13 @@ class Wallet:
             registration = self.registration(msp_id)
         floor = min(registration.grant_epoch + 1, MAX_EPOCH)
         signed = registration.sign(RevokeEverything(floor), statement=self._identifier(), now=self._now())
-        done = self._relay(registration, signed, through)
+        done = self._relay(registration, signed, through, None)
         self._with_floor(msp_id, floor)
         return done
 
     def dissent(
         self, msp_id: str, categories: Sequence[str] = CATEGORIES, purposes: Sequence[str] = ("BTG",)
-    ) -> wire.Committed:
+    ) -> Refused:
         """Refuse for everybody, whatever is granted; by default break-glass for all categories."""
         registration = self.registration(msp_id)
         draft = draft_dissent(
@@ -272,7 +244,8 @@ class Wallet:
             salt=self._random(_SALT_BYTES), now=self._now(),
         )  # fmt: skip
         signed = registration.sign(draft.terms, statement=draft.id, now=self._now())
-        return self._session(msp_id).dissent(_consented(signed, draft))
+        taken = {registration.url: self._session(msp_id).dissent(_consented(signed, draft))}
+        return self._relays(registration).prove(signed, taken, ())
 
     def grants(self, msp_id: str) -> wire.GrantPage:
         """All grants and dissents at a hospital."""
@@ -290,9 +263,13 @@ class Wallet:
             opened.append(Request(entry.id, entry.requester, content))
         return opened
 
-    def accesses(self, msp_id: str) -> Iterator[Access]:
-        """Who read what and what was released, as the custodian tells from its access log, oldest first."""
+    def accesses(self, msp_id: str, *, proven: bool = False) -> Iterator[Access]:
+        """Who read what and what was released, as the custodian tells from its access log, oldest first.
+
+        With ``proven`` receipts are fetched and verified too; one that proves something else is Tampered.
+        """
         registration, client, after = self.registration(msp_id), self._session(msp_id), None
+        receipts = self._verified_rows(client, msp_id) if proven else {}
         while True:
             page = client.accesses(after)
             for item in page.items:
@@ -300,7 +277,8 @@ class Wallet:
                 info = messages.reader(row.access or row.id, registration.patient)
                 sent = item.reader is not None
                 reader = self._read(registration, info, item.reader, wire.ReaderCard)
-                yield Access(row, reader, item.path is not None, reader_unreadable=sent and reader is None)
+                unreadable = sent and reader is None
+                yield Access(row, reader, item.path is not None, unreadable, receipts.get(item.leaf))
             if page.next is None:
                 return
             after = page.next
@@ -308,6 +286,46 @@ class Wallet:
     def notices(self, msp_id: str) -> list[wire.NoticeEntry]:
         """What the hospital has to tell, a broken glass above all."""
         return self._session(msp_id).notices()
+
+    # --- Proofs -----------------------------------------------------------------------------------------------------
+
+    def members(self, msp_id: str) -> KnownMembers:
+        """Whose signatures count on the channel of a hospital: asked of several hospitals, which must agree.
+
+        Raises:
+            Unavailable: nobody answers, and nothing is known from before.
+            Tampered: the hospitals do not agree.
+        """
+        known = self._members.get(msp_id)
+        if known is None:
+            registration, name = self.registration(msp_id), f"{MEMBERS_BOX}:{msp_id}"
+            before = KnownMembers.from_box(box) if (box := self._box(name)) else None
+            urls = [registration.url, *(() if before is None else before.urls.values())]
+            try:
+                known = gather(self._stranger, registration.channel, urls)
+            except Unavailable:
+                if before is None:
+                    raise
+                return before
+            self._members[msp_id] = known
+            self._vault.put(name, known.to_box())
+        return known
+
+    def receipt(self, msp_id: str, kind: str, name: str) -> tuple[bytes, VerifiedReceipt]:
+        """A receipt of the patient, verified: its bytes, which anybody can verify again, and what they prove.
+
+        Args:
+            kind: ``record``, ``grant``, ``dissent``, ``statement-used``, ``access``, ``emergency``, ``access-row``.
+
+        Raises:
+            NotFound: there is nothing of this name.
+            Unavailable: not witnessed yet (``not-witnessed``).
+            Tampered: it proves something else.
+        """
+        check_identifier(name, "id")
+        client = self._session(msp_id)
+        encoded = row_receipt(client, name) if kind == "access-row" else client.receipt(kind, name)
+        return encoded, verify_own_receipt(encoded, self.members(msp_id), self.registration(msp_id), kind, name)
 
     # --- Within -----------------------------------------------------------------------------------------------------
 
@@ -353,6 +371,8 @@ class Wallet:
         )  # fmt: skip
         outgoing = Outgoing(msp_id, choice.grantee, grantee_url, digest_of(choice), answered=False, package=package)
         outgoing.keep(self._vault)
+        name = f"granted:{msp_id}"
+        self._vault.put(name, {**self._box(name), draft.id: choice.grantee})
         return outgoing
 
     def _send_grant(self, outgoing: Outgoing) -> wire.Committed:
@@ -389,11 +409,34 @@ class Wallet:
 
     def _stranger(self, url: str) -> WalletClient:
         """A client that carries no session."""
-        return WalletClient(self._connect(url), bytes(32), _refuse_to_sign)
+        if url not in self._strangers:
+            self._strangers[url] = WalletClient(self._connect(url), bytes(32), _refuse_to_sign)
+        return self._strangers[url]
 
-    def _relay(self, registration: Registration, signed: Signed, through: str | None) -> wire.Committed:
-        client = self._stranger(through or registration.url)
-        return client.relay_statement(signed.text, signed.signature)
+    def _relays(self, registration: Registration) -> Relay:
+        """Whatever is wrong with the members stops no refusal: it only stays unproven."""
+        try:
+            members: KnownMembers | None = self.members(registration.msp_id)
+        except YilianError:
+            members = None
+        return Relay(self._stranger, registration, members, self._proof_within_s)
+
+    def _relay(self, registration: Registration, signed: Signed, through: str | None, grantee: str | None) -> Refused:
+        relays = self._relays(registration)
+        taken = relays.send(signed, relays.addresses(grantee, through))
+        return relays.prove(signed, taken, () if grantee is None else (grantee,))
+
+    def _verified_rows(self, client: WalletClient, msp_id: str) -> dict[str, VerifiedReceipt]:
+        """A hospital that gives no receipts hides no line of who read."""
+        try:
+            return verified_rows(client, self.members(msp_id), msp_id)
+        except (Unavailable, NotFound):
+            return {}
+
+    def _grantee(self, msp_id: str, grant: str) -> str | None:
+        """Who was granted, as this wallet noted when it signed."""
+        noted = self._box(f"granted:{msp_id}").get(grant)
+        return noted if isinstance(noted, str) else None
 
     @staticmethod
     def _read(
@@ -438,6 +481,9 @@ class Wallet:
         index["hospitals"].pop(msp_id, None)
         self._vault.put(INDEX_BOX, index)
         self._vault.remove(f"hospital:{msp_id}")
+
+    def _box(self, name: str) -> dict[str, Any]:
+        return self._vault.get(name) if name in self._vault.names() else {}
 
     def _identifier(self) -> str:
         return identifier(self._random(16))

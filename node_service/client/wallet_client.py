@@ -9,9 +9,12 @@ from typing import Final, Self
 from pydantic import TypeAdapter
 
 from domain.errors import Denied
+from domain.receipt_form import MAX_RECEIPT_BYTES
+from domain.signed_texts import SignedText
 from node_service.client import wire
 from node_service.client.answers import read_value
 from node_service.client.proofs import Sign, dpop_proof, key_thumbprint
+from node_service.client.receipt_wire import EffectiveWord, ReceiptPage, Registry
 from node_service.client.transport import Answer, Headers, Params, Transport
 
 _REQUESTS: Final = TypeAdapter(list[wire.IncomingRequestEntry])
@@ -55,6 +58,29 @@ class WalletClient:
     def registry(self, msp_id: str) -> wire.RegistryEntry:
         """Another member, as this hospital reads it from the ledger."""
         return read_value(wire.RegistryEntry, self.transport.call("GET", f"/registry/{msp_id}").content)
+
+    def registry_view(self) -> Registry:
+        """All members, as this hospital reads them from the ledger."""
+        return read_value(Registry, self.transport.call("GET", "/registry").content)
+
+    def statement_effective(self, patient: str, statement: str) -> SignedText:
+        """The custodian's signed word that a refusal binds; not verified here.
+
+        Raises:
+            NotFound: it does not yet.
+        """
+        answer = self.transport.call("GET", f"/wallet/statements/{patient}/{statement}/effective")
+        word = read_value(EffectiveWord, answer.content)
+        return SignedText(word.effective, word.signature)
+
+    def statement_receipt(self, patient: str, statement: str) -> bytes:
+        """The receipt that the ledger accepted a statement; not verified here.
+
+        Raises:
+            Unavailable: not witnessed yet.
+        """
+        path = f"/wallet/statements/{patient}/{statement}/receipt"
+        return self.transport.call("GET", path, max_bytes=MAX_RECEIPT_BYTES).content
 
     def start_enrolment(self, code: str) -> wire.EnrolmentOffer:
         """Trade the code for the patient id."""
@@ -124,6 +150,19 @@ class WalletClient:
     def accesses(self, after: str | None = None) -> wire.AccessPage:
         """A page of who read what."""
         return read_value(wire.AccessPage, self._call("GET", "/wallet/accesses", params={"after": after}).content)
+
+    def receipt(self, kind: str, name: str) -> bytes:
+        """The receipt of something of the patient; not verified here."""
+        return self._call("GET", f"/wallet/receipts/{kind}/{name}").content
+
+    def access_row_receipt(self, incarnation: int, index: int) -> bytes:
+        """The receipt of one row about the patient; not verified here."""
+        return self._call("GET", f"/wallet/receipts/access-rows/{incarnation}/{index}").content
+
+    def access_row_receipts(self, after: str | None = None) -> ReceiptPage:
+        """A page of receipts of who read what; none is verified here."""
+        answer = self._call("GET", "/wallet/receipts/access-rows", params={"after": after})
+        return read_value(ReceiptPage, answer.content)
 
     def notices(self) -> list[wire.NoticeEntry]:
         """What the patient has to see."""

@@ -68,7 +68,7 @@ def enrolled(folder: Path, hospital: HostileHospital, *, grant_epoch: int = 1) -
     vault = Vault.create(folder / "wallet.json", "correct horse battery")
     vault.put(f"hospital:{MSP}", registration.to_box())
     vault.put(INDEX_BOX, {"hospitals": {MSP: {"name": "A"}}})
-    return Wallet(vault, hospital.transport, os.urandom, lambda: NOW), registration
+    return Wallet(vault, hospital.transport, os.urandom, lambda: NOW, proof_within_s=0.05), registration
 
 
 def sealed_record(registration: Registration, content: bytes = b'{"resourceType":"Basic"}') -> wire.SealedRecord:
