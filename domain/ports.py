@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Literal, Protocol, TypeVar
 
 from domain.errors import Invalid
@@ -314,6 +315,9 @@ class KeyCustody(Protocol[Binding_contra, Key, Wrapped]):
 
     def rekey(self, at: str) -> None:
         """Seal what is not forgotten under a new key and destroy the old one: what was forgotten is final."""
+
+    def snapshot(self, folder: Path) -> None:
+        """Bring a folder of backups to the present state of the record secrets; no key that opens it is in it."""
 
     def rekey_due(self) -> str:
         """When :meth:`rekey` is to be called next, at the latest."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
@@ -30,6 +31,7 @@ from node_service.client.exchange_client import Address, ExchangeClient
 from node_service.client.transport import Transport
 from node_service.client.witness_client import CALL_TIMEOUT_S, Questions, WitnessClient
 from node_service.context import Limits, Node
+from node_service.custody_steps import Rekeying, Snapshots
 from node_service.database.engine import Database
 from node_service.database.migrations import upgrade
 from node_service.erasure.case_keeper import CaseKeeper
@@ -53,12 +55,14 @@ from node_service.witnessing.members import Witness, other_witnesses
 from node_service.witnessing.receipts import Receipts
 from node_service.witnessing.voices import LedgerVoices, WitnessVoices
 from offchain.custody.file_keyring import FileKeyring
+from offchain.custody.replica.remote import RemoteMirror, parse_address
 from offchain.stores.local import LocalStore
 
 STOP_TIMEOUT_S: Final = 5.0
 MEASURE_INTERVAL: Final = timedelta(seconds=2)
 OBJECTS_FOLDER: Final = "objects"
 CUSTODY_FOLDER: Final = "custody"
+CHANNEL_FOLDER: Final = "channel"
 FOLLOWER_QUIET: Final = timedelta(milliseconds=20)
 COLLECTOR_QUIET: Final = timedelta(milliseconds=200)
 QUIET: Final = {
@@ -185,7 +189,7 @@ def _open(
         database=database,
         ledger=ledger,
         blobs=LocalStore(settings.data_dir / OBJECTS_FOLDER),
-        custody=FileKeyring(settings.data_dir / CUSTODY_FOLDER),
+        custody=open_custody(settings),
         secrets=secrets.load(settings.data_dir),
         clock=clock,
         random=random,
@@ -196,6 +200,22 @@ def _open(
         limits=limits,
     )
     return node, commits
+
+
+def open_custody(settings: Settings) -> FileKeyring:
+    """The node's key custody, with its replica and escrow where the settings name them.
+
+    Raises:
+        Invalid: the replica's address is none.
+        Unavailable, Tampered: it cannot be opened.
+    """
+    folder = settings.data_dir / CUSTODY_FOLDER
+    replica = settings.custody_replica
+    return FileKeyring(
+        folder,
+        mirror=RemoteMirror(parse_address(replica), folder / CHANNEL_FOLDER) if replica else None,
+        escrow=Path(settings.custody_escrow_file) if settings.custody_escrow_file else None,
+    )
 
 
 def _witness_voices(
@@ -267,6 +287,7 @@ def _workers(
 
 
 def _steps(node: Node, condition: Condition) -> dict[str, Step]:
+    snapshots = node.settings.custody_snapshot_dir
     return {
         "anchorer": Anchorer(node),
         "sequencer": Sequencer(node),
@@ -279,6 +300,8 @@ def _steps(node: Node, condition: Condition) -> dict[str, Step]:
         "case-keeper": CaseKeeper(node),
         "notifier": Notifier(node, lambda: _telling(node)),
         "corrections": Corrections(node),
+        "rekeying": Rekeying(node),
+        **({"snapshots": Snapshots(node, Path(snapshots))} if snapshots else {}),
         "measuring": Measuring(node, condition),
     }
 

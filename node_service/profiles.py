@@ -16,7 +16,8 @@ def check_profile(settings: Settings) -> None:
     """Refuse to start where settings or keys are weaker than the profile.
 
     Raises:
-        Invalid: production on the embedded ledger, addresses without https, or keys that were made for a demo.
+        Invalid: production on the embedded ledger or without a replica of the record secrets, addresses
+            without https, or keys that were made for a demo.
     """
     if settings.profile == "demo":
         return
@@ -34,6 +35,12 @@ def check_profile(settings: Settings) -> None:
         )
     if key_origin(settings.data_dir) == "demo":
         raise Invalid("the node's keys were made for a demo; initialise a new folder", reason="profile")
+    if settings.profile == "production" and not settings.custody_replica:
+        raise Invalid(
+            "production needs a replica of the record secrets on a second host",
+            reason="profile",
+            place="YILIAN_CUSTODY_REPLICA",
+        )
     if settings.profile == "production":
         raise Invalid(
             "production needs a ledger of several operators; the embedded ledger proves nothing against its operator",

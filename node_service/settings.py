@@ -59,6 +59,11 @@ class Settings(BaseModel):
     emergencies_per_practitioner_hour: int = Field(3, ge=1, description="break-glass limit before the duty officer")
     emergencies_per_hospital_hour: int = Field(12, ge=1, description="the same for all practitioners of one hospital")
     retention_file: str = Field("", description="file of retention rules (TOML); empty: the shipped rules of China")
+    custody_replica: str = Field("", description="host:port of the replica of the record secrets; empty: none")
+    custody_escrow_file: str = Field("", description="file in another safe that holds the newest root key; empty: none")
+    custody_snapshot_dir: str = Field(
+        "", description="folder of backups that gets the record secrets every 30 s, sealed; empty: none"
+    )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None, **overrides: object) -> Self:

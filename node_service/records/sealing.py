@@ -38,11 +38,15 @@ def seal_draft(node: Node, draft: Draft) -> SealedVersion:
 
 
 def put_sealed(node: Node, versions: Sequence[SealedVersion]) -> None:
-    """Put the sealed objects into the store; all are durable on return.
+    """Put the sealed objects into the store, and make what their wraps need; all is durable on return.
+
+    Both are waits for a medium, so they come before the database is locked.
 
     Raises:
-        Unavailable: the store failed; the call may be repeated.
+        Conflict: a record among them was erased.
+        Unavailable: store or custody failed; the call may be repeated.
     """
+    node.custody.prepare([version.draft.record for version in versions])
     node.blobs.put_many([version.sealed for version in versions])
 
 
