@@ -91,6 +91,11 @@ class People:
                 self._unanswered.pop(name, None)
         return not self._unanswered
 
+    def next_number(self) -> int:
+        """Of the next thing that is written."""
+        self._number += 1
+        return self._number
+
     def _loop(self, name: str, act: Callable[[], None]) -> None:
         def loop() -> None:
             while self.world.faults.active:
@@ -116,8 +121,7 @@ class People:
 
     def _deliver(self, person: Person) -> None:
         """A Bundle from the hospital information system; it is sent again until there is an answer."""
-        self._number += 1
-        number = self._number
+        number = self.next_number()
         canaries = {kind: f"canary-{self.world.seed}-{number}-{kind}-end" for kind in ("Condition", "Observation")}
         for kind, canary in canaries.items():
             self.world.written[canary] = Written(person.custodian.msp_id, canary, kind)
@@ -143,8 +147,8 @@ class People:
 
     def _create(self, person: Person) -> None:
         """A FHIR create with an Idempotency-Key; the same request is sent again until there is an answer."""
-        self._number += 1
-        number, canary = self._number, f"canary-{self.world.seed}-{self._number}-create-end"
+        number = self.next_number()
+        canary = f"canary-{self.world.seed}-{number}-create-end"
         self.world.written[canary] = Written(person.custodian.msp_id, canary, "Procedure")
         resource = {
             "resourceType": "Procedure", "status": "completed", "code": {"text": canary},
@@ -246,6 +250,7 @@ class Doctor:
     def __init__(self, people: People, hospital: Hospital, who: Practitioner) -> None:
         self._people, self._hospital, self._who = people, hospital, who
         self._open: list[str] = []
+        self._custodians: dict[str, str] = {}
         self._exchange = SimulatedExchange(people.world.wires, hospital.msp_id, people.world.hospitals)
 
     def act(self) -> None:
@@ -280,6 +285,7 @@ class Doctor:
     def _keep(self, handle: wire.AccessHandle | None) -> None:
         if handle is not None and handle.id not in self._open:
             self._open.append(handle.id)
+            self._custodians[handle.id] = handle.custodian
 
     def _read(self, access: str) -> None:
         chart = self._ask("chart", lambda node: SharedReading(node, self._exchange).chart(self._who, access))
@@ -287,12 +293,17 @@ class Doctor:
             self._people.world.shown(item.entry.record, decode_bytes(item.content, "content", max_length=1 << 20))
 
     def _contribute(self, access: str) -> None:
-        resource = {"resourceType": "Observation", "status": "final", "code": {"text": "contributed"}}
+        people, custodian = self._people, self._custodians[access]
+        canary = f"canary-{people.world.seed}-{people.next_number()}-contributed-end"
+        resource = {"resourceType": "DiagnosticReport", "status": "final", "code": {"text": canary}}
+        written = people.world.written[canary] = Written(custodian, canary, "DiagnosticReport", again=False)
         body = wire.ContributionBody(resource=json.dumps(resource))
-        self._ask(
+        done = self._ask(
             "contribute",
             lambda node: contributions.contribute(node, self._exchange, self._who, access, body),
         )
+        if done is not None:
+            written.record = done.record
 
     def _ask(self, what: str, serve: Callable[[Any], Any]) -> Any:
         return self._people._ask(self._hospital, what, serve)
