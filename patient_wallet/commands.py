@@ -15,6 +15,7 @@ from rich.table import Table
 from domain.vocabulary import CATEGORIES
 from node_service.client.transport import Transport
 from patient_wallet.drafts import DEFAULT_PRESET, GrantChoice
+from patient_wallet.erasure_commands import add_erasures
 from patient_wallet.export import export_records
 from patient_wallet.proof_commands import add_proofs, told_receipt, told_refusal, told_trust
 from patient_wallet.shown import cell, plain, print_whole
@@ -47,6 +48,7 @@ def register(app: typer.Typer, t: Text) -> None:
     _add_grants(wallet, t)
     _add_refusals(wallet, t)
     _add_readers(wallet, t)
+    add_erasures(wallet, t, open_wallet)
     add_proofs(wallet, t, open_wallet)
 
 

@@ -23,6 +23,7 @@ from offchain.envelope.content import PlainBytes
 from offchain.envelope.hpke import HPKE_HYBRID, RecipientPublicKey
 from offchain.envelope.messages import SealedMessage, open_message, seal_message
 from patient_wallet.drafts import Draft, GrantChoice, draft_dissent, draft_grant
+from patient_wallet.erasure import Erasures
 from patient_wallet.keys import derive
 from patient_wallet.members import BOX as MEMBERS_BOX
 from patient_wallet.members import KnownMembers, gather
@@ -286,6 +287,11 @@ class Wallet:
     def notices(self, msp_id: str) -> list[wire.NoticeEntry]:
         """What the hospital has to tell, a broken glass above all."""
         return self._session(msp_id).notices()
+
+    @property
+    def erasures(self) -> Erasures:
+        """Asking for erasure, and its certificates."""
+        return Erasures(self._vault, self.registration, self._session, self.members, self._random, self._now)
 
     # --- Proofs -----------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,8 @@ from node_service.client.transport import Answer, Headers, Params, Transport
 UPLOAD_TIMEOUT_S: Final = 600.0
 FHIR_JSON: Final = "application/fhir+json"
 NDJSON: Final = "application/fhir+ndjson"
+XML: Final = "application/xml"
+PDF: Final = "application/pdf"
 _MEMBERS: Final = TypeAdapter(list[wire.StaffMember])
 _MEMBER_REFS: Final = TypeAdapter(list[wire.MemberRef])
 _NOTICES: Final = TypeAdapter(list[wire.NoticeEntry])
@@ -113,6 +115,32 @@ class StaffClient:
             ).content,
         )
 
+    def ingest_cda(self, content: bytes, *, source: str, patient: str | None = None) -> wire.IngestReport:
+        """Take in a CDA document."""
+        return self._ingest_document("/api/ingest/cda", content, XML, {"source": source, "patient": patient})
+
+    def ingest_pdf(  # each is a parameter of the route
+        self,
+        content: bytes,
+        *,
+        source: str,
+        document: str,
+        patient: str,
+        title: str | None = None,
+        date: str | None = None,
+        code: str | None = None,
+    ) -> wire.IngestReport:
+        """Take in a PDF file under the caller's document id; ``code``: its kind as ``system|code``."""
+        said = {
+            "source": source, "document": document, "patient": patient, "title": title, "date": date, "type": code,
+        }  # fmt: skip
+        return self._ingest_document("/api/ingest/pdf", content, PDF, said)
+
+    def _ingest_document(self, path: str, content: bytes, media_type: str, said: Params) -> wire.IngestReport:
+        headers = {"Content-Type": media_type}
+        answer = self.call("POST", path, body=content, params=said, headers=headers, timeout_s=UPLOAD_TIMEOUT_S)
+        return read_value(wire.IngestReport, answer.content)
+
     def ingest_dicom(
         self, content: bytes | Iterable[bytes], *, source: str, upload: str, patient: str | None = None
     ) -> wire.InstanceReceipt:
@@ -184,6 +212,35 @@ class StaffClient:
         path = f"/api/records/{record}/members/{object_id}"
         with self.transport.stream("GET", path, authorise=self.authorise, timeout_s=UPLOAD_TIMEOUT_S) as answer:
             yield from answer.iter_bytes()
+
+    # --- Erasure, retraction, locks ---------------------------------------------------------------------------------
+
+    def erasures(self, after: str | None = None) -> wire.ErasureCasePage:
+        """A page of erasure cases."""
+        return read_value(wire.ErasureCasePage, self.call("GET", "/api/erasures", params={"after": after}).content)
+
+    def erasure(self, case: str) -> wire.ErasureCase:
+        """One case."""
+        return read_value(wire.ErasureCase, self.call("GET", f"/api/erasures/{case}").content)
+
+    def order_erasure(self, records: list[str]) -> wire.ErasureCase:
+        """Erase records of one patient as far as the retention rules allow."""
+        body = wire.ErasureOrder(records=records)
+        return read_value(wire.ErasureCase, self.call("POST", "/api/erasures", body=body).content)
+
+    def decide_erasure(self, case: str) -> wire.ErasureCase:
+        """Apply the retention rules to a case."""
+        return read_value(wire.ErasureCase, self.call("POST", f"/api/erasures/{case}/decision").content)
+
+    def retract(self, record: str, reason: str, patient: str | None = None) -> wire.Retraction:
+        """Retract a record, and file its content anew under the right person."""
+        body = wire.RetractionBody(reason=reason, patient=patient)
+        return read_value(wire.Retraction, self.call("POST", f"/api/records/{record}/retraction", body=body).content)
+
+    def lock(self, record: str, reason: str, until: str) -> wire.Committed:
+        """Keep a record from release and erasure until a time."""
+        body = wire.LockBody(reason=reason, until=until)
+        return read_value(wire.Committed, self.call("POST", f"/api/records/{record}/lock", body=body).content)
 
     # --- FHIR -------------------------------------------------------------------------------------------------------
 

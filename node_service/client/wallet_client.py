@@ -19,6 +19,7 @@ from node_service.client.transport import Answer, Headers, Params, Transport
 
 _REQUESTS: Final = TypeAdapter(list[wire.IncomingRequestEntry])
 _NOTICES: Final = TypeAdapter(list[wire.NoticeEntry])
+_ERASURES: Final = TypeAdapter(list[wire.ErasureCase])
 
 
 class WalletClient:
@@ -163,6 +164,14 @@ class WalletClient:
         """A page of receipts of who read what; none is verified here."""
         answer = self._call("GET", "/wallet/receipts/access-rows", params={"after": after})
         return read_value(ReceiptPage, answer.content)
+
+    def request_erasure(self, body: wire.ErasureRequest) -> wire.Committed:
+        """Ask for erasure of records."""
+        return read_value(wire.Committed, self._call("POST", "/wallet/erasures", body=body).content)
+
+    def erasures(self) -> list[wire.ErasureCase]:
+        """The patient's erasure cases with their certificates."""
+        return read_value(_ERASURES, self._call("GET", "/wallet/erasures").content)
 
     def notices(self) -> list[wire.NoticeEntry]:
         """What the patient has to see."""
