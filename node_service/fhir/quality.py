@@ -36,6 +36,8 @@ class FindingCode(StrEnum):
     DUPLICATE = "duplicate"
     STRUCTURE_ONLY = "checked-by-structure-only"
     BREAKS_RULE = "definition-breaks-rule"
+    ENCRYPTED = "pdf-encrypted"
+    PAGES = "pdf-pages-unreadable"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,30 +5,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from domain.errors import Conflict, Unavailable
 from domain.identifiers import IDENTIFIER_BYTES, identifier
-from domain.instants import instant
 from node_service.client.wire import IngestReport, InputIssue, RecordRef
 from node_service.context import Node
-from node_service.database.models import QualityFinding, RecordToken
-from node_service.fhir.quality import MAX_FINDINGS, Finding
+from node_service.database.models import RecordToken
 from node_service.records.bundles import SealedSkeleton, has_skeleton, seal_skeleton, write_skeleton
 from node_service.records.drafts import Draft
 from node_service.records.identity import Item, bundle_token
 from node_service.records.input import Input, issue, read_input
 from node_service.records.planning import Plan, plan
+from node_service.records.quality import write_findings
 from node_service.records.sealing import put_sealed, seal_draft
 from node_service.records.writing import write_versions
 
 MAX_RECORDS_PER_TRANSACTION: Final = 500
 MAX_OBJECTS_PER_PUT: Final = 4000
 MAX_RACES: Final = 4
-MAX_PLACE_CHARACTERS: Final = 512
 CLOSED: Final = ("record-erased", "record-retracted")
 """Of a Bundle that brings such a record again nothing is kept: its skeleton would hold the refused text."""
 Also = Callable[[Session, Sequence[RecordRef]], None]
@@ -130,7 +128,7 @@ def _write(node: Node, run: _Run, made: Plan) -> None:
             if number == 0:
                 made.people.write(session)
                 _reserve(session, made.reserved)
-                _write_findings(node, session, run, made.findings)
+                write_findings(node, session, run.id, made.findings)
             written = write_versions(node, session, versions)
             if run.also is not None:
                 run.also(session, written)
@@ -155,22 +153,6 @@ def _reserve(session: Session, reserved: dict[bytes, str]) -> None:
         raise Conflict("another run names the same patient", reason="reserved")
     rows = [{"token": token, "record": record} for token, record in reserved.items()]
     session.connection().execute(insert(RecordToken), rows)
-
-
-def _write_findings(node: Node, session: Session, run: _Run, findings: Sequence[Finding]) -> None:
-    at = instant(node.clock.now())
-    rows: list[dict[str, Any]] = [
-        {
-            "run": run.id,
-            "code": finding.code.value,
-            "record": None,
-            "place": finding.place[:MAX_PLACE_CHARACTERS],
-            "found_at": at,
-        }
-        for finding in findings[:MAX_FINDINGS]
-    ]
-    if rows:
-        session.connection().execute(insert(QualityFinding), rows)
 
 
 def _store_skeleton(node: Node, run: _Run) -> None:

@@ -44,17 +44,28 @@ class Target:
 
 def known_records(session: Session, source_tokens: Collection[bytes]) -> dict[bytes, Known]:
     """The records with these identities of input."""
-    query = select(Record, RecordVersion.content_token, RecordVersion.leaf_hash).join(
-        RecordVersion,
-        and_(RecordVersion.record == Record.id, RecordVersion.version == Record.current_version),
-    )
     return {
-        record.source_token: Known(
-            record.id, record.kind, record.patient, record.current_version, content, leaf, record.status
-        )
+        record.source_token: _known(record, content, leaf)
         for part in _parts(source_tokens)
-        for record, content, leaf in session.execute(query.where(Record.source_token.in_(part)))
+        for record, content, leaf in session.execute(_CURRENT.where(Record.source_token.in_(part)))
     }
+
+
+def known_record(session: Session, record: str) -> Known | None:
+    """A record by its id; None where the id is only reserved."""
+    row = session.execute(_CURRENT.where(Record.id == record)).first()
+    return None if row is None else _known(*row)
+
+
+_CURRENT: Final = select(Record, RecordVersion.content_token, RecordVersion.leaf_hash).join(
+    RecordVersion, and_(RecordVersion.record == Record.id, RecordVersion.version == Record.current_version)
+)
+
+
+def _known(record: Record, content_token: bytes, leaf_hash: bytes) -> Known:
+    return Known(
+        record.id, record.kind, record.patient, record.current_version, content_token, leaf_hash, record.status
+    )
 
 
 def records_by_token(session: Session, tokens: Collection[bytes]) -> dict[bytes, str]:

@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
 
 from domain.identifiers import check_identifier
+from domain.instants import instant
 from node_service.client.wire import QualityEntry, QualityPage
 from node_service.context import Node
 from node_service.database.models import QualityFinding
+from node_service.fhir.quality import MAX_FINDINGS, Finding
 
 PAGE_ENTRIES = 1000
+MAX_PLACE_CHARACTERS = 512
+
+
+def write_findings(node: Node, session: Session, run: str, findings: Sequence[Finding]) -> None:
+    """Keep what a run found, in the caller's transaction; at most ``MAX_FINDINGS``."""
+    at = instant(node.clock.now())
+    rows: list[dict[str, Any]] = [
+        {
+            "run": run,
+            "code": finding.code.value,
+            "record": None,
+            "place": finding.place[:MAX_PLACE_CHARACTERS],
+            "found_at": at,
+        }
+        for finding in findings[:MAX_FINDINGS]
+    ]
+    if rows:
+        session.connection().execute(insert(QualityFinding), rows)
 
 
 def quality_of_run(node: Node, run: str, after: int = 0) -> QualityPage:

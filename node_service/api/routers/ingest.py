@@ -1,22 +1,22 @@
-"""Taking in what other systems of the hospital have: FHIR and DICOM as they are."""
+"""Taking in what other systems of the hospital have: FHIR, DICOM, CDA and PDF as they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
-from sqlalchemy.orm import Session
 
 from domain.errors import Invalid
 from node_service.api.authentication import RecordsOrProgram, RecordsOrQuality
 from node_service.api.services import Serving
 from node_service.api.strict_json import StrictRoute
 from node_service.api.uploads import take_in
-from node_service.client.wire import IngestReport, InstanceReceipt, QualityPage, RecordRef
+from node_service.client.wire import IngestReport, InstanceReceipt, QualityPage
 from node_service.context import Node
+from node_service.documents.cda import ingest_cda
+from node_service.documents.pdf import MAX_NAME_CHARACTERS, MAX_TITLE_CHARACTERS, PdfFacts, ingest_pdf
 from node_service.interactions.written import log_creation
-from node_service.records.ingest import ingest_fhir
+from node_service.records.ingest import Also, ingest_fhir
 from node_service.records.instances import receive_instance
 from node_service.records.quality import quality_of_run
 from node_service.records.series import close_upload
@@ -33,6 +33,23 @@ _DICOM_BODY = {
         "content": {
             "application/dicom": {"schema": {"type": "string", "format": "binary"}, "example": "a DICOM Part 10 file"}
         },
+    }
+}
+_CDA_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/xml": {
+                "schema": {"type": "string"},
+                "example": '<ClinicalDocument xmlns="urn:hl7-org:v3"><id root="1.2.3"/></ClinicalDocument>',
+            }
+        },
+    }
+}
+_PDF_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/pdf": {"schema": {"type": "string", "format": "binary"}, "example": "%PDF-1.7 …"}},
     }
 }
 _FHIR_BODY = {
@@ -55,13 +72,41 @@ async def take_fhir(
 ) -> IngestReport:
     """A resource, a Bundle or NDJSON; what was stored, unchanged, skipped, refused."""
     node = serving.node
+    media_type, body = request.headers.get("content-type", ""), await request.body()
+    return await node.in_crypto(ingest_fhir, node, body, media_type, source, patient, also=_logged(node, member))
 
-    def log(session: Session, written: Sequence[RecordRef]) -> None:
-        log_creation(node, session, member, written)
 
-    media_type = request.headers.get("content-type", "")
-    body = await request.body()
-    return await node.in_crypto(ingest_fhir, node, body, media_type, source, patient, also=log)
+@router.post("/cda", openapi_extra=_CDA_BODY)
+async def take_cda(
+    serving: Serving, member: RecordsOrProgram, request: Request, source: Source, patient: PatientId = None
+) -> IngestReport:
+    """A CDA R2 document: kept as it is, with a DocumentReference derived from its header."""
+    node = serving.node
+    media_type, body = request.headers.get("content-type", ""), await request.body()
+    return await node.in_crypto(ingest_cda, node, body, media_type, source, patient, also=_logged(node, member))
+
+
+@router.post("/pdf", openapi_extra=_PDF_BODY)
+async def take_pdf(
+    serving: Serving,
+    member: RecordsOrProgram,
+    request: Request,
+    source: Source,
+    document: Annotated[str, Query(min_length=1, max_length=MAX_NAME_CHARACTERS)],
+    patient: Annotated[str, Query(max_length=26)],
+    title: Annotated[str, Query(max_length=MAX_TITLE_CHARACTERS)] = "",
+    date: Annotated[str, Query(max_length=32)] = "",
+    type: Annotated[str, Query(max_length=MAX_TITLE_CHARACTERS)] = "",
+) -> IngestReport:
+    """A PDF file: kept as it is, with a DocumentReference of what the caller says about it."""
+    node = serving.node
+    said = PdfFacts(document, patient, title, date, type)
+    media_type, body = request.headers.get("content-type", ""), await request.body()
+    return await node.in_crypto(ingest_pdf, node, body, media_type, source, said, also=_logged(node, member))
+
+
+def _logged(node: Node, member: StaffPrincipal) -> Also:
+    return lambda session, written: log_creation(node, session, member, written)
 
 
 @router.put("/dicom", openapi_extra=_DICOM_BODY)

@@ -1,0 +1,72 @@
+"""A PDF file (ISO 32000-1) as far as a node looks into it: header, end, pages, encryption. Nothing in it is run."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+from pypdf import PdfReader
+from pypdf.errors import PyPdfError
+
+from domain.errors import Invalid
+
+MAX_DOCUMENT_BYTES: Final = 64 << 20
+MAX_PAGES: Final = 100_000
+_HEADER_WITHIN_BYTES: Final = 1024
+_END_WITHIN_BYTES: Final = 2048
+_HEADER = re.compile(rb"%PDF-([12]\.\d)")
+_END = re.compile(rb"startxref\s{1,8}\d{1,12}\s{1,8}%%EOF")
+_UNREADABLE: Final = (
+    PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, ArithmeticError,
+    RecursionError, NotImplementedError, OSError, zlib.error,
+)  # fmt: skip
+"""What pypdf raises for files that are not as the standard says; nothing else is done with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PdfFile:
+    """What the file says about itself.
+
+    Attributes:
+        version: of the header, for example ``1.7``.
+        pages: None where they cannot be counted: encrypted, or a damaged page tree.
+    """
+
+    version: str
+    pages: int | None
+    encrypted: bool
+
+
+def read_pdf(encoded: bytes) -> PdfFile:
+    """Look at a PDF file.
+
+    Raises:
+        Invalid: too large, no header, or no end (a truncated file).
+    """
+    if len(encoded) > MAX_DOCUMENT_BYTES:
+        raise Invalid(f"a PDF file has at most {MAX_DOCUMENT_BYTES} bytes", reason="too-large")
+    header = _HEADER.search(encoded, 0, _HEADER_WITHIN_BYTES)
+    if header is None:
+        raise Invalid("a PDF file begins with %PDF and its version", reason="not-pdf", place="header")
+    if not _END.search(encoded, max(0, len(encoded) - _END_WITHIN_BYTES)):
+        raise Invalid("a PDF file ends with startxref and %%EOF", reason="truncated", place="trailer")
+    version = header[1].decode()
+    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its warnings repeat what stands in the file
+    try:
+        reader = PdfReader(io.BytesIO(encoded), strict=True)
+        if reader.is_encrypted:
+            return PdfFile(version, None, encrypted=True)
+        return PdfFile(version, _pages(reader), encrypted=False)
+    except _UNREADABLE:
+        return PdfFile(version, None, encrypted=False)
+
+
+def _pages(reader: PdfReader) -> int | None:
+    """What the root of the page tree says; the tree itself is not walked, since a hostile one never ends."""
+    tree = reader.root_object["/Pages"]
+    count = tree.get_object()["/Count"]  # type: ignore[index]
+    return int(count) if isinstance(count, int) and 0 < count <= MAX_PAGES else None
