@@ -90,13 +90,13 @@ class Hospital:
 
 
 @contextmanager
-def consortium(directory: Path) -> Iterator[dict[str, Hospital]]:
+def consortium(directory: Path, **changes: object) -> Iterator[dict[str, Hospital]]:
     """Found a ledger, make the hospitals, serve them; stop them at the end."""
     init(directory / "ledger", "yilian", list(MEMBERS), clock=SystemClock(), random=os.urandom)
     hospitals: dict[str, Hospital] = {}
     try:
         for msp_id, name in MEMBERS.items():
-            settings = make_settings(directory, msp_id, name)
+            settings = make_settings(directory, msp_id, name, **changes)
             initialise(settings, password=PASSWORD)
             hospitals[msp_id] = serve(settings)
         yield hospitals
@@ -105,7 +105,7 @@ def consortium(directory: Path) -> Iterator[dict[str, Hospital]]:
             hospital.stop()
 
 
-def make_settings(directory: Path, msp_id: str, name: str) -> Settings:
+def make_settings(directory: Path, msp_id: str, name: str, **changes: object) -> Settings:
     """Settings of one hospital on a free port."""
     port = _free_port()
     return Settings.from_environment(
@@ -117,6 +117,7 @@ def make_settings(directory: Path, msp_id: str, name: str) -> Settings:
         port=port,
         public_url=f"http://127.0.0.1:{port}",
         access_anchor_interval_s=0.3,
+        **changes,
     )
 
 
