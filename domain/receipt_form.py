@@ -24,7 +24,6 @@ MAX_MEMBERS_BYTES: Final = 1024 * 1024
 MAX_MEMBERS: Final = 1000
 MAX_WITNESS_KEYS: Final = 32
 _MAX_CHANNEL_CHARACTERS: Final = 249
-_MAX_DEPTH: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +199,7 @@ def parse_members(encoded: bytes) -> Members:
 
 
 def _versioned(encoded: bytes, max_bytes: int) -> jcs.JsonObject:
-    fields = jcs.load(encoded, max_bytes=max_bytes, max_depth=_MAX_DEPTH)
-    if not isinstance(fields, dict):
-        raise Invalid("a JSON object is expected", reason="not-an-object")
+    fields = jcs.parse_object(encoded, max_bytes=max_bytes)
     check_integer(fields.pop("v", None), "v", low=VERSION, high=VERSION)
     return fields
 

@@ -1,0 +1,101 @@
+"""Receipts against their vectors: every altered field has its kind of failure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from domain import leaves, merkle
+from domain.entries import Head, LogEntry, encode
+from domain.errors import Invalid, Tampered, Unavailable
+from domain.identifiers import encode_bytes
+from domain.paths import leaf_path
+from domain.receipt_form import Proven, parse_members, parse_receipt
+from domain.receipts import _verify_leaf, required_signatures, verify_receipt
+from tests.unit.chaincode.vectors import record_leaf
+from tests.unit.domain import receipt_vectors
+from tests.unit.domain.receipt_vectors import ACCESS, HEADS, Case, members, world
+
+CASES = receipt_vectors.cases()
+OUTCOMES: dict[type[Exception], str] = {Tampered: "altered", Invalid: "unusable"}
+
+
+def outcome(case: Case) -> tuple[str, tuple[str, ...]]:
+    """What verifying gives, in the words of the vectors, and the signers."""
+    try:
+        receipt, file = parse_receipt(case.receipt.encode()), parse_members(case.members.encode())
+        verified = verify_receipt(receipt, file, case.parties)
+    except (Tampered, Invalid) as error:
+        return OUTCOMES[type(error)], ()
+    except Unavailable as error:
+        return error.reason, ()
+    assert verified.single_operator == (file.ledger == "embedded")
+    return "verified", verified.signers
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_a_receipt_is_judged_as_its_vector_says(case: Case) -> None:
+    assert outcome(case) == (case.outcome, case.signers)
+
+
+def test_the_vectors_are_what_their_generator_writes() -> None:
+    assert receipt_vectors.FILE.read_bytes() == receipt_vectors.content()
+
+
+def test_the_vectors_hold_every_outcome_for_every_kind() -> None:
+    for kind in ("write", "record", "access-row"):
+        assert {case.outcome for case in CASES if case.name.startswith(f"{kind}: ")} == {"altered", "unusable"}
+    assert {case.outcome for case in CASES} == {"verified", "altered", "unusable", "not-witnessed"}
+
+
+@pytest.mark.parametrize(
+    ("count", "required"), [(1, 1), (2, 1), (3, 1), (4, 1), (5, 2), (6, 2), (7, 3), (8, 3), (9, 4), (100, 49)]
+)
+def test_enough_are_half_of_those_who_take_no_part(count: int, required: int) -> None:
+    assert required_signatures(count) == required == max(1, -((2 - count) // 2))
+
+
+def test_a_receipt_and_a_members_file_are_read_as_they_were_written() -> None:
+    made = world()
+    for kind, key in (("write", ACCESS), ("record", HEADS), ("access-row", HEADS)):
+        receipt = made.receipt(key, kind=kind)
+        assert parse_receipt(receipt.encode()) == receipt
+    assert parse_members(members().encode()) == members()
+
+
+def test_signatures_that_come_later_complete_a_receipt() -> None:
+    made = world()
+    receipt = made.receipt(ACCESS, "CMSP")
+    with pytest.raises(Unavailable):
+        verify_receipt(receipt, members())
+    completed = receipt.with_notes([made.note("DMSP"), made.note("CMSP")])
+    assert verify_receipt(completed, members()).signers == ("CMSP", "DMSP")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: row | {"kind": "access-row"},
+        lambda row: row | {"path": row["path"] | {"incarnation": 2}},
+        lambda row: row | {"key": row["key"].replace("HospitalAMSP", "HospitalBMSP")},
+    ],
+)
+def test_a_leaf_proves_nothing_about_another_log(change: Callable[[dict[str, object]], dict[str, object]]) -> None:
+    fields = json.loads(world().receipt(HEADS, kind="record").encode())
+    fields["proves"] = change(fields["proves"])
+    altered = parse_receipt(json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode())
+    with pytest.raises(Tampered):
+        verify_receipt(altered, members())
+
+
+def test_a_leaf_that_names_another_custodian_proves_nothing() -> None:
+    """A hospital anchors whatever it likes in its own log, also a leaf that says it is another's."""
+    leaf = leaves.encode(replace(record_leaf(1), custodian="OtherMSP"))
+    head = Head(1, encode_bytes(merkle.leaf_hash(leaf)))
+    value = encode(LogEntry(None, head, head, 0)).decode()
+    proven = Proven("record", HEADS, value, leaf.decode(), leaf_path(1, 0, 1, []))
+    with pytest.raises(Tampered, match="another log"):
+        _verify_leaf(proven)
