@@ -17,12 +17,13 @@ from yilian.evil.limits import LIMITS
 from yilian.evil.story import THEFTS
 
 KEYS = {
-    "records", "resources_by_type", "dicom_instances", "anchored", "steps", "skipped", "refused", "blocks",
+    "records", "resources_by_type", "dicom_instances", "anchored", "witnessed", "receipts", "steps", "skipped",
+    "refused", "blocks",
     "verified_transactions",
 }  # fmt: skip
 STEPS = [
-    "network", "ingest", "enrol", "refused", "request", "preview", "grant", "shared-read", "who-read", "revoke",
-    "break-glass", "tamper", "audit",
+    "network", "ingest", "witnessed", "enrol", "refused", "request", "preview", "grant", "shared-read", "who-read",
+    "receipts", "revoke", "break-glass", "tamper", "audit",
 ]  # fmt: skip
 TIMEOUT_S = 540
 ROOT = Path(__file__).resolve().parents[2]
@@ -60,6 +61,8 @@ def check_whole(ran: Ran) -> dict[str, Any]:
     assert [(step["name"], step["ok"]) for step in report["steps"]] == [(name, True) for name in STEPS]
     assert all(set(step) == {"name", "ok", "seconds"} and step["seconds"] >= 0 for step in report["steps"])
     assert report["records"] == report["anchored"] == sum(report["resources_by_type"].values())
+    assert report["witnessed"] == report["records"]
+    assert report["receipts"] > 0
     assert report["verified_transactions"] > 0
     assert 0 < report["blocks"] <= report["verified_transactions"]
     assert all({"source", "reason"} <= set(issue) for issue in report["skipped"] + report["refused"])

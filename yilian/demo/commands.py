@@ -15,7 +15,7 @@ from rich.console import Console
 
 from domain.errors import Invalid
 from node_service.sources.walk import walk
-from yilian.demo import story
+from yilian.demo import proofs, story
 from yilian.demo.network import Network
 from yilian.demo.report import Report, StepFailed
 from yilian.evil import story as thefts
@@ -78,7 +78,7 @@ def _tell(report: Report, place: Path, data: Path | None, *, stay: bool, evil: b
         "MingdeMSP": t("Mingde Hospital", "明德医院"),
         "AnkangMSP": t("Ankang Hospital", "安康医院"),
     }
-    with _network(report, place, names) as network:
+    with _network(report, place, names, witnesses=not evil) as network:
         if evil:
             thefts.tell(report, network, source)
         else:
@@ -91,6 +91,8 @@ def _tell_story(report: Report, network: Network, source: Path) -> None:
     cast = story.hire(network)
     with report.step("ingest", "Records go in, sealed and anchored", "病历入库：加密、上链锚定"):
         story.ingest(report, cast, source)
+    with report.step("witnessed", "Other hospitals' witnesses sign what they saw", "其他医院的见证者对所见签名"):
+        proofs.wait_witnessed(report, cast)
     with report.step("enrol", "The patient enrols the wallet", "患者登记钱包"):
         story.enrol(report, cast)
     with report.step("refused", "A doctor elsewhere is refused", "外院医生被拒绝"):
@@ -105,8 +107,10 @@ def _tell_story(report: Report, network: Network, source: Path) -> None:
         story.read_shared(report, cast, choice, seen)
     with report.step("who-read", "The patient sees who read what", "患者查看谁读了什么"):
         story.who_read(report, cast)
-    with report.step("revoke", "The patient revokes; refused within a second", "患者撤销，一秒内生效"):
-        story.revoke(report, cast)
+    with report.step("receipts", "Each line has a receipt that anybody can verify", "每一行都有任何人可验证的凭证"):
+        proofs.receipts(report, cast)
+    with report.step("revoke", "The patient revokes: proven, effective, obeyed", "患者撤销：有凭证、已生效、被遵守"):
+        proofs.revoke(report, cast)
     with report.step("break-glass", "Break-glass: notified and reviewed", "急诊破窗：通知并审核"):
         story.break_glass(report, cast)
     with report.step("tamper", "A flipped byte in the store is found and named", "存储被改一个字节：发现并指名"):
@@ -120,9 +124,9 @@ def _end(number: int, _frame: object) -> None:
 
 
 @contextmanager
-def _network(report: Report, place: Path, names: dict[str, str]) -> Iterator[Network]:
+def _network(report: Report, place: Path, names: dict[str, str], *, witnesses: bool) -> Iterator[Network]:
     with report.step("network", "Three hospitals start over one ledger", "三家医院在同一账本上启动"):
-        network = Network(place, names)
+        network = Network(place, names, witnesses=witnesses)
         network.__enter__()
     try:
         yield network

@@ -15,7 +15,10 @@ from types import TracebackType
 from typing import Final, Self
 
 from domain.errors import Unavailable
+from network.embedded.channel_file import read_channel_file
 from network.embedded.founding import Founding, init
+from network.embedded.layout import Layout
+from network.witness.folder import PUBLIC_KEY_FILE, WitnessIdentity, create
 from node_service.client.node_client import StaffClient
 from node_service.client.transport import Transport
 from node_service.client.wire import StaffAccount, StaffMember
@@ -39,8 +42,45 @@ class Person:
 
 
 @dataclass(slots=True)
+class WitnessProcess:
+    """A hospital's witness: its folder, address and process."""
+
+    folder: Path
+    ledger: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    @property
+    def url(self) -> str:
+        """Address of the witness."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def key_file(self) -> Path:
+        """Its public key, for the node to publish."""
+        return self.folder / PUBLIC_KEY_FILE
+
+    def make(self, msp_id: str) -> None:
+        """Make its keys."""
+        founded = read_channel_file(Layout(self.ledger).channel)
+        create(self.folder, WitnessIdentity(founded.channel, founded.contract, founded.genesis, msp_id), os.urandom)
+
+    def start(self, environment: Mapping[str, str]) -> None:
+        """Start the process."""
+        command = ["witness", "run", str(self.folder), "--ledger", str(self.ledger), "--port", str(self.port)]
+        with self.folder.with_name(f"{self.folder.name}.log").open("ab") as log:
+            self.process = subprocess.Popen(  # noqa: S603 - our own program
+                [sys.executable, "-m", "yilian", *command], env=environment, stdout=log, stderr=log
+            )
+
+    def stop(self) -> None:
+        """Stop the process."""
+        _stop(self.process)
+
+
+@dataclass(slots=True)
 class Hospital:
-    """One hospital: its node's folder, address and process."""
+    """One hospital: its node's folder, address and process, and its witness's if it runs one."""
 
     msp_id: str
     name: str
@@ -48,6 +88,7 @@ class Hospital:
     port: int
     environment: Mapping[str, str] = field(repr=False)
     administrator_password: str = field(repr=False)
+    witness: WitnessProcess | None = None
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     @property
@@ -61,7 +102,9 @@ class Hospital:
         return self.folder.parent / f"{self.msp_id}.log"
 
     def start(self) -> None:
-        """Start the node's process."""
+        """Start the node's process, and the witness's."""
+        if self.witness is not None:
+            self.witness.start(self.environment)
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "yilian", "node", "run"], env=self.environment, stdout=log, stderr=log
@@ -86,15 +129,10 @@ class Hospital:
         raise Unavailable(f"the node of {self.msp_id} is not ready; see {self.log}", reason="node-slow")
 
     def stop(self) -> None:
-        """Stop the node's process, by force if it does not go."""
-        if self.process is None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(STOP_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        """Stop the processes, by force if they do not go."""
+        _stop(self.process)
+        if self.witness is not None:
+            self.witness.stop()
 
     def administrator(self) -> StaffClient:
         """The first account, signed in."""
@@ -115,16 +153,22 @@ class Hospital:
 
 
 class Network:
-    """The hospitals of the demo over one ledger; leaves no process behind."""
+    """The hospitals of the demo over one ledger; leaves no process behind.
 
-    def __init__(self, folder: Path, names: Mapping[str, str]) -> None:
+    Args:
+        witnesses: each hospital also runs a witness, and nodes ask the others' what is fresh.
+    """
+
+    def __init__(self, folder: Path, names: Mapping[str, str], *, witnesses: bool = False) -> None:
         self.folder = folder
         self.ledger = folder / "ledger"
         self.founding: Founding = init(self.ledger, CHANNEL, list(names), clock=SystemClock(), random=os.urandom)
-        ports = _free_ports(len(names))
+        count = len(names)
+        ports = _free_ports(2 * count if witnesses else count)
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         self.hospitals = [
-            self._hospital(msp_id, name, port, urls) for (msp_id, name), port in zip(names.items(), ports, strict=True)
+            self._hospital(msp_id, name, ports[at], ports[count + at] if witnesses else None, urls)
+            for at, (msp_id, name) in enumerate(names.items())
         ]
 
     def __enter__(self) -> Self:
@@ -149,7 +193,7 @@ class Network:
         for hospital in self.hospitals:
             hospital.stop()
 
-    def _hospital(self, msp_id: str, name: str, port: int, urls: list[str]) -> Hospital:
+    def _hospital(self, msp_id: str, name: str, port: int, witness_port: int | None, urls: list[str]) -> Hospital:
         folder, password = self.folder / msp_id, secrets.token_urlsafe(_PASSWORD_BYTES)
         settings = {
             "PROFILE": "demo",
@@ -160,14 +204,37 @@ class Network:
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "PORT": str(port),
             "ALLOWED_NODES": " ".join(urls),
+            "ACCESS_ANCHOR_INTERVAL_S": "2",
         }
+        witness = None
+        if witness_port is not None:
+            witness = WitnessProcess(self.folder / f"{msp_id}-witness", self.ledger, witness_port)
+            settings |= {
+                "WITNESS_KEY_FILE": str(witness.key_file),
+                "WITNESS_URL": witness.url,
+                "WITNESS_API_URL": witness.url,
+                "FRESHNESS": "witnesses",
+            }
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
         environment = inherited | {PREFIX + key: value for key, value in settings.items()}
-        return Hospital(msp_id, name, folder, port, environment, password)
+        return Hospital(msp_id, name, folder, port, environment, password, witness)
 
     @staticmethod
     def _initialise(hospital: Hospital) -> None:
+        if hospital.witness is not None:
+            hospital.witness.make(hospital.msp_id)
         initialise(Settings.from_environment(hospital.environment), password=hospital.administrator_password)
+
+
+def _stop(process: subprocess.Popen[bytes] | None) -> None:
+    if process is None:
+        return
+    process.terminate()
+    try:
+        process.wait(STOP_TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _free_ports(count: int) -> list[int]:

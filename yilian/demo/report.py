@@ -39,6 +39,8 @@ class Report:
     ingested: Summary = field(default_factory=Summary)
     records: int = 0
     anchored: int = 0
+    witnessed: int = 0
+    receipts: int = 0
     blocks: int = 0
     verified_transactions: int = 0
     not_preventable: list[str] = field(default_factory=list)
@@ -87,6 +89,8 @@ class Report:
             "resources_by_type": dict(sorted(self.ingested.resources_by_type.items())),
             "dicom_instances": self.ingested.dicom_instances,
             "anchored": self.anchored,
+            "witnessed": self.witnessed,
+            "receipts": self.receipts,
             "steps": [asdict(step) for step in self.steps],
             **issues,
             "blocks": self.blocks,

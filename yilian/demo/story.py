@@ -31,7 +31,6 @@ from yilian.demo.report import Report, StepFailed, check
 from yilian.ingestion import Feed
 
 ANCHOR_TIMEOUT_S: Final = 60.0
-REVOKED_WITHIN_S: Final = 1.0
 WRAPS_TIMEOUT_S: Final = 30.0
 _POLL_S: Final = 0.05
 
@@ -225,30 +224,6 @@ def who_read(report: Report, cast: Cast) -> None:
         f"{name} of {cast.reader.msp_id} read {len(released)} records",
         f"{cast.reader.msp_id} 的 {name} 读取了 {len(released)} 份病历",
     )
-
-
-def revoke(report: Report, cast: Cast) -> None:
-    """The patient revokes through a third hospital; the open access is worth nothing a second later."""
-    done = cast.wallet.revoke(cast.custodian.msp_id, cast.grant, through=cast.third.url)
-    effective = time.monotonic()
-    wanted = cast.chart[0].entry.record
-    while True:
-        try:
-            cast.shared.record(cast.access, wanted)
-        except (NotFound, Denied):
-            break
-        check(time.monotonic() - effective < REVOKED_WITHIN_S, "still readable a second after the revocation")
-    waited = time.monotonic() - effective
-    check(waited < REVOKED_WITHIN_S, "refused only after more than a second")
-    try:
-        cast.shared.open_access(cast.grant, "TREAT")
-    except (NotFound, Denied):
-        report.say(
-            f"revoked in block {done.block}, refused after {waited:.2f} s",
-            f"区块 {done.block} 撤销，{waited:.2f} 秒后即被拒绝",
-        )
-        return
-    check(False, "a revoked grant opened another access")
 
 
 def break_glass(report: Report, cast: Cast) -> None:
