@@ -45,6 +45,7 @@ from node_service.ledger_sync.submission import Resubmitter
 from node_service.node_status import node_status
 from node_service.profiles import check_profile
 from node_service.records.collecting import Collector
+from node_service.records.scrubber import Scrubber
 from node_service.retention.file import load_rules
 from node_service.settings import Settings
 from node_service.sharing.accesses import OneUseKeys
@@ -296,6 +297,7 @@ def _steps(node: Node, condition: Condition) -> dict[str, Step]:
         "enrolments": Enrolments(node),
         "one-use-keys": OneUseKeys(node),
         "collector": Collector(node),
+        "scrubber": Scrubber(node),
         "remover": Remover(node),
         "case-keeper": CaseKeeper(node),
         "notifier": Notifier(node, lambda: _telling(node)),

@@ -17,10 +17,12 @@ from node_service.ledger_sync.alarm import alarms as standing_alarms
 from node_service.ledger_sync.alarm import settle_alarm
 from node_service.ledger_sync.incarnations import open_incarnation
 from node_service.provisioning import FIRST_USERNAME, initialise
+from node_service.records.scrubber import damaged_objects
 from node_service.serving import serve
 from node_service.settings import Settings
 from yilian.ingest_commands import DEFAULT_NODE, PASSWORD_VARIABLE, sign_in
 from yilian.language import Text
+from yilian.scrub_commands import add_scrub, print_damaged
 
 
 def register(app: typer.Typer, t: Text) -> None:
@@ -69,16 +71,18 @@ def register(app: typer.Typer, t: Text) -> None:
         typer.echo(client.open_account(account).id)
 
     _add_alarms(node, t)
+    add_scrub(node, t)
 
 
 def _add_alarms(node: typer.Typer, t: Text) -> None:
     @node.command(help=t("List the alarms that stand; releases wait for them.", "列出未处理的警报；释放在此期间暂停。"))
     def alarms() -> None:
         with _database() as database, database.reading() as session:
-            standing = standing_alarms(session)
+            standing, damaged = standing_alarms(session), damaged_objects(session)
+            print_damaged(damaged)
         for alarm in standing:
             typer.echo(f"{alarm.name}\t{alarm.raised_at}\t{alarm.reason}\t{alarm.place}")
-        if not standing:
+        if not standing and not damaged:
             typer.echo(t("No alarm stands.", "没有警报。"))
 
     @node.command(

@@ -58,6 +58,8 @@ class Metrics:
                 "records": status.records,
                 "records_anchored": status.anchored,
                 "records_witnessed": status.witnessed,
+                "objects_scrubbed": status.scrubbed,
+                "objects_damaged": status.damaged,
                 "alarm": status.alarm is not None,
             }
             for name, value in values.items():
@@ -74,5 +76,7 @@ _GAUGES: Final = {
     "records": "Records stored",
     "records_anchored": "Records covered by a head on the ledger",
     "records_witnessed": "Records whose head enough other members' witnesses signed",
+    "objects_scrubbed": "Objects that the present pass of the scrub has read",
+    "objects_damaged": "Stored objects that are altered or gone",
     "alarm": "1 while something was found tampered with",
 }

@@ -192,6 +192,8 @@ class NodeStatus(Wire):
     records: int
     anchored: int
     witnessed: int = 0
+    scrubbed: int = 0
+    damaged: int = 0
     alarm: str | None
 
 

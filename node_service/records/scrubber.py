@@ -152,6 +152,12 @@ def damaged_objects(session: Session) -> list[DamagedObject]:
     return list(session.scalars(select(DamagedObject).order_by(DamagedObject.found_at, DamagedObject.digest)))
 
 
+def scrubbed_objects(session: Session) -> int:
+    """How many objects the pass under way, or the last one, has read."""
+    present = session.get(ScrubPass, _NAME)
+    return 0 if present is None else present.objects
+
+
 def _begin(session: Session, former: ScrubPass | None, now: datetime) -> ScrubPass:
     if former is not None:
         session.delete(former)
