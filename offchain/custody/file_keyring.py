@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Final
+from typing import Final, Literal
 
 from domain.errors import Conflict, Invalid, Tampered
 from domain.identifiers import IDENTIFIER_BYTES, identifier
 from domain.instants import check_instant
 from domain.ports import CustodyCount, CustodyEntry, CustodyRecord, Forgotten, NoKey
+from offchain.custody.backup_keys import CustodyBackupKeys
 from offchain.custody.custody_log import CustodyLog
 from offchain.custody.forgetting.entries import Tombstone
 from offchain.custody.forgetting.layout import CURRENT, BaseKey
@@ -28,6 +29,9 @@ from offchain.envelope.wraps import KeyBinding, Wrap, unwrap_for_custodian, wrap
 
 MAX_WRAPS_PER_CALL: Final = 1_000
 SECRETS_FOLDER: Final = "secrets"
+KEYRING_FILE: Final = "keyring.json"
+LOG_FILE: Final = "custody.log"
+Standing = Literal["kept", "forgotten", "unknown"]
 
 
 class FileKeyring:
@@ -49,9 +53,9 @@ class FileKeyring:
             Tampered: it is no keyring, or the store of record secrets was altered.
         """
         self._directory = directory
-        self._path = directory / "keyring.json"
+        self._path = directory / KEYRING_FILE
         self._disk = disk or Disk()
-        self._log = CustodyLog(directory / "custody.log", self._disk)
+        self._log = CustodyLog(directory / LOG_FILE, self._disk)
         self._threads = Lock()
         self._state: tuple[tuple[int, int], Keyring] | None = None
         self._keyring()
@@ -71,12 +75,12 @@ class FileKeyring:
         with disk_errors("making the keyring's directory"):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _exclusive(directory):
-            if (directory / "keyring.json").exists():
+            if (directory / KEYRING_FILE).exists():
                 raise Conflict("there is a keyring already", reason="keyring-exists")
             if not (directory / SECRETS_FOLDER / CURRENT).exists():  # a creation that was interrupted goes on
                 ForgettingStore.create(directory / SECRETS_FOLDER, at, disk=disk)
             entry = _fresh_entry(at)
-            write_keyring(directory / "keyring.json", Keyring(entry.key_id, {entry.key_id: entry}), disk or Disk())
+            write_keyring(directory / KEYRING_FILE, Keyring(entry.key_id, {entry.key_id: entry}), disk or Disk())
         return cls(directory, disk)
 
     def __repr__(self) -> str:
@@ -170,6 +174,43 @@ class FileKeyring:
         """
         self._secrets.snapshot(folder)
 
+    def copy_log(self, path: Path) -> None:
+        """Copy the custody log as it is now, whole lines only.
+
+        Raises:
+            Unavailable: the disk failed.
+        """
+        with disk_errors("copying the custody log"):
+            log = self._directory / LOG_FILE
+            content = log.read_bytes() if log.exists() else b""
+        self._disk.replace_file(path, content[: content.rfind(b"\n") + 1])
+
+    def standing(self, records: Sequence[str]) -> list[Standing]:
+        """Whether the secrets of records are kept, forgotten, or were never here, in order.
+
+        Raises:
+            Tampered: the store was altered.
+            Unavailable: the disk failed.
+        """
+        return [_standing(answer) for answer in self._secrets.find(records)]
+
+    def continue_count(self, entry_id: str, released: int, at: str) -> int:
+        """After a restore, let the totals go on from what the ledger last saw; return how many were missing.
+
+        The log gets an entry of purpose ``restored``, so that nobody takes the gap for releases.
+
+        Raises:
+            Unavailable: the disk failed.
+        """
+        missing = max(0, released - self._log.count().released)
+        if missing:
+            self._log.append(CustodyEntry(entry_id, "restored", missing, at), missing)
+        return missing
+
+    def backup_keys(self) -> CustodyBackupKeys:
+        """Keys for the rest of a backup: identity keys, the manifest."""
+        return CustodyBackupKeys(self._keyring())
+
     def root_key(self) -> RootKey:
         """What opens the present snapshot: to be kept away from it."""
         return RootKey(*self._secrets.root, self._keyring())
@@ -197,6 +238,12 @@ class FileKeyring:
             if self._state is None or self._state[0] != stamp:
                 self._state = (stamp, read_keyring(self._path, self._disk))
             return self._state[1]
+
+
+def _standing(answer: Answer) -> Standing:
+    if answer is None:
+        return "unknown"
+    return "forgotten" if isinstance(answer, Tombstone) else "kept"
 
 
 def _unwrap(keyring: Keyring, answer: Answer, binding: KeyBinding, wrap: Wrap) -> DataKey | NoKey:

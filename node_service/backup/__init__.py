@@ -1,0 +1,1 @@
+"""Backup of a node and its restore (docs/operations.md, “Backup”)."""

@@ -1,0 +1,174 @@
+"""Making a backup: database, objects, record secrets, identity keys, and the manifest last."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from domain import jcs
+from domain.errors import Conflict, Invalid, Unavailable
+from domain.identifiers import encode_bytes
+from node_service import secrets
+from node_service.backup.manifest import (
+    CUSTODY,
+    CUSTODY_LOG,
+    DATABASE,
+    IDENTITY,
+    MANIFEST,
+    OBJECTS_LIST,
+    Manifest,
+    encode_signed,
+)
+from node_service.backup.ports import CopyObjects, CustodyToBackUp
+from node_service.profiles import KEY_ORIGIN_FILE
+from node_service.settings import Settings
+
+_PAGES_AT_ONCE: Final = 4096
+_ERASED: Final = b""
+_DIGESTS: Final = (
+    "SELECT digest FROM record_version WHERE content_token <> :erased"
+    " UNION SELECT digest FROM member UNION SELECT digest FROM bundle_skeleton"
+)
+IDENTITY_FILES: Final = (secrets.FILE_NAME, KEY_ORIGIN_FILE)
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """What a backup holds.
+
+    Attributes:
+        manifest: of the backup.
+        gone: digests that the database names and the store has not: erased meanwhile, or lost.
+    """
+
+    manifest: Manifest
+    gone: tuple[str, ...]
+
+
+def back_up(
+    settings: Settings, custody: CustodyToBackUp, copy: CopyObjects | None, folder: Path, at: str
+) -> BackupReport:
+    """Back a node up, while it runs, into a folder that has no backup yet.
+
+    The database comes first: objects and secrets are durable before the rows that need them, so what is copied
+    later holds all that the archive refers to.
+
+    Args:
+        copy: copies objects into the backup; None where the store has a backup of its own.
+
+    Raises:
+        Conflict: there is a backup in the folder.
+        Invalid: the database is not SQLite.
+        Tampered: an object of the store was altered.
+        Unavailable: disk, database, store or custody.
+    """
+    _make_folder(folder)
+    _archive_database(settings, folder / DATABASE)
+    digests = list(referred_digests(folder / DATABASE))
+    gone = () if copy is None else copy(digests)
+    _write(folder / OBJECTS_LIST, "".join(f"{digest}\n" for digest in digests).encode())
+    custody.snapshot(folder / CUSTODY)
+    custody.copy_log(folder / CUSTODY_LOG)
+    keys = custody.backup_keys()
+    _write(folder / IDENTITY, keys.seal(_identity(settings.data_dir)))
+    copied = 0 if copy is None else len(digests) - len(gone)
+    manifest = Manifest.of_folder(folder, settings.msp_id, at, len(digests), copied)
+    _write(folder / MANIFEST, encode_signed(manifest, keys.authenticate(manifest.encode())))
+    return BackupReport(manifest, gone)
+
+
+def referred_digests(database: Path) -> Iterator[str]:
+    """The anchored digests of all objects that an archived database refers to, sorted.
+
+    Raises:
+        Unavailable: it cannot be read.
+    """
+    try:
+        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
+            rows = connection.execute(_DIGESTS, {"erased": _ERASED}).fetchall()
+    except sqlite3.Error as error:
+        raise Unavailable("the archived database cannot be read", reason="backup") from error
+    yield from sorted(encode_bytes(row[0]) for row in rows)
+
+
+def sqlite_path(settings: Settings) -> Path:
+    """The file of the node's database.
+
+    Raises:
+        Invalid: it is not SQLite.
+    """
+    kind, _, path = settings.sqlalchemy_url.partition(":///")
+    if kind != "sqlite" or not path:
+        raise Invalid("this backup archives SQLite; back other databases up with their own tool", reason="database")
+    return Path(path)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise Unavailable(f"the backup's folder cannot be made: {error.strerror}", reason="folder") from error
+    if (folder / MANIFEST).exists():
+        raise Conflict("there is a backup in this folder already", reason="backup-exists")
+
+
+def _archive_database(settings: Settings, target: Path) -> None:
+    """SQLite's online backup: one consistent state, also while the node writes."""
+    source = sqlite_path(settings)
+    target.unlink(missing_ok=True)
+    try:
+        with (
+            closing(sqlite3.connect(f"{source.resolve().as_uri()}?mode=ro", uri=True, timeout=30)) as original,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            original.backup(copy, pages=_PAGES_AT_ONCE)
+            copy.execute("PRAGMA journal_mode=DELETE")
+            if copy.execute("PRAGMA integrity_check").fetchall() != [("ok",)]:
+                raise Unavailable("the archived database is damaged; try again", reason="backup")
+    except sqlite3.Error as error:
+        raise Unavailable("the database cannot be archived now", reason="backup") from error
+    target.chmod(0o600)
+    _sync(target)
+
+
+def _identity(data_dir: Path) -> bytes:
+    files = {name: (data_dir / name).read_text() for name in IDENTITY_FILES if (data_dir / name).exists()}
+    return jcs.canonical(dict(files))
+
+
+def identity_files(identity: bytes) -> dict[str, bytes]:
+    """The identity keys' files by name.
+
+    Raises:
+        Invalid: something else was sealed.
+    """
+    files = json.loads(identity)
+    if not isinstance(files, dict) or not set(files) <= set(IDENTITY_FILES):
+        raise Invalid("the backup seals no identity keys", reason="backup")
+    return {name: str(text).encode() for name, text in files.items()}
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        _sync(path.parent)
+    except OSError as error:
+        raise Unavailable(f"the backup cannot be written: {error.strerror}", reason="backup") from error
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

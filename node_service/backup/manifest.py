@@ -1,0 +1,128 @@
+"""The manifest of a backup: what belongs to it, with digests, written last and authenticated under the custody keys."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from domain import jcs
+from domain.checks import check_integer
+from domain.errors import Invalid, NotFound, Tampered
+from domain.identifiers import check_digest, check_msp_id, decode_bytes, encode_bytes
+from domain.instants import check_instant
+
+MANIFEST: Final = "manifest.json"
+DATABASE: Final = "node.db"
+IDENTITY: Final = "identity.sealed"
+OBJECTS_LIST: Final = "objects.txt"
+OBJECTS: Final = "objects"
+CUSTODY: Final = "custody"
+CUSTODY_LOG: Final = "custody.log"
+VERSION: Final = 1
+MAX_MANIFEST_BYTES: Final = 1 << 16
+_PIECE_BYTES: Final = 1 << 20
+_NAMES: Final = (DATABASE, IDENTITY, OBJECTS_LIST, CUSTODY_LOG)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What one backup holds.
+
+    Attributes:
+        msp_id: whose it is.
+        at: when it was begun: what came later is not in it.
+        files: SHA-256 of each file by name, in base64url; the custody snapshot vouches for itself.
+        objects: how many sealed objects the database refers to.
+        copied: how many of them lie in the backup itself.
+    """
+
+    msp_id: str
+    at: str
+    files: dict[str, str]
+    objects: int
+    copied: int
+
+    def __post_init__(self) -> None:
+        check_msp_id(self.msp_id, "mspId")
+        check_instant(self.at, "at")
+        check_integer(self.objects, "objects")
+        check_integer(self.copied, "copied")
+        if sorted(self.files) != sorted(_NAMES):
+            raise Invalid("a backup has exactly its four files", place="files")
+        for name, digest in self.files.items():
+            check_digest(digest, f"files.{name}")
+
+    def encode(self) -> bytes:
+        """The manifest in JCS: what is authenticated."""
+        return jcs.canonical(
+            {
+                "at": self.at,
+                "copied": self.copied,
+                "files": dict(self.files),
+                "mspId": self.msp_id,
+                "objects": self.objects,
+                "version": VERSION,
+            }
+        )
+
+    @classmethod
+    def of_folder(cls, folder: Path, msp_id: str, at: str, objects: int, copied: int) -> Manifest:
+        """The manifest of what lies in a folder now."""
+        return cls(msp_id, at, {name: file_digest(folder / name) for name in _NAMES}, objects, copied)
+
+    def verify_files(self, folder: Path) -> None:
+        """Read every file again.
+
+        Raises:
+            Tampered: one is missing or differs.
+        """
+        for name, digest in self.files.items():
+            if not (folder / name).is_file() or file_digest(folder / name) != digest:
+                raise Tampered("a file of the backup is not what was backed up", reason="backup", place=name)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file in base64url."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(_PIECE_BYTES):
+            digest.update(piece)
+    return encode_bytes(digest.digest())
+
+
+def encode_signed(manifest: Manifest, mac: bytes) -> bytes:
+    """The file: JCS {"mac", "manifest"}."""
+    encoded = jcs.parse_object(manifest.encode(), max_bytes=MAX_MANIFEST_BYTES)
+    return jcs.canonical({"mac": encode_bytes(mac), "manifest": encoded})
+
+
+def read_signed(folder: Path) -> tuple[Manifest, bytes]:
+    """The manifest of a backup and its authentication code, which the caller verifies.
+
+    Raises:
+        NotFound: there is no whole backup here.
+        Tampered: it is no manifest.
+    """
+    try:
+        encoded = (folder / MANIFEST).read_bytes()
+    except FileNotFoundError:
+        raise NotFound("there is no finished backup in this folder", reason="no-backup") from None
+    try:
+        fields = jcs.parse_object(encoded, max_bytes=MAX_MANIFEST_BYTES)
+        return _manifest(fields.get("manifest")), decode_bytes(fields.get("mac"), "mac", length=32)
+    except Invalid as error:
+        raise Tampered("the manifest of the backup cannot be read", reason="backup", place=MANIFEST) from error
+
+
+def _manifest(value: jcs.JsonValue) -> Manifest:
+    if not isinstance(value, dict) or value.get("version") != VERSION or not isinstance(value.get("files"), dict):
+        raise Invalid("this is no manifest of version 1", place="version")
+    files = {name: check_digest(digest, name) for name, digest in dict(value["files"]).items()}  # type: ignore[arg-type]
+    objects, copied = value.get("objects"), value.get("copied")
+    if not isinstance(objects, int) or not isinstance(copied, int):
+        raise Invalid("the manifest counts objects", place="objects")
+    return Manifest(
+        check_msp_id(value.get("mspId"), "mspId"), check_instant(value.get("at"), "at"), files, objects, copied
+    )
