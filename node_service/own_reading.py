@@ -16,6 +16,7 @@ from node_service.context import Node
 from node_service.database.models import Person
 from node_service.people import person_entry, person_page
 from node_service.records import entries
+from node_service.records.drafts import FHIR_JSON
 from node_service.records.reading import (
     OpenedRecord,
     find_version,
@@ -89,11 +90,13 @@ def record_history(
     """All versions of a record, newest first, logged.
 
     Raises:
-        NotFound: there is no such record of that type.
+        NotFound: there is no such resource of that type; a document or a series is none.
     """
     with node.database.reading() as session:
         found = entries.history(node, session, check_identifier(record, "id"))
     _require_type(found[0].resource_type, resource_type)
+    if found[0].media_type.partition(";")[0] != FHIR_JSON:
+        raise NotFound("there is no such resource", reason="no-record")
     row = _log_read(node, principal, record)
     return [(one, open_version(node, record, one.version, entry_id=row)) for one in found]
 

@@ -35,8 +35,10 @@ def register(app: typer.Typer, t: Text) -> None:
 
     @app.command(
         help=t(
-            "Feed FHIR (JSON, NDJSON) and DICOM files to a node. Run it again after an interruption: nothing doubles.",
-            "将 FHIR（JSON、NDJSON）与 DICOM 文件送入节点。中断后重新运行即可，不会重复。",
+            "Feed FHIR (JSON, NDJSON), DICOM, CDA and PDF files to a node; PDF with --patient. "
+            "Run it again after an interruption: nothing doubles.",
+            "将 FHIR（JSON、NDJSON）、DICOM、CDA 与 PDF 文件送入节点；PDF 须给出 --patient。"
+            "中断后重新运行即可，不会重复。",
         )
     )
     def ingest(

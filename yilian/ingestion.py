@@ -1,4 +1,4 @@
-"""Feeding files and folders to a node: every FHIR and DICOM file below the paths, each outcome accounted for.
+"""Feeding files and folders to a node: every FHIR, DICOM, CDA and PDF file below the paths, each outcome accounted for.
 
 Interrupted runs are simply run again: the node knows each input by its identity and changes nothing twice.
 """
@@ -17,8 +17,10 @@ from node_service.client import wire
 from node_service.client.node_client import StaffClient
 from node_service.sources.walk import (
     BundleSource,
+    CdaSource,
     Item,
     NdjsonSource,
+    PdfSource,
     Refused,
     ResourceSource,
     SeriesSource,
@@ -125,6 +127,11 @@ class Feed:
                     summary.add(self._fhir(item.resource.encoded, path, FHIR_JSON), item.source)
                 case NdjsonSource():
                     summary.add(self._fhir(path.read_bytes(), path, FHIR_NDJSON), item.source)
+                case CdaSource():
+                    report = self.client.ingest_cda(item.encoded, source=self._system(path), patient=self.patient)
+                    summary.add(report, item.source)
+                case PdfSource():
+                    summary.add(self._pdf(item, path), item.source)
                 case SeriesSource():
                     summary.add(self._series(item), item.source)
         except Invalid as error:
@@ -132,6 +139,18 @@ class Feed:
 
     def _fhir(self, content: bytes, path: Path, media_type: str) -> wire.IngestReport:
         return self.client.ingest_fhir(content, source=self._system(path), patient=self.patient, media_type=media_type)
+
+    def _pdf(self, item: PdfSource, path: Path) -> wire.IngestReport:
+        """Known by its name in its folder.
+
+        Raises:
+            Invalid: nobody said whose it is.
+        """
+        if self.patient is None:
+            raise Invalid("a PDF does not say whose it is: name the patient", reason="no-patient")
+        return self.client.ingest_pdf(
+            item.encoded, source=self._system(path), document=path.name, patient=self.patient, title=path.stem
+        )
 
     def _series(self, item: SeriesSource) -> wire.IngestReport:
         upload = identifier(self.random(16))

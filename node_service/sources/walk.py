@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from domain.errors import Invalid
+from node_service.cda import header_xml
+from node_service.cda.document import parse_document
 from node_service.dicom.header import Header, has_prefix, may_be_dicom, read_header
 from node_service.dicom.series import Grouping, Series, group_series
+from node_service.documents import pdf_file
+from node_service.documents.pdf_file import read_pdf
 from node_service.fhir.bundle import BundleParts, split_bundle
 from node_service.fhir.json_text import MAX_BYTES, Cursor, decode
 from node_service.fhir.resource import Resource, parse_resource
 
 NOT_TAKEN: Final = "not a kind of file that is taken"
-_HEAD_BYTES: Final = 132
+_HEAD_BYTES: Final = 1024
 _NDJSON_SUFFIXES: Final = (".ndjson", ".jsonl")
 
 
@@ -55,6 +59,22 @@ class NdjsonSource:
 
 
 @dataclass(frozen=True, slots=True)
+class CdaSource:
+    """A CDA document with its bytes."""
+
+    source: str
+    encoded: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class PdfSource:
+    """A PDF file with its bytes."""
+
+    source: str
+    encoded: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class SeriesSource:
     """A DICOM series, named by its first file."""
 
@@ -79,7 +99,7 @@ class Refused:
     reason: str
 
 
-Item = BundleSource | ResourceSource | NdjsonSource | SeriesSource | Skipped | Refused
+Item = BundleSource | ResourceSource | NdjsonSource | CdaSource | PdfSource | SeriesSource | Skipped | Refused
 
 
 def walk(paths: Sequence[Path]) -> Iterator[SourceFile]:
@@ -128,11 +148,41 @@ def read_file(file: SourceFile) -> Item:
     suffix = file.path.suffix.lower()
     if suffix in _NDJSON_SUFFIXES:
         return NdjsonSource(file.source, file.path)
-    if suffix != ".json" and not _begins_like_json(file.path):
-        return Skipped(file.source, NOT_TAKEN)
-    if file.path.stat().st_size > MAX_BYTES:
-        return Refused(file.source, "", f"the JSON is longer than {MAX_BYTES} bytes")
-    return read_json(file.source, file.path.read_bytes())
+    head = _head(file.path)
+    begin = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    if b"%PDF-" in head:
+        return _bounded(file, pdf_file.MAX_DOCUMENT_BYTES, read_pdf_file)
+    if suffix == ".xml" or begin == b"<":
+        return _bounded(file, header_xml.MAX_DOCUMENT_BYTES, read_cda)
+    if suffix == ".json" or begin == b"{":
+        return _bounded(file, MAX_BYTES, read_json)
+    return Skipped(file.source, NOT_TAKEN)
+
+
+def read_cda(source: str, encoded: bytes) -> Item:
+    """Read XML: a CDA document, a broken one (refused), or something else (skipped)."""
+    try:
+        parse_document(encoded)
+    except Invalid as error:
+        if error.reason == "not-cda" or header_xml.ROOT.encode() not in encoded:
+            return Skipped(source, NOT_TAKEN)
+        return Refused(source, error.place, error.detail)
+    return CdaSource(source, encoded)
+
+
+def read_pdf_file(source: str, encoded: bytes) -> Item:
+    """Read a PDF file, or refuse what is only a part of one."""
+    try:
+        read_pdf(encoded)
+    except Invalid as error:
+        return Refused(source, error.place, error.detail)
+    return PdfSource(source, encoded)
+
+
+def _bounded(file: SourceFile, max_bytes: int, read: Callable[[str, bytes], Item]) -> Item:
+    if file.path.stat().st_size > max_bytes:
+        return Refused(file.source, "", f"the file is longer than {max_bytes} bytes")
+    return read(file.source, file.path.read_bytes())
 
 
 def read_json(source: str, encoded: bytes) -> Item:
@@ -167,8 +217,7 @@ def _resource_type(encoded: bytes) -> str | None:
 def _dicom(file: SourceFile) -> Header | Skipped | Refused | None:
     if not _is_regular(file.path):
         return None
-    with file.path.open("rb") as stream:
-        head = stream.read(_HEAD_BYTES)
+    head = _head(file.path)
     if not may_be_dicom(head):
         return None
     try:
@@ -199,6 +248,6 @@ def _is_regular(path: Path) -> bool:
         return False
 
 
-def _begins_like_json(path: Path) -> bool:
+def _head(path: Path) -> bytes:
     with path.open("rb") as stream:
-        return stream.read(_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"{"
+        return stream.read(_HEAD_BYTES)

@@ -13,7 +13,9 @@ from node_service.fhir.validation import validate
 from node_service.sources.walk import (
     NOT_TAKEN,
     BundleSource,
+    CdaSource,
     NdjsonSource,
+    PdfSource,
     Refused,
     ResourceSource,
     SeriesSource,
@@ -21,6 +23,8 @@ from node_service.sources.walk import (
     read_sources,
     walk,
 )
+from tests.unit.node_service.cda.documents import admission, ccd
+from tests.unit.node_service.documents.files import pdf
 
 
 def test_everything_in_the_public_data_set_is_classified(shared_data: Path) -> None:
@@ -130,3 +134,31 @@ def test_a_pipe_and_a_broken_link_do_not_stop_the_walk(tmp_path: Path) -> None:
 def test_a_path_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="no such file"):
         list(walk([tmp_path / "nowhere"]))
+
+
+def test_documents_are_told_by_content_and_broken_ones_refused_with_their_place(tmp_path: Path) -> None:
+    files = {
+        "1.xml": ccd(),
+        "2.cda": admission(encoding="GBK"),
+        "3.xml": admission(encoding="UTF-16"),
+        "4.PDF": pdf(),
+        "5": pdf(),
+        "6.xml": b"<html/>",
+        "7.xml": ccd()[:-20],
+        "8.pdf": pdf()[:-20],
+        "9.pdf": b"a text",
+    }
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    items = list(read_sources([tmp_path]))
+    assert items == [
+        CdaSource("1.xml", files["1.xml"]),
+        CdaSource("2.cda", files["2.cda"]),
+        CdaSource("3.xml", files["3.xml"]),
+        PdfSource("4.PDF", files["4.PDF"]),
+        PdfSource("5", files["5"]),
+        Skipped("6.xml", NOT_TAKEN),
+        Refused("7.xml", "line 42", "the XML is not well-formed"),
+        Refused("8.pdf", "trailer", "a PDF file ends with startxref and %%EOF"),
+        Skipped("9.pdf", NOT_TAKEN),
+    ]
