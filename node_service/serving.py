@@ -10,6 +10,7 @@ import uvicorn
 
 from node_service.api.server_protocol import BoundedHttpProtocol
 from node_service.composition import RunningNode, build
+from node_service.process_memory import forbid_core_files
 from node_service.settings import Settings
 
 MAX_CONNECTIONS: Final = 2048
@@ -37,8 +38,9 @@ def serve(settings: Settings) -> None:
     """Serve the node that the settings describe; returns after an orderly stop (SIGINT, SIGTERM).
 
     Raises:
-        Invalid, Conflict, Unavailable: as :func:`node_service.composition.build`.
+        Invalid, Conflict, Unavailable: core files cannot be forbidden, or as :func:`node_service.composition.build`.
     """
+    forbid_core_files()
     _log_json_lines()
     server(build(settings)).run()
 
