@@ -1,0 +1,114 @@
+"""The stand-alone verifiers judge every vector as the product does, in Python and in JavaScript."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from tests.interop.conftest import need
+from tests.unit.domain.receipt_vectors import FILE
+
+VERIFIER = Path(__file__).resolve().parents[2] / "patient_wallet" / "verifier"
+VECTORS = json.loads(FILE.read_bytes())
+EXIT_CODES = {"verified": 0, "altered": 1, "unusable": 2, "not-witnessed": 3}
+MAX_LINES = 200
+
+
+@pytest.fixture(scope="module")
+def python_verifier() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("verify_receipt", VERIFIER / "verify_receipt.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def node() -> str:
+    """Node, with the two packages that the verifier needs, as its lock file has them."""
+    program, npm = need("node", "nodejs"), need("npm", "npm")
+    installed = VERIFIER / "node_modules" / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < (VERIFIER / "package-lock.json").stat().st_mtime:
+        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
+        done = subprocess.run(command, cwd=VERIFIER, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    return program
+
+
+@pytest.fixture(params=["python", "javascript"])
+def command(request: pytest.FixtureRequest) -> list[str]:
+    """How a verifier is started."""
+    if request.param == "python":
+        return [sys.executable, str(VERIFIER / "verify_receipt.py")]
+    return [request.getfixturevalue("node"), str(VERIFIER / "verify_receipt.mjs")]
+
+
+def written(folder: Path, case: dict[str, str]) -> list[str]:
+    """A vector's receipt and members file as files."""
+    (folder / "receipt.json").write_text(case["receipt"])
+    (folder / "members.json").write_text(VECTORS["members"][case["members"]])
+    return [str(folder / "receipt.json"), str(folder / "members.json")]
+
+
+def test_python_judges_every_vector(python_verifier: ModuleType) -> None:
+    outcomes = {code: name for name, code in EXIT_CODES.items()}
+    for case in VECTORS["cases"]:
+        members = VECTORS["members"][case["members"]]
+        try:
+            signers = python_verifier.verify_receipt(case["receipt"], members, case["parties"])["signers"]
+            outcome = "verified"
+        except python_verifier.Refused as error:
+            outcome, signers = outcomes[error.args[0]], []
+        assert (case["name"], outcome, signers) == (case["name"], case["outcome"], case["signers"])
+
+
+@pytest.mark.slow
+def test_javascript_judges_every_vector(node: str) -> None:
+    program = Path(__file__).with_name("every_receipt.mjs")
+    command = [node, str(program), str(VERIFIER / "verify_receipt.mjs"), str(FILE)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+    expected = [[case["name"], [case["outcome"], case["signers"]]] for case in VECTORS["cases"]]
+    judged = zip(VECTORS["cases"], json.loads(done.stdout), strict=True)
+    assert [[case["name"], outcome] for case, outcome in judged] == expected
+
+
+@pytest.mark.parametrize("outcome", EXIT_CODES)
+def test_the_command_line_tells_the_outcome_by_its_exit_code(command: list[str], tmp_path: Path, outcome: str) -> None:
+    case = next(case for case in VECTORS["cases"] if case["outcome"] == outcome)
+    done = subprocess.run([*command, *written(tmp_path, case)], capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_CODES[outcome], done.stderr
+    if outcome == "verified":
+        assert json.loads(done.stdout)["signers"] == case["signers"]
+    else:
+        assert done.stderr
+
+
+def test_a_party_on_the_command_line_does_not_count(command: list[str], tmp_path: Path) -> None:
+    case = next(case for case in VECTORS["cases"] if case["name"] == "one of five and a told party")
+    files = written(tmp_path, case)
+    for options, code in (([], 0), (["--party", "DMSP"], 3)):
+        done = subprocess.run([*command, *files, *options], capture_output=True, text=True, check=False)
+        assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize("name", ["none.json", "latin1.json"])
+def test_files_that_cannot_be_read_are_unusable(command: list[str], tmp_path: Path, name: str) -> None:
+    (tmp_path / "latin1.json").write_bytes(b"\xff")
+    done = subprocess.run([*command, *[str(tmp_path / name)] * 2], capture_output=True, text=True, check=False)
+    assert done.returncode == EXIT_CODES["unusable"]
+
+
+@pytest.mark.parametrize("name", ["verify_receipt.py", "verify_receipt.mjs"])
+def test_a_verifier_is_short_enough_to_be_read_and_imports_nothing_of_the_product(name: str) -> None:
+    text = (VERIFIER / name).read_text()
+    assert text.count("\n") <= MAX_LINES
+    imported = {line.split()[1].split(".")[0] for line in text.splitlines() if line.startswith(("import ", "from "))}
+    assert not imported & {"domain", "yilian", "network", "node_service", "patient_wallet", "offchain", "chaincode"}
