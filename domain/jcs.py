@@ -7,6 +7,7 @@ strings in NFC without lone surrogates, no duplicate keys, bounded depth and siz
 from __future__ import annotations
 
 import json
+import math
 import re
 import unicodedata
 from typing import NoReturn
@@ -14,6 +15,7 @@ from typing import NoReturn
 import rfc8785
 
 from domain.errors import Invalid
+from domain.json_places import place_of
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 JsonObject = dict[str, JsonValue]
@@ -70,19 +72,30 @@ def load(encoded: bytes, *, max_bytes: int, max_depth: int) -> JsonValue:
     """
     if len(encoded) > max_bytes:
         raise Invalid(f"the JSON is longer than {max_bytes} bytes", reason="too-large")
-    _check_depth(encoded, max_depth)
     try:
         text = encoded.decode("utf-8")
-        value: JsonValue = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        _check_depth(encoded, text, max_depth)
+        value: JsonValue = json.loads(
+            text, object_pairs_hook=_unique, parse_float=finite_number, parse_constant=_refuse_constant
+        )
     except UnicodeDecodeError as error:
         raise Invalid("the text is not UTF-8", reason="not-utf8", place=f"byte {error.start}") from None
     except json.JSONDecodeError as error:
         place = f"line {error.lineno} column {error.colno}"
         raise Invalid("this is not JSON", reason="not-json", place=place) from None
     except (RecursionError, ValueError):
-        raise Invalid("this is not JSON that can be read", reason="not-json") from None
+        place = place_of("not-json", text)
+        raise Invalid("this is not JSON that can be read", reason="not-json", place=place) from None
+    except Invalid as error:
+        raise located(error, text) from None
     check_surrogates(text, value)
     return value
+
+
+def located(error: Invalid, text: str, start: int = 0, *, max_depth: int = 0) -> Invalid:
+    """The error with the place where the text, from ``start`` on, breaks the rule."""
+    place = error.place or place_of(error.reason, text, start, max_depth=max_depth)
+    return Invalid(error.detail, reason=error.reason, place=place)
 
 
 def check_surrogates(text: str, value: JsonValue) -> None:
@@ -96,7 +109,8 @@ def check_surrogates(text: str, value: JsonValue) -> None:
     try:
         json.dumps(value, ensure_ascii=False).encode("utf-8")
     except UnicodeEncodeError:
-        raise Invalid("a string holds a lone surrogate", reason="lone-surrogate") from None
+        place = place_of("lone-surrogate", text)
+        raise Invalid("a string holds a lone surrogate", reason="lone-surrogate", place=place) from None
 
 
 def check_signable(value: object, *, depth: int = 0) -> None:
@@ -143,6 +157,18 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
     return result
 
 
+def finite_number(literal: str) -> float:
+    """The number of a literal with fraction or exponent.
+
+    Raises:
+        Invalid: beyond what IEEE 754 binary64 can hold (RFC 7493 section 2.2).
+    """
+    number = float(literal)
+    if not math.isfinite(number):
+        raise Invalid("a number is too large", reason="not-json")
+    return number
+
+
 def _refuse_constant(constant: str) -> NoReturn:
     raise Invalid(f"{constant} is not JSON", reason="not-json")
 
@@ -151,7 +177,7 @@ def _refuse_constant(constant: str) -> NoReturn:
 _STRING_OR_BRACKET = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[{]|[\]}]', re.DOTALL)
 
 
-def _check_depth(encoded: bytes, max_depth: int) -> None:
+def _check_depth(encoded: bytes, text: str, max_depth: int) -> None:
     """Refuse deep nesting before the recursive parser sees it; brackets within strings do not count."""
     if encoded.count(b"[") + encoded.count(b"{") <= max_depth:
         return
@@ -161,6 +187,7 @@ def _check_depth(encoded: bytes, max_depth: int) -> None:
         if token in (b"[", b"{"):
             depth += 1
             if depth > max_depth:
-                raise Invalid(f"the JSON is nested deeper than {max_depth}", reason="too-deep")
+                place = place_of("too-deep", text, max_depth=max_depth)
+                raise Invalid(f"the JSON is nested deeper than {max_depth}", reason="too-deep", place=place)
         elif token in (b"]", b"}"):
             depth -= 1

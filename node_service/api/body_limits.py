@@ -1,4 +1,4 @@
-"""Bounds on request bodies, while they stream in: bytes, whatever Content-Length says, and time."""
+"""Bounds on request bodies, while they stream in: bytes of one and of all, whatever Content-Length says, and time."""
 
 from __future__ import annotations
 
@@ -9,11 +9,22 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from node_service.api.held_bytes import HeldBytes
 from node_service.api.problems import answer, problem
+from node_service.fhir import json_text
 
 MAX_JSON_BYTES: Final = 1 << 20
+MAX_DOCUMENT_BYTES: Final = 64 << 20
 MAX_SEALED_JSON_BYTES: Final = 16 << 20
 """Contributions carry a sealed object in base64url."""
+
+MAX_FHIR_BYTES: Final = json_text.MAX_BYTES
+FHIR_BYTES_PER_BYTE: Final = 6
+"""What a byte of FHIR takes while it is read, parsed, checked and sealed (measured with one long string)."""
+
+MAX_HELD_FHIR_BYTES: Final = FHIR_BYTES_PER_BYTE * MAX_FHIR_BYTES
+MAX_HELD_JSON_BYTES: Final = 64 << 20
+"""Bodies of routes that read before they know who asks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +35,21 @@ class BodyLimits:
         max_upload_bytes: for records that are taken in; other routes have the limits of this module.
         grace_s: time for the first bytes, and the slack at any moment.
         min_bytes_per_s: slower than this in the mean, and the body is given up (a slow sender holds a connection).
+        patience_s: how long a body waits for room while others take all there is.
     """
 
     max_upload_bytes: int
     grace_s: float = 15.0
     min_bytes_per_s: int = 4096
+    patience_s: float = 60.0
 
     def max_bytes(self, path: str) -> int:
         """The largest body on a path."""
-        if path.startswith("/api/ingest/") or path == "/fhir" or path.startswith("/fhir/"):
+        if path in ("/api/ingest/cda", "/api/ingest/pdf"):
+            return min(MAX_DOCUMENT_BYTES, self.max_upload_bytes)
+        if _is_fhir(path):
+            return min(MAX_FHIR_BYTES, self.max_upload_bytes)
+        if path.startswith("/api/ingest/"):
             return self.max_upload_bytes
         if path.endswith("/contributions"):
             return min(MAX_SEALED_JSON_BYTES, self.max_upload_bytes)
@@ -45,9 +62,11 @@ class BodyLimit:
     def __init__(self, app: ASGIApp, limits: BodyLimits) -> None:
         self._app = app
         self._limits = limits
+        self._fhir = HeldBytes(MAX_HELD_FHIR_BYTES, patience_s=limits.patience_s)
+        self._json = HeldBytes(MAX_HELD_JSON_BYTES, patience_s=limits.patience_s)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; a body beyond the bounds ends as 413 or 408."""
+        """Pass the request on; a body beyond the bounds ends as 413, 408 or 503."""
         headers = {name: value for name, value in scope.get("headers", ()) if name in _BODY_HEADERS}
         if scope["type"] != "http" or not headers:
             await self._app(scope, receive, send)
@@ -58,19 +77,39 @@ class BodyLimit:
             refused = HTTPException(413 if length.isdigit() else 400)
             await answer(problem(refused, scope["path"]), scope["path"])(scope, receive, send)
             return
-        await self._app(scope, _Body(receive, max_bytes, self._limits).receive, send)
+        body = _Body(receive, max_bytes, self._limits, *self._counted(scope["path"]))
+        try:
+            await self._app(scope, body.receive, send)
+        finally:
+            body.give_back()
+
+    def _counted(self, path: str) -> tuple[HeldBytes | None, int]:
+        """Where the bytes of a body are counted, and how often; streams into the store are not held."""
+        if _is_fhir(path):
+            return self._fhir, FHIR_BYTES_PER_BYTE
+        return (None, 0) if path.startswith("/api/ingest/") else (self._json, 1)
 
 
 class _Body:
     """Counts and times one body."""
 
-    def __init__(self, receive: Receive, max_bytes: int, limits: BodyLimits) -> None:
+    def __init__(
+        self, receive: Receive, max_bytes: int, limits: BodyLimits, held: HeldBytes | None, weight: int
+    ) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
         self._limits = limits
         self._received = 0
         self._waited_s = 0.0
         self._complete = False
+        self._held = held
+        self._weight = weight
+        self._taken = 0
+
+    def give_back(self) -> None:
+        """The request is done: nothing of its body is held any more."""
+        if self._held is not None:
+            self._held.give(self._taken)
 
     async def receive(self) -> Message:
         if self._complete:
@@ -78,23 +117,34 @@ class _Body:
         message = await self._in_time()
         if message["type"] != "http.request":
             return message
-        self._received += len(message.get("body", b""))
+        count = len(message.get("body", b""))
+        self._received += count
         self._complete = not message.get("more_body", False)
         if self._received > self._max_bytes:
             raise HTTPException(413)
+        if self._held is not None and count:
+            await self._held.take(count * self._weight)
+            self._taken += count * self._weight
         return message
 
     async def _in_time(self) -> Message:
-        """Only waiting for the sender counts: a node that is busy with the bytes does not blame the sender."""
+        """Only waiting for the sender counts: a node that is busy with the bytes does not blame the sender.
+
+        Who sent fast may be slow later, but silent for ``grace_s`` at most.
+        """
         begun = anyio.current_time()
         allowed_s = self._limits.grace_s + self._received / self._limits.min_bytes_per_s - self._waited_s
         try:
-            with anyio.fail_after(max(allowed_s, 0)):
+            with anyio.fail_after(min(max(allowed_s, 0), self._limits.grace_s)):
                 message = await self._receive()
         except TimeoutError:
             raise HTTPException(408) from None
         self._waited_s += anyio.current_time() - begun
         return message
+
+
+def _is_fhir(path: str) -> bool:
+    return path in ("/api/ingest/fhir", "/fhir") or path.startswith("/fhir/")
 
 
 _BODY_HEADERS: Final = frozenset({b"content-length", b"transfer-encoding"})

@@ -21,7 +21,7 @@ BUNDLE_TYPES: Final = frozenset(
     ("transaction", "batch", "collection", "document", "searchset", "history", "message",
      "transaction-response", "batch-response")
 )  # fmt: skip
-MAX_ENTRIES: Final = 100_000
+MAX_ENTRIES: Final = 20_000
 SKELETON_FORMAT: Final = "yilian-bundle-skeleton-1"
 
 

@@ -7,21 +7,27 @@ exactly. Python's own scanner reads every value that nobody needs to look into; 
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import Final, NoReturn
 
 from domain.errors import Invalid
-from domain.jcs import JsonObject, JsonValue
+from domain.jcs import JsonObject, JsonValue, finite_number, located
+from domain.json_places import line_and_column
 
-MAX_BYTES: Final = 64 << 20
+MAX_BYTES: Final = 40 << 20
+MAX_VALUES: Final = 500_000
+MAX_RESOURCE_VALUES: Final = 125_000
+"""Values of a text and of one resource: 20 MiB of ``[]`` would take 40 times their bytes (HL7's own largest examples
+of Bundles and resources have nine tenths of each bound)."""
+
 MAX_DEPTH: Final = 64
 
 _SPACE = re.compile(r"[ \t\n\r]*")
 _KEY = re.compile(r'("(?:[^"\\\x00-\x1f]|\\.)*+")[ \t\n\r]*:[ \t\n\r]*')
 _AFTER_VALUE = re.compile(r"[ \t\n\r]*(?:(?P<comma>,)[ \t\n\r]*|(?P<closing>[}\]]))")
+_STRING_OR_VALUE = re.compile(r'"(?:[^"\\\n]++|\\.)*+"?|[,\[{]')
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
@@ -29,14 +35,30 @@ def decode(encoded: bytes, *, max_bytes: int = MAX_BYTES) -> str:
     """The text of bounded UTF-8 bytes.
 
     Raises:
-        Invalid: longer than ``max_bytes`` or not UTF-8.
+        Invalid: longer than ``max_bytes``, more than :data:`MAX_VALUES` values, or not UTF-8.
     """
     if len(encoded) > max_bytes:
         raise Invalid(f"the JSON is longer than {max_bytes} bytes", reason="too-large")
     try:
-        return encoded.decode("utf-8")
+        text = encoded.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Invalid("the text is not UTF-8", reason="not-utf8", place=f"byte {error.start}") from None
+    check_count(text, MAX_VALUES)
+    return text
+
+
+def check_count(text: str, max_values: int) -> None:
+    """Refuse a JSON text of more values than it may have, before it takes many times its length.
+
+    Raises:
+        Invalid: more than ``max_values`` items, members, arrays and objects; the place is the first one too many.
+    """
+    if text.count(",") + text.count("[") + text.count("{") <= max_values:
+        return
+    begins = (match for match in _STRING_OR_VALUE.finditer(text) if match[0] in ",[{")
+    if beyond := next(islice(begins, max_values, None), None):
+        place = line_and_column(text, beyond.start())
+        raise Invalid(f"the JSON has more than {max_values} values", reason="too-large", place=place)
 
 
 def byte_offsets(text: str, offsets: Iterable[int]) -> list[int]:
@@ -83,9 +105,11 @@ class Cursor:
         except json.JSONDecodeError as error:
             raise _not_json(self.text, error.pos) from None
         except RecursionError:
-            raise _too_deep(MAX_DEPTH) from None
+            raise located(_too_deep(MAX_DEPTH), self.text, self.at, max_depth=MAX_DEPTH) from None
         except ValueError:
             raise _not_json(self.text, self.at) from None
+        except Invalid as error:
+            raise located(error, self.text, self.at) from None
         return value
 
     def members(self) -> Iterator[str]:
@@ -99,7 +123,7 @@ class Cursor:
         while more:
             key = self._key()
             if key in seen:
-                raise _duplicate_key()
+                raise _duplicate_key(line_and_column(self.text, self.at))
             seen.add(key)
             yield key
             more = self._next("}")
@@ -193,19 +217,12 @@ def _unique(pairs: list[tuple[str, JsonValue]]) -> JsonObject:
     return result
 
 
-def _finite(literal: str) -> float:
-    number = float(literal)
-    if not math.isfinite(number):
-        raise Invalid("a number is too large", reason="not-json")
-    return number
-
-
 def _refuse_constant(constant: str) -> NoReturn:
     raise Invalid(f"{constant} is not JSON", reason="not-json")
 
 
-def _duplicate_key() -> Invalid:
-    return Invalid("an object has the same key twice", reason="duplicate-key")
+def _duplicate_key(place: str = "") -> Invalid:
+    return Invalid("an object has the same key twice", reason="duplicate-key", place=place)
 
 
 def _too_deep(max_depth: int) -> Invalid:
@@ -213,10 +230,8 @@ def _too_deep(max_depth: int) -> Invalid:
 
 
 def _not_json(text: str, at: int) -> Invalid:
-    line = text.count("\n", 0, at) + 1
-    column = at - text.rfind("\n", 0, at)
-    return Invalid("this is not JSON", reason="not-json", place=f"line {line} column {column}")
+    return Invalid("this is not JSON", reason="not-json", place=line_and_column(text, at))
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=_finite, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_float=finite_number, parse_constant=_refuse_constant)
 _SCAN: Callable[[str, int], tuple[JsonValue, int]] = vars(_DECODER)["scan_once"]

@@ -8,11 +8,14 @@ from typing import Final
 
 from domain.errors import Invalid
 from domain.jcs import JsonObject, JsonValue, check_surrogates
+from domain.json_places import line_and_column, place_of
 from node_service.fhir.json_text import (
     MAX_BYTES,
     MAX_DEPTH,
+    MAX_RESOURCE_VALUES,
     Cursor,
     byte_offsets,
+    check_count,
     check_depth,
     decode,
 )
@@ -94,9 +97,11 @@ def read_resource(cursor: Cursor) -> Resource:
     start = cursor.at
     value, places = _read_members(cursor)
     text = cursor.text[start : cursor.at]
-    if text.count("{") + text.count("[") > MAX_DEPTH:
-        check_depth(value)
-    check_surrogates(text, value)
+    try:
+        _check_text(text, value)
+    except Invalid as error:
+        place = place_of(error.reason, cursor.text, start, max_depth=MAX_DEPTH) or line_and_column(cursor.text, start)
+        raise Invalid(error.detail, reason=error.reason, place=place) from None
     return Resource(
         resource_type=check_resource_type(value),
         id=_resource_id(value),
@@ -105,6 +110,13 @@ def read_resource(cursor: Cursor) -> Resource:
         layout=_layout(text, start, places),
         references=find_references(text),
     )
+
+
+def _check_text(text: str, value: JsonObject) -> None:
+    check_count(text, MAX_RESOURCE_VALUES)
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        check_depth(value)
+    check_surrogates(text, value)
 
 
 def check_resource_type(value: JsonObject) -> str:

@@ -13,6 +13,7 @@ from domain.errors import Invalid
 from node_service.client.wire import InputIssue
 from node_service.context import Node
 from node_service.fhir.bundle import BundleParts, Entry, split_bundle
+from node_service.fhir.json_text import MAX_VALUES, check_count
 from node_service.fhir.ndjson import read_ndjson
 from node_service.fhir.resource import Resource, parse_resource
 from node_service.fhir.validation import verify_resource
@@ -73,6 +74,7 @@ def read_input(node: Node, body: bytes, media_type: str, source: str) -> Input:
     plain = media_type.partition(";")[0].strip().lower()
     given = Input(content_digest(body))
     if plain in NDJSON_TYPES:
+        check_count(body.decode("latin-1"), MAX_VALUES)  # all lines together, before one of them is read
         _read_lines(node, body, source, given)
     elif plain not in JSON_TYPES:
         raise Invalid("FHIR JSON or NDJSON is expected", reason="media-type", place="Content-Type")

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 
 import pytest
 from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from node_service.api import problems
-from node_service.api.body_limits import MAX_JSON_BYTES, BodyLimit, BodyLimits
+from node_service.api.body_limits import MAX_FHIR_BYTES, MAX_HELD_JSON_BYTES, MAX_JSON_BYTES, BodyLimit, BodyLimits
+from node_service.api.held_bytes import HeldBytes
 from tests.unit.node_service.api.asgi import ask
 
-LIMITS = BodyLimits(max_upload_bytes=4 << 20, grace_s=0.05, min_bytes_per_s=1_000_000)
+LIMITS = BodyLimits(max_upload_bytes=4 << 20, grace_s=0.05, min_bytes_per_s=1_000_000, patience_s=0.05)
 
 
 @pytest.fixture
@@ -52,6 +55,16 @@ def test_a_length_that_is_no_number_is_refused(app: FastAPI, length: str) -> Non
     assert ask(app, "POST", "/x", content=b"", headers=dict(headers)).status_code in (400, 413)  # type: ignore[arg-type]
 
 
+def test_a_sender_who_was_fast_may_not_stop_for_long(app: FastAPI) -> None:
+    async def fast_then_stalled() -> AsyncIterator[bytes]:
+        yield bytes(1 << 20)  # at the least speed allowed this would be worth a second of silence
+        await asyncio.Event().wait()
+
+    begun = time.monotonic()
+    assert ask(app, "POST", "/fhir", content=fast_then_stalled()).status_code == 408
+    assert time.monotonic() - begun < 0.9
+
+
 def test_a_sender_who_stops_is_given_up(app: FastAPI) -> None:
     async def stalled() -> AsyncIterator[bytes]:
         yield b"begun"
@@ -67,9 +80,54 @@ def test_a_sender_who_stops_is_given_up(app: FastAPI) -> None:
         ("/fhir", 4 << 20),
         ("/fhir/Observation", 4 << 20),
         ("/fhirx", 1 << 20),
+        ("/api/ingest/fhir", 4 << 20),
         ("/api/ingest/dicom", 4 << 20),
         ("/exchange/contributions", 4 << 20),
     ],
 )
 def test_only_routes_that_take_records_in_take_large_bodies(path: str, max_bytes: int) -> None:
     assert LIMITS.max_bytes(path) == max_bytes
+
+
+def test_a_fhir_body_has_a_bound_of_its_own() -> None:
+    limits = BodyLimits(max_upload_bytes=1 << 30)
+    assert limits.max_bytes("/fhir/Observation") == limits.max_bytes("/api/ingest/fhir") == MAX_FHIR_BYTES
+    assert limits.max_bytes("/api/ingest/dicom") == 1 << 30
+
+
+def test_bodies_wait_for_one_another_where_all_together_would_be_too_large() -> None:
+    async def scene() -> list[int]:
+        held, done = HeldBytes(10, patience_s=5), list[int]()
+
+        async def body(number: int, count: int) -> None:
+            await held.take(count)
+            await asyncio.sleep(0)
+            done.append(number)
+            held.give(count)
+
+        await asyncio.gather(body(1, 8), body(2, 8), body(3, 2))
+        return done
+
+    assert sorted(asyncio.run(scene())) == [1, 2, 3]
+
+
+def test_a_body_that_finds_no_room_in_time_is_told_to_come_again() -> None:
+    async def scene() -> None:
+        held = HeldBytes(10, patience_s=0.01)
+        await held.take(8)
+        with pytest.raises(HTTPException) as refused:
+            await held.take(8)
+        assert refused.value.status_code == 503
+        held.give(8)
+        await held.take(8)
+
+    asyncio.run(scene())
+
+
+def test_one_body_alone_always_finds_room() -> None:
+    asyncio.run(HeldBytes(10, patience_s=0.01).take(11))
+
+
+def test_an_answered_request_holds_nothing(app: FastAPI) -> None:
+    for _ in range(MAX_HELD_JSON_BYTES // MAX_JSON_BYTES + 2):
+        assert ask(app, "POST", "/x", content=bytes(MAX_JSON_BYTES)).status_code == 200
