@@ -20,6 +20,7 @@ from node_service.provisioning import FIRST_USERNAME, initialise
 from node_service.records.scrubber import damaged_objects
 from node_service.serving import serve
 from node_service.settings import Settings
+from yilian.backup_commands import add_backup
 from yilian.ingest_commands import DEFAULT_NODE, PASSWORD_VARIABLE, sign_in
 from yilian.language import Text
 from yilian.scrub_commands import add_scrub, print_damaged
@@ -71,6 +72,7 @@ def register(app: typer.Typer, t: Text) -> None:
         typer.echo(client.open_account(account).id)
 
     _add_alarms(node, t)
+    add_backup(node, t)
     add_scrub(node, t)
 
 
