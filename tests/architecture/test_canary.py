@@ -1,6 +1,6 @@
 """No name, number or free text that goes into the hospitals is found in clear on any disk: nodes, ledger, logs.
 
-Two hundred writes, an enrolment, a request, a grant, shared reading, a contribution and a broken glass on real node
+A thousand writes, an enrolment, a request, a grant, shared reading, a contribution and a broken glass on real node
 processes; then every file is searched for every seeded text in every usual spelling. The same search must find a text
 that is written plainly.
 """
@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from array import array
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
@@ -19,7 +21,7 @@ from urllib.parse import quote
 
 import pytest
 
-from domain.errors import NotFound, YilianError
+from domain.errors import YilianError
 from network.embedded.export import export
 from node_service.client import wire
 from node_service.client.node_client import NDJSON
@@ -27,14 +29,15 @@ from node_service.client.shared_client import SharedClient
 from node_service.fhir.identifiers import check_character
 from patient_wallet.drafts import GrantChoice
 from tests.scenario.actors import AWAY, HOME, PASSPHRASE, Actors, acting, new_wallet
+from yilian.demo.network import Hospital
 from yilian.ingestion import Feed
 from yilian.synthetic.people import people
 from yilian.synthetic.phantom import write_ct_phantom
 
-PATIENTS, OBSERVATIONS, CREATED, MIN_WRITES = 16, 10, 24, 200
+PATIENTS, OBSERVATIONS, CREATED, MIN_WRITES = 85, 10, 24, 1_000
 CONTROL = "control-Zyzzogeton-control"
 SOURCE = "/share/Zyzzogeton Vrxname 龘靐齉/"
-MIN_FILES = 250
+MIN_FILES = 1_000
 WINDOW_BYTES = 8
 MIXED = "“Zyzzo” 龘靐/+?geton"
 
@@ -80,6 +83,8 @@ class Lived:
     writes: int
     found_running: list[str]
     files_running: set[str]
+    found_in_environments: list[int]
+    error_answers: list[str]
 
 
 # --- The search -----------------------------------------------------------------------------------------------------
@@ -109,20 +114,34 @@ def base64_within(encoded: bytes) -> Iterator[bytes]:
 
 def found_in(folder: Path, texts: list[str]) -> list[str]:
     """The files that hold one of the texts, with its number; never the text."""
-    wanted: dict[bytes, list[tuple[int, bytes]]] = {}
+    wanted = windows(texts)
+    found = {
+        f"{path.name}: text {number}"
+        for path in files_below(folder)
+        for number in numbers_in(path.read_bytes(), wanted)
+    }
+    return sorted(found)
+
+
+def windows(texts: list[str]) -> dict[int, list[tuple[int, bytes]]]:
+    """Every spelling of every text under its first eight bytes, as a number of this machine."""
+    wanted: dict[int, list[tuple[int, bytes]]] = {}
     for number, text in enumerate(texts):
         for spelling in set(spellings(text)):
-            wanted.setdefault(spelling[:WINDOW_BYTES], []).append((number, spelling))
-    assert all(len(window) == WINDOW_BYTES for window in wanted)
-    return sorted({hit for path in files_below(folder) for hit in _hits(path, wanted)})
+            assert len(spelling) >= WINDOW_BYTES
+            wanted.setdefault(int.from_bytes(spelling[:WINDOW_BYTES], sys.byteorder), []).append((number, spelling))
+    return wanted
 
 
-def _hits(path: Path, wanted: dict[bytes, list[tuple[int, bytes]]]) -> Iterator[str]:
-    content = path.read_bytes()
-    for start in range(len(content) - WINDOW_BYTES + 1):
-        for number, spelling in wanted.get(content[start : start + WINDOW_BYTES], ()):
-            if content.startswith(spelling, start):
-                yield f"{path.name}: text {number}"
+def numbers_in(content: bytes, wanted: dict[int, list[tuple[int, bytes]]]) -> set[int]:
+    """Which texts the content holds; all eight alignments are read as arrays, so that megabytes take no minutes."""
+    found: set[int] = set()
+    for offset in range(WINDOW_BYTES):
+        words = array("Q")
+        words.frombytes(content[offset : offset + (len(content) - offset) // WINDOW_BYTES * WINDOW_BYTES])
+        for word in wanted.keys() & set(words):
+            found.update(number for number, spelling in wanted[word] if spelling in content)
+    return found
 
 
 def files_below(folder: Path) -> list[Path]:
@@ -143,12 +162,14 @@ def lived(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lived]:
         with acting(network_folder) as actors:
             patient, writes = write(actors, seeds, elsewhere)
             share(actors, seeds, patient, elsewhere)
-            refuse(actors, seeds)
+            answers = refuse(actors, seeds)
             actors.wait_anchored()
             running = {path.name for path in files_below(folder)}
+            environments = b"".join(environment_of(hospital) for hospital in (actors.home, actors.away))
             found = found_in(folder, seeds.made)
             export(actors.network.ledger, folder / "export")
-        yield Lived(folder, seeds.made, writes, found, running)
+        in_environments = sorted(numbers_in(environments, windows(seeds.made)))
+        yield Lived(folder, seeds.made, writes, found, running, in_environments, answers)
 
 
 def write(actors: Actors, seeds: Seeds, elsewhere: Path) -> tuple[str, int]:
@@ -250,19 +271,39 @@ def share(actors: Actors, seeds: Seeds, patient: str, elsewhere: Path) -> None:
     assert {access.reader.name for access in wallet.accesses(HOME) if access.reader} == {name}
 
 
-def refuse(actors: Actors, seeds: Seeds) -> None:
-    """What is refused is not kept or logged either: bodies, addresses, passwords."""
+def environment_of(hospital: Hospital) -> bytes:
+    """The environment and command line of a node's process: as they were given, and as the kernel shows them to root."""
+    assert hospital.process is not None
+    process = Path("/proc") / str(hospital.process.pid)
+    given = "\0".join(f"{name}={value}" for name, value in hospital.environment.items()).encode()
+    try:
+        return given + (process / "environ").read_bytes() + (process / "cmdline").read_bytes()
+    except PermissionError:  # closed to its own user
+        return given
+
+
+def refuse(actors: Actors, seeds: Seeds) -> list[str]:
+    """What is refused is not kept, logged or repeated: bodies, addresses, passwords; returns what was answered."""
     invalid = {**observation(seeds, "Patient/none"), "status": [seeds.word("Status")], seeds.word("element"): True}
     report = actors.archive.ingest_fhir(json.dumps(invalid).encode(), source=SOURCE)
     assert len(report.refused) == 1
-    for path in (f"/Patient/{seeds.word('Path')}", f"/{seeds.word('Type')}/{seeds.word('Path')}"):
-        with pytest.raises(YilianError):
-            actors.house_doctor.fhir("GET", path)
-    with pytest.raises(NotFound):
-        actors.house_doctor.call("GET", f"/api/nowhere/{seeds.word('Path')}", params={"name": seeds.word("Query")})
-    for username in (seeds.word("nobody"), "house-doctor"):
-        with pytest.raises(YilianError):
-            actors.house_doctor.sign_in(username, seeds.word("password"))
+    answers = [report.model_dump_json()]
+    calls: list[Callable[[], object]] = [
+        lambda: actors.house_doctor.fhir("GET", f"/Patient/{seeds.word('Path')}"),
+        lambda: actors.house_doctor.fhir("GET", f"/{seeds.word('Type')}/{seeds.word('Path')}"),
+        lambda: actors.house_doctor.fhir("POST", "/Observation", content=json.dumps(invalid).encode()),
+        lambda: actors.house_doctor.call(
+            "GET", f"/api/nowhere/{seeds.word('Path')}", params={"name": seeds.word("Query")}
+        ),
+        lambda: actors.house_doctor.sign_in(seeds.word("nobody"), seeds.word("password")),
+        lambda: actors.house_doctor.sign_in("house-doctor", seeds.word("password")),
+    ]
+    for call in calls:
+        with pytest.raises(YilianError) as refused:
+            call()
+        error = refused.value
+        answers.append(f"{error} {error.detail} {error.reason} {error.place}")
+    return answers
 
 
 # --- The claims -----------------------------------------------------------------------------------------------------
@@ -284,6 +325,19 @@ def test_no_seeded_text_is_in_any_file_or_exported_block_once_they_have_ended(li
     assert len(list((lived.folder / "network" / HOME).rglob("*"))) > MIN_WRITES
     assert all(path.stat().st_size for path in (lived.folder / "network").glob("*.log"))
     assert found_in(lived.folder, lived.texts) == []
+
+
+@pytest.mark.slow
+def test_no_seeded_text_is_in_the_environment_of_a_node(lived: Lived) -> None:
+    assert lived.found_in_environments == []
+
+
+@pytest.mark.slow
+def test_no_refusal_repeats_what_was_sent(lived: Lived) -> None:
+    assert len(lived.error_answers) == 7
+    wanted = windows([text for text in lived.texts if text != SOURCE])
+    repeated = {number for answer in lived.error_answers for number in numbers_in(answer.encode(), wanted)}
+    assert repeated == set()
 
 
 @pytest.mark.parametrize("number", range(len(set(spellings(MIXED)))))
