@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from unittest.mock import patch
@@ -34,6 +35,7 @@ from node_service.sharing.accesses import OneUseKeys
 from node_service.sharing.enrolment import Enrolments
 from node_service.sharing.patient_wraps import PatientWraps
 from offchain.custody.file_keyring import FileKeyring
+from patient_wallet import refusing
 from tests.simulation.faults import (
     Faults,
     Place,
@@ -78,8 +80,47 @@ def without_threads(scheduler: Scheduler) -> Iterator[None]:
         scheduler.pause()
         return call()
 
-    with patch("anyio.to_thread.run_sync", in_this_thread):
+    with (
+        patch("anyio.to_thread.run_sync", in_this_thread),
+        patch.object(refusing, "ThreadPoolExecutor", lambda _count: TaskPool(scheduler)),
+        patch.object(refusing, "time", VirtualTime(scheduler)),
+    ):
         yield
+
+
+@dataclass
+class VirtualTime:
+    """What a wallet needs of the module ``time``."""
+
+    scheduler: Scheduler
+
+    def monotonic(self) -> float:
+        return self.scheduler.now
+
+    def sleep(self, seconds: float) -> None:
+        self.scheduler.pause(seconds)
+
+
+@dataclass
+class TaskPool:
+    """A pool whose threads are tasks of the simulation."""
+
+    scheduler: Scheduler
+
+    def __enter__(self) -> TaskPool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing is held."""
+
+    def map(self, call: Callable[[Any], Answer], items: Iterable[Any]) -> Iterator[Answer]:
+        process = self.scheduler.current.process if self.scheduler.current else self.scheduler.network
+        tasks = [self.scheduler.spawn("one of many", process, partial(call, item)) for item in items]
+        for task in tasks:
+            self.scheduler.wait(task, float("inf"))
+            if task.error is not None:
+                raise task.error
+            yield task.result  # type: ignore[misc]
 
 
 class SimulatedCommits(ProjectedCommits):

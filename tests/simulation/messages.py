@@ -9,11 +9,13 @@ from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
 
+from domain import effective
 from domain.errors import Denied, NotFound, OutcomeUnknown, Unavailable, YilianError
 from domain.instants import instant
 from node_service.access_log.listing import accesses_of
 from node_service.api.byte_ranges import parse_range
 from node_service.client import exchange_wire, wire
+from node_service.client.receipt_wire import EffectiveWord
 from node_service.client.transport import Answer, Authorise
 from node_service.context import Node
 from node_service.erasure import received
@@ -32,6 +34,8 @@ from node_service.sharing import (
     wallet_records,
     wallet_sessions,
 )
+from node_service.witnessing.effective import sign_effective
+from node_service.witnessing.registry_view import registry_view
 from tests.simulation.faults import Faults
 from tests.simulation.hospital import Hospital, finished
 from tests.simulation.scheduler import Scheduler
@@ -41,17 +45,28 @@ LATEST_S: Final = 8.0
 REPLAYED_WITHIN_S: Final = 60.0
 Value = TypeVar("Value")
 Handler = Callable[[Node], Any]
-Served = Callable[[Hospital, str, "Call", object, int], None]
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a hospital was asked: virtual seconds, and how many blocks every third witness had."""
+
+    at_s: float
+    witnessed: int
+
+
+Served = Callable[[Hospital, "Call", object, Moment], None]
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call: who asks what; ``serve`` is the use case behind the route."""
+    """One call: who asks what; ``serve`` is the use case behind the route, ``place`` what the address names."""
 
     caller: str
     what: str
     serve: Handler
     body: object = None
+    place: str = ""
 
 
 class Wires:
@@ -100,7 +115,7 @@ class Wires:
 
     def _handler(self, target: Hospital, call: Call) -> Callable[[], Any]:
         def handle() -> Any:
-            before = self._witnessed(target.msp_id, call.caller)
+            before = Moment(self._scheduler.now, self._witnessed(target.msp_id, call.caller))
             try:
                 answer = call.serve(target.node)
                 result = finished(answer) if isinstance(answer, Coroutine) else answer
@@ -111,7 +126,7 @@ class Wires:
                 self.findings.append(f"{call.what} at {target.msp_id}: {type(error).__name__}: {error}")
                 raise
             self._scheduler.note(f"{call.what}: ok")
-            self._served(target, call.caller, call, result, before)
+            self._served(target, call, result, before)
             return result
 
         return handle
@@ -176,6 +191,7 @@ class SimulatedTransport:
         params: dict[str, Any] | None = None,
         headers: dict[str, str] | None = None,
         authorise: Authorise | None = None,
+        **_limits: object,
     ) -> Answer:
         given = authorise(method, self.url + path) if authorise else {}
         span = parse_range((headers or {}).get("Range"))
@@ -187,7 +203,9 @@ class SimulatedTransport:
             asked = Asked(patient, body, after, place[0] if place else "", span.offset, span.length)
             return ROUTES[route](node, asked)
 
-        result = self._wires.call(self._target, Call("patient", route, serve, body), method=method)
+        result = self._wires.call(
+            self._target, Call("patient", route, serve, body, place[0] if place else ""), method=method
+        )
         return Answer(200, {}, _encoded(result))
 
 
@@ -210,12 +228,14 @@ class Asked:
 
 ROUTES: Final[dict[str, Callable[[Node, Asked], Any]]] = {
     "GET /hospital": lambda node, asked: _card(node),
+    "GET /registry": lambda node, asked: registry_view(node, "embedded"),
     "GET /registry/…": lambda node, asked: _member(node, asked.place),
     "POST /wallet/enrolments": lambda node, asked: enrolment.offer(node, asked.body, _card(node)),
     "POST /wallet/enrolments/finish": lambda node, asked: enrolment.finish(node, asked.body),
     "POST /wallet/nonces": lambda node, asked: wallet_sessions.issue_nonce(node, asked.body),
     "POST /wallet/sessions": lambda node, asked: wallet_sessions.open_session(node, asked.body),
     "POST /wallet/statements": lambda node, asked: relaying.relay(node, asked.body),
+    "GET /wallet/statements/…/effective": lambda node, asked: _effective(node, *asked.place.split("/")),
     "POST /wallet/packages": lambda node, asked: packages.receive_package(node, asked.body),
     "POST /wallet/grants": lambda node, asked: consents.receive_grant(node, asked.patient, asked.body),
     "POST /wallet/dissents": lambda node, asked: consents.receive_dissent(node, asked.patient, asked.body),
@@ -230,11 +250,17 @@ ROUTES: Final[dict[str, Callable[[Node, Asked], Any]]] = {
 """The use case behind each route that a wallet calls, as the routers call it."""
 
 
+def _effective(node: Node, patient: str, statement: str) -> EffectiveWord:
+    return EffectiveWord.model_validate(effective.to_json(sign_effective(node, patient, statement)))
+
+
 def _card(node: Node) -> wire.HospitalCard:
     return hospital_card(node.settings, node.secrets, node.ledger.channel)
 
 
-_PLACE: Final = re.compile(r"(?<=/registry/)[^/]+$|(?<=/objects/)[^/]+$|(?<=/wallet/records/)[^/]+")
+_PLACE: Final = re.compile(
+    r"(?<=/registry/)[^/]+$|(?<=/objects/)[^/]+$|(?<=/wallet/records/)[^/]+|(?<=/statements/)[^/]+/[^/]+"
+)
 
 
 def _member(node: Node, msp_id: str) -> wire.RegistryEntry:

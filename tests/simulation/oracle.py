@@ -10,9 +10,23 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from datetime import timedelta
+from typing import Any, Final, Protocol
 
+from domain.instants import later
 from domain.ports import CommittedBlock
+
+LONGEST_CALL: Final = timedelta(seconds=40)
+
+
+class Asked(Protocol):
+    """When the custodian was asked: virtual seconds, and how many blocks every third witness had."""
+
+    @property
+    def at_s(self) -> float: ...
+
+    @property
+    def witnessed(self) -> int: ...
 
 
 @dataclass(frozen=True)
@@ -32,12 +46,12 @@ class Oracle:
 
     height: int = 0
     grants: dict[str, dict[str, Any]] = field(default_factory=dict)
-    revoked: dict[str, int] = field(default_factory=dict)
-    floors: list[tuple[int, str, int]] = field(default_factory=list)
+    revoked: dict[str, dict[str, Any]] = field(default_factory=dict)
+    floors: list[dict[str, Any]] = field(default_factory=list)
     dissents: dict[str, dict[str, Any]] = field(default_factory=dict)
     openings: dict[str, dict[str, Any]] = field(default_factory=dict)
     heads: dict[tuple[str, int, str, int], str] = field(default_factory=dict)
-    statements: list[str] = field(default_factory=list)
+    effective: dict[str, float] = field(default_factory=dict)
 
     def follow(self, blocks: Iterable[CommittedBlock]) -> None:
         """Take in further blocks."""
@@ -60,52 +74,49 @@ class Oracle:
 
     def _statement(self, block: int, signed: dict[str, Any]) -> None:
         body, patient = signed["body"], signed["patient"]
-        self.statements.append(signed["id"])
-        known = {"block": block, "patient": patient, "epoch": signed["grant_epoch"], "terms": body}
+        known = {
+            "id": signed["id"], "block": block, "patient": patient, "epoch": signed["grant_epoch"], "terms": body,
+        }  # fmt: skip
         match signed["type"]:
             case "grant":
                 self.grants.setdefault(signed["id"], known)
             case "dissent":
                 self.dissents.setdefault(signed["id"], known)
             case "revoke":
-                self.revoked.setdefault(body["target"], block)
+                self.revoked.setdefault(body["target"], known)
             case "revoke-all":
-                self.floors.append((block, patient, body["floor"]))
+                self.floors.append(known | {"floor": body["floor"]})
 
-    def refuses(
-        self, caller: str, access: str, patient: str, record: Facts, *, asked_at: int, earliest: str, latest: str
-    ) -> str | None:
+    def refuses(self, caller: str, access: str, patient: str, record: Facts, asked: Asked, now: str) -> str | None:
         """Why a record must not leave, or None.
 
         Args:
-            asked_at: blocks that every witness of a third member had when the custodian was asked.
-            earliest, latest: the custodian's clock then and at the answer.
+            asked: when the custodian was asked.
+            now: the custodian's clock.
         """
         opening = self.openings.get(access)
         if opening is None or opening["by"] != caller:
             return "no such opening of the caller"
-        if opening["valid_until"] <= earliest:
+        if opening["valid_until"] <= later(now, -LONGEST_CALL):
             return "the opening was over"
         if record.kind == "directory":
             return None
         if record.kind != "patient" or record.patient != patient:
             return "another patient's"
         if opening["kind"] == "BreakGlass":
-            return self._refuses_emergency(opening, patient, record, asked_at)
+            return self._refuses_emergency(opening, patient, record, asked)
         if opening["patient"] != patient:
             return "opened for another patient"
-        return self._refuses_grant(opening, record, asked_at, earliest, latest)
+        return self._refuses_grant(opening, record, asked, now)
 
-    def _refuses_emergency(self, opening: dict[str, Any], patient: str, record: Facts, asked_at: int) -> str | None:
+    def _refuses_emergency(self, opening: dict[str, Any], patient: str, record: Facts, asked: Asked) -> str | None:
         if record.category not in opening["categories"]:
             return "a category that was not announced"
-        if any("BTG" in one["terms"]["purposes"] for one in self._dissents(patient, asked_at)):
+        if any("BTG" in one["terms"]["purposes"] for one in self._dissents(patient, asked)):
             return "the patient refuses break-glass"
         return None
 
-    def _refuses_grant(
-        self, opening: dict[str, Any], record: Facts, asked_at: int, earliest: str, latest: str
-    ) -> str | None:
+    def _refuses_grant(self, opening: dict[str, Any], record: Facts, asked: Asked, now: str) -> str | None:
         grant = self.grants.get(opening["grant"])
         if grant is None or grant["patient"] != opening["patient"]:
             return "no such grant of the patient"
@@ -114,25 +125,31 @@ class Oracle:
             return "granted to somebody else"
         if opening["purpose"] not in terms["purposes"] or record.category not in terms["categories"]:
             return "another purpose or category than granted"
-        if terms["valid_from"] > latest or terms["valid_until"] <= earliest:
+        if terms["valid_from"] > now or terms["valid_until"] <= later(now, -LONGEST_CALL):
             return "outside the grant's time"
         if terms["recorded_until"] is not None and record.stored_at > terms["recorded_until"]:
             return "recorded later than granted"
-        if self.revoked.get(opening["grant"], asked_at) < asked_at:
+        revoked = self.revoked.get(opening["grant"])
+        if revoked is not None and self._binds(revoked, asked):
             return "revoked"
-        if any(block < asked_at and who == grant["patient"] and floor > grant["epoch"]
-               for block, who, floor in self.floors):  # fmt: skip
-            return "below the floor"
-        for dissent in self._dissents(grant["patient"], asked_at):
+        for floor in self.floors:
+            if floor["patient"] == grant["patient"] and floor["floor"] > grant["epoch"] and self._binds(floor, asked):
+                return "below the floor"
+        for dissent in self._dissents(grant["patient"], asked):
             covered = dissent["terms"]
             if opening["purpose"] in covered["purposes"] and record.category in covered["categories"]:
                 return "the patient dissents"
         return None
 
-    def _dissents(self, patient: str, asked_at: int) -> list[dict[str, Any]]:
+    def _binds(self, statement: dict[str, Any], asked: Asked) -> bool:
+        """Whether the custodian could not miss it: witnesses knew it, or it had signed that it is effective."""
+        said = self.effective.get(statement["id"])
+        return statement["block"] < asked.witnessed or (said is not None and said < asked.at_s)
+
+    def _dissents(self, patient: str, asked: Asked) -> list[dict[str, Any]]:
         """In force when the custodian was asked and not withdrawn since."""
         return [
             one
             for name, one in self.dissents.items()
-            if one["patient"] == patient and one["block"] < asked_at and name not in self.revoked
+            if one["patient"] == patient and self._binds(one, asked) and name not in self.revoked
         ]

@@ -18,6 +18,7 @@ from network.embedded.founding import init
 from network.embedded.ledger import EmbeddedLedger
 from node_service.access_log import fsck
 from node_service.client import exchange_wire
+from node_service.client.receipt_wire import EffectiveWord
 from node_service.organization_keys import published_keys
 from node_service.records.evidence import leaves_and_paths
 from node_service.records.reading import open_version
@@ -25,7 +26,7 @@ from tests.scenario.actors import cheap_passphrases
 from tests.simulation import files
 from tests.simulation.faults import LIKELIHOODS, Faults
 from tests.simulation.hospital import Hospital, SimulatedClock, without_threads
-from tests.simulation.messages import Call, Wires
+from tests.simulation.messages import Call, Moment, Wires
 from tests.simulation.network import Network
 from tests.simulation.oracle import Oracle
 from tests.simulation.scheduler import Scheduler
@@ -141,25 +142,29 @@ class World:
 
     # --- What must hold at every answer -----------------------------------------------------------------------------
 
-    def _served(self, hospital: Hospital, caller: str, call: Call, result: object, asked_at: int) -> None:
+    def _served(self, hospital: Hospital, call: Call, result: object, asked: Moment) -> None:
         """A hospital has answered: whatever left it was allowed, and a durable row says so."""
         self._follow()
+        if isinstance(result, EffectiveWord):
+            self.oracle.effective.setdefault(call.place.split("/")[1], self.scheduler.now)
         if isinstance(result, exchange_wire.Released) and isinstance(call.body, exchange_wire.ExchangeRelease):
-            opening = call.body.opening
-            self._check_released(hospital, caller, opening, [one.entry.record for one in result.items], asked_at)
+            self._check_released(hospital, call, call.body, result, asked)
 
     def _check_released(
-        self, hospital: Hospital, caller: str, opening: exchange_wire.Opening, records: list[str], asked_at: int
+        self,
+        hospital: Hospital,
+        call: Call,
+        body: exchange_wire.ExchangeRelease,
+        released: exchange_wire.Released,
+        asked: Moment,
     ) -> None:
-        now = instant(hospital.clock.now())
+        now, records = instant(hospital.clock.now()), [one.entry.record for one in released.items]
         for record in records:
             facts = files.facts(hospital.folder, record)
-            why = self.oracle.refuses(
-                caller, opening.access, opening.patient, facts, asked_at=asked_at, earliest=now, latest=now
-            )
+            why = self.oracle.refuses(call.caller, body.opening.access, body.opening.patient, facts, asked, now)
             if why is not None:
-                self.findings.append(f"released though {why}: {record} to {caller}")
-        logged = set(files.logged(hospital.folder, opening.access, ("release", "break-glass")))
+                self.findings.append(f"released though {why}: {record} to {call.caller}")
+        logged = set(files.logged(hospital.folder, body.opening.access, ("release", "break-glass")))
         if not set(records) <= logged:
             self.findings.append(f"released without a row: {set(records) - logged}")
 
