@@ -16,3 +16,36 @@ def test_an_error_of_the_database_does_not_repeat_the_values_of_its_statement(tm
     assert "nowhere" in str(refused.value.__cause__)
     assert "Sally" not in str(refused.value.__cause__)
     database.close()
+
+
+def test_what_was_deleted_lies_neither_in_the_file_nor_in_its_log(tmp_path: Path) -> None:
+    path, seeded = tmp_path / "node.db", "Synthetic Sally " * 2000
+    database = Database(f"sqlite:///{path}")
+    with database.transaction() as session:
+        session.execute(text("CREATE TABLE t (a TEXT)"))
+        session.execute(text("INSERT INTO t VALUES (:a)"), {"a": seeded})
+    assert database.truncate_log()
+    assert b"Synthetic Sally" in path.read_bytes()
+    with database.transaction() as session:
+        session.execute(text("DELETE FROM t"))
+    log = path.with_name("node.db-wal")
+    assert log.stat().st_size > 0
+    assert database.truncate_log()
+    assert log.stat().st_size == 0
+    assert b"Synthetic Sally" not in path.read_bytes()
+    database.close()
+
+
+def test_the_log_is_not_emptied_under_a_reader_and_writers_hardly_wait(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'node.db'}")
+    with database.transaction() as session:
+        session.execute(text("CREATE TABLE t (a TEXT)"))
+    with database.reading() as reader:
+        reader.execute(text("SELECT * FROM t")).all()
+        with database.transaction() as session:
+            session.execute(text("INSERT INTO t VALUES ('x')"))
+        assert not database.truncate_log()
+    assert database.truncate_log()
+    with database.reading() as session:
+        assert session.execute(text("PRAGMA busy_timeout")).scalar_one() == 10_000
+    database.close()
