@@ -23,6 +23,9 @@ from node_service.fhir.references import Reference, find_references
 
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _RESOURCE_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
+_CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00(?:0[0-8bcefBCEF]|1[0-9a-fA-F])|[bf])")
+"""An escape of what a string may not hold (FHIR R4, section 2.24.0.1): U+0000 ends a text in too many other programs."""
+
 _SERVER_META: Final = ("versionId", "lastUpdated")
 
 
@@ -117,6 +120,9 @@ def _check_text(text: str, value: JsonObject) -> None:
     if text.count("{") + text.count("[") > MAX_DEPTH:
         check_depth(value)
     check_surrogates(text, value)
+    if control := _CONTROL.search(text):
+        place = line_and_column(text, control.end() - 1)
+        raise Invalid("a string of FHIR holds no control characters", reason="control-character", place=place)
 
 
 def check_resource_type(value: JsonObject) -> str:

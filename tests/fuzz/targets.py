@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.fuzz import blocks, dicom, fhir, http, sealed, signed
+from tests.fuzz import blocks, dicom, documents, fhir, http, sealed, signed
 from tests.fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
-    target.name: target for module in (signed, sealed, fhir, dicom, blocks, http) for target in module.TARGETS
+    target.name: target for module in (signed, sealed, fhir, dicom, documents, blocks, http) for target in module.TARGETS
 }
