@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from node_service.fhir.quality import Demographics, contradictions
 from node_service.records.identity import person_identifier_token, person_source_token
 
 _QUERY_ITEMS: Final = 400
+_CONTESTED: Final = "contested"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,11 @@ class Claim:
         """All tokens."""
         own = () if self.source_token is None else (self.source_token,)
         return (*own, *(token for token, _ in self.identifier_tokens))
+
+    @property
+    def contested_token(self) -> bytes:
+        """All of them together: the same contradiction again is the same person again, and nobody else."""
+        return hashlib.sha256(b"".join((b"contested", *sorted(self.tokens)))).digest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +131,8 @@ class People:
         """
         if self._override is not None and session.get(Person, self._override) is None:
             raise NotFound("there is no such patient", reason="no-patient")
-        tokens = sorted({token for claim in claims for token in claim.tokens} - self._found.keys())
+        asked = {token for claim in claims for token in (*claim.tokens, claim.contested_token)}
+        tokens = sorted(asked - self._found.keys())
         self._found.update(_lookup(session, tokens))
         patients = {patient for token in tokens for patient in self._found[token]} - self._cards.keys()
         for start in range(0, len(patients), _QUERY_ITEMS):
@@ -135,25 +143,45 @@ class People:
         """Whose the input is; a new unclaimed person where nobody fits, or where the claim contradicts itself."""
         if self._override is not None:
             return Decided(self._override, False)
+        if claim.tokens and (contested := self._found.get(claim.contested_token)):
+            return Decided(min(contested), True)
         by_source = self._found.get(claim.source_token, frozenset()) if claim.source_token else frozenset()
         named = [self._found.get(token, frozenset()) for token, _ in claim.identifier_tokens]
         others = frozenset[str]().union(*named)
-        if by_source:
+        if by_source and not self._is_somebody_else(min(by_source), claim, others):
             patient = min(by_source)
             self._learn(patient, claim)
             return Decided(patient, bool(others - {patient}))
-        if len(others) == 1:
+        if len(others) == 1 and not by_source:
             patient = min(others)
             if not contradictions(self._cards[patient].demographics, claim.card.demographics):
                 self._learn(patient, claim)
                 return Decided(patient, False)
-        return Decided(self._make(claim), bool(others))
+        return self._decide_new(claim, contradiction=bool(others or by_source))
+
+    def _is_somebody_else(self, patient: str, claim: Claim, others: frozenset[str]) -> bool:
+        """Whether the source uses an id again: no number is the person's, and numbers or demographics say another.
+
+        A person known by mere references has no number yet and contradicts nothing.
+        """
+        known = self._cards[patient]
+        if patient in others or not known.identifiers or not claim.identifier_tokens:
+            return False
+        return bool(others) or bool(contradictions(known.demographics, claim.card.demographics))
+
+    def _decide_new(self, claim: Claim, *, contradiction: bool) -> Decided:
+        patient = self._make(claim)
+        if contradiction:
+            self._changes[patient].tokens[claim.contested_token] = (_CONTESTED, None)
+            self._found[claim.contested_token] = frozenset((patient,))
+        return Decided(patient, contradiction)
 
     def leads_to(self, claim: Claim) -> frozenset[str]:
         """Everybody whom a claim names by something that is known already; empty for somebody new."""
         if self._override is not None:
             return frozenset((self._override,))
-        return frozenset[str]().union(*(self._found.get(token, frozenset()) for token in claim.tokens))
+        tokens = (*claim.tokens, claim.contested_token)
+        return frozenset[str]().union(*(self._found.get(token, frozenset()) for token in tokens))
 
     def chosen(self, patient: str) -> str:
         """The person found by a reference, or the one to whom all input of the run goes."""

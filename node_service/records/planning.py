@@ -38,6 +38,7 @@ class Plan:
         placed: record and version of every item that is or will be stored.
         unchanged: how many items are equal to the current version of their record.
         refused: items whose record belongs to somebody else or is closed, with the reason.
+        displaced: numbers of those whose record is somebody else's: no reference of the run leads there.
         reserved: tokens of Patients that references name before the Patient resource comes.
     """
 
@@ -46,6 +47,7 @@ class Plan:
     placed: dict[int, tuple[str, int]] = field(default_factory=dict)
     unchanged: int = 0
     refused: list[tuple[Item, str]] = field(default_factory=list)
+    displaced: set[int] = field(default_factory=set)
     findings: list[Finding] = field(default_factory=list)
     reserved: dict[bytes, str] = field(default_factory=dict, repr=False)
 
@@ -88,7 +90,8 @@ def plan(node: Node, session: Session, source: str, items: Sequence[Item], patie
             made.unchanged += 1
     owners = _owners(session, view, items, fresh, made)
     made.findings.extend(owners.findings)
-    for item in fresh:
+    accepted = [item for item in fresh if not _refuse(view, item, owners.by_index[item.entry.index], made)]
+    for item in accepted:
         _plan_item(view, item, owners.by_index[item.entry.index], made)
     return made
 
@@ -152,14 +155,20 @@ def _is_unchanged(view: _View, item: Item) -> bool:
     return known is not None and known.content_token == view.content[item.entry.index]
 
 
-def _plan_item(view: _View, item: Item, owner: Owner, made: Plan) -> None:
+def _refuse(view: _View, item: Item, owner: Owner, made: Plan) -> bool:
     known = view.known.get(item.source_token)
     if known is not None and (known.kind, known.patient) != (owner.kind, owner.patient):
         made.refused.append((item, "other-patient"))
-        return
-    if known is not None and known.status != "active":
+        made.displaced.add(item.entry.index)
+    elif known is not None and known.status != "active":
         made.refused.append((item, f"record-{known.status}"))
-        return
+    else:
+        return False
+    return True
+
+
+def _plan_item(view: _View, item: Item, owner: Owner, made: Plan) -> None:
+    known = view.known.get(item.source_token)
     resolved = dict(_resolved(view, item, made))
     draft = _draft(view, item, owner, known, resolved)
     made.drafts[item.entry.index] = draft
@@ -210,6 +219,8 @@ def _resolved(view: _View, item: Item, made: Plan) -> Iterator[tuple[int, str]]:
 
 def _target(view: _View, reference: Reference, made: Plan) -> str | None:
     number = view.index.entry_of(reference.text)
+    if number is not None and number in made.displaced:
+        return None
     if number is not None:
         return f"{view.index.types[number]}/{view.records[number]}"
     known = view.targets.get(reference.text)

@@ -171,6 +171,42 @@ def test_identifiers_that_lead_to_two_people_make_a_third_one(hospital: Hospital
     assert report.quality["contradictory-demographics"] == 1
 
 
+def test_a_source_that_uses_a_patient_id_again_for_somebody_else_makes_a_new_person_once(hospital: Hospital) -> None:
+    numbers = [{"system": "http://hospital.example/mrn", "value": value} for value in ("1", "2")]
+    one = take(hospital, patient("a", identifier=numbers[:1])).stored[0]
+    two = take(hospital, patient("b", identifier=numbers[1:])).stored[0]
+    entries = [
+        {"fullUrl": "http://his/Patient/a", "resource": patient("a", identifier=numbers[1:])},
+        {"fullUrl": "http://his/Observation/o", "resource": observation("o", subject="Patient/a")},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    report = take(hospital, bundle)
+    assert [issue.reason.partition(":")[0] for issue in report.refused] == ["other-patient"]
+    assert report.quality["contradictory-demographics"] == 1
+    pulse = report.stored[0]
+    assert pulse.patient not in (one.patient, two.patient)
+    assert opened(hospital, pulse.record)["subject"]["reference"] == "Patient/a"  # leads to nobody's record
+    assert people(hospital) == 3
+    again = take(hospital, bundle)
+    assert (again.stored, again.unchanged, people(hospital)) == ([], 1, 3)
+
+
+def test_an_id_with_other_numbers_and_another_birth_date_is_somebody_else(hospital: Hospital) -> None:
+    one = take(hospital, patient("a", identifier=[{"system": "http://h.example/mrn", "value": "1"}])).stored[0]
+    other = patient("a", identifier=[{"system": "http://h.example/mrn", "value": "9"}], birthDate="1999-01-01")
+    report = take(hospital, other)
+    assert (report.stored, len(report.refused), report.quality) == ([], 1, {"contradictory-demographics": 1})
+    assert people(hospital) == 1  # without a record nobody is made
+    assert opened(hospital, one.record)["birthDate"] == "1980-02-29"
+
+
+def test_a_corrected_birth_date_or_a_further_number_is_still_the_same_person(hospital: Hospital) -> None:
+    numbers = [{"system": "http://hospital.example/mrn", "value": value} for value in ("1", "2")]
+    one = take(hospital, patient("a", identifier=numbers[:1])).stored[0]
+    corrected = take(hospital, patient("a", identifier=numbers, birthDate="1981-02-28")).stored[0]
+    assert (corrected.patient, corrected.version) == (one.patient, 2)
+
+
 def test_an_identity_number_with_a_wrong_check_digit_joins_nobody(hospital: Hospital) -> None:
     number = {"identifier": [{"system": "urn:oid:2.16.156.10011.1.3", "value": "110105194912310021"}]}
     one = take(hospital, patient("a", **number)).stored[0]
