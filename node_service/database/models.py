@@ -61,7 +61,7 @@ class PersonToken(Base):
 
     token: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     patient: Mapped[str] = mapped_column(ForeignKey("person.id"), primary_key=True)
-    kind: Mapped[str] = mapped_column(Code)  # identifier, source
+    kind: Mapped[str] = mapped_column(Code)  # identifier, source, contested (all tokens of a contradicting claim)
     identifier_type: Mapped[str | None] = mapped_column(Code)
 
     __table_args__ = (Index("ix_person_token_patient", "patient"),)
