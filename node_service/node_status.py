@@ -49,7 +49,7 @@ def _anchored(session: Session, msp_id: str) -> int:
         AnchoredHead.msp_id == msp_id, AnchoredHead.log == RECORDS
     )
     grouped = session.execute(heads.group_by(AnchoredHead.incarnation))
-    return _covered(session, dict(grouped.tuples().all()))
+    return _covered(session, {row[0]: row[1] for row in grouped})
 
 
 def _witnessed(session: Session, msp_id: str) -> int:

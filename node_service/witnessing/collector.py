@@ -24,6 +24,8 @@ IDLE: Final = timedelta(seconds=5)
 AGAIN: Final = timedelta(milliseconds=200)
 MORE_SIGNERS: Final = timedelta(seconds=1)
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=10)
+STARTING: Final = "behind"
+"""What a witness says that was started anew and has not verified again what it had signed before."""
 _LOG: Final = logging.getLogger(__name__)
 Connect = Callable[[str], WitnessClient]
 
@@ -85,6 +87,8 @@ class WitnessCollector:
 
     def _check_own(self) -> None:
         health = self._own.health()
+        if health.alarm is not None and health.alarm.reason == STARTING:
+            raise Unavailable("the own witness verifies again what it has kept", reason=STARTING)
         if health.alarm is not None:
             raise Tampered("the own witness stopped", reason=health.alarm.reason[:64], place=health.alarm.place[:256])
         if (health.channel, health.msp) != (self._node.ledger.channel, self._node.msp_id):

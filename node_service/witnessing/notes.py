@@ -57,7 +57,7 @@ def witnessed_heads(session: Session, msp_id: str, log: str) -> dict[int, int]:
         .where(AnchoredHead.msp_id == msp_id, AnchoredHead.log == log, AnchoredHead.block < size)
         .group_by(AnchoredHead.incarnation)
     )
-    return dict(session.execute(query).tuples().all())
+    return {row[0]: row[1] for row in session.execute(query)}
 
 
 def newest_anchored_block(session: Session, msp_id: str) -> int | None:

@@ -101,10 +101,14 @@ class Hospital:
         """What the node wrote."""
         return self.folder.parent / f"{self.msp_id}.log"
 
-    def start(self) -> None:
-        """Start the node's process, and the witness's."""
+    def start_witness(self) -> None:
+        """Make the witness's keys and start its process, if there is one."""
         if self.witness is not None:
+            self.witness.make(self.msp_id)
             self.witness.start(self.environment)
+
+    def start(self) -> None:
+        """Start the node's process."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "yilian", "node", "run"], env=self.environment, stdout=log, stderr=log
@@ -174,8 +178,9 @@ class Network:
     def __enter__(self) -> Self:
         try:
             for hospital in self.hospitals:
-                self._initialise(hospital)
+                hospital.start_witness()
             for hospital in self.hospitals:
+                self._initialise(hospital)
                 hospital.start()
             for hospital in self.hospitals:
                 hospital.wait_ready()
@@ -221,8 +226,6 @@ class Network:
 
     @staticmethod
     def _initialise(hospital: Hospital) -> None:
-        if hospital.witness is not None:
-            hospital.witness.make(hospital.msp_id)
         initialise(Settings.from_environment(hospital.environment), password=hospital.administrator_password)
 
 
