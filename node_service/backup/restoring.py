@@ -82,6 +82,8 @@ def restore(
         building.replace(target)
     except OSError as error:
         raise Unavailable(f"the data folder cannot be written: {error.strerror}", reason="disk") from error
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
     return report
 
 

@@ -1,0 +1,249 @@
+"""Backup and restore of a node on the real engines; and that nothing which is left gives an erased record back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from domain.errors import Conflict, Invalid, NotFound, Tampered
+from domain.ports import CustodyEntry, NoKey
+from node_service.backup.continuing import behind_ledger
+from node_service.backup.manifest import CUSTODY
+from node_service.backup.restoring import restore
+from node_service.composition import open_custody
+from node_service.ledger_sync.incarnations import open_incarnation
+from node_service.records.reading import open_version
+from offchain.custody.file_keyring import FileKeyring
+from offchain.custody.restoring import CustodyFromSnapshot
+from offchain.custody.root_key import read_root_key
+from offchain.disk import Disk
+from offchain.envelope.keys import DataKey
+from offchain.envelope.wraps import KeyBinding, Wrap
+from tests.unit.node_service.backup.conftest import LATER, Site
+from tests.unit.offchain.sealing import fresh_id
+from yilian.backup_commands import make_backup
+
+
+def test_a_lost_node_comes_back_from_backup_and_root_key_and_goes_on(site: Site) -> None:
+    records = site.store(1)
+    before = site.contents(records)
+    released = site.hospital.node.custody.count().released
+    backup = site.back_up("first")
+    site.escrow()
+    site.lose()
+    report = site.restore(backup)
+    assert (report.records, report.without_key, report.forgotten, report.missing_objects) == (41, (), (), ())
+    node = site.open()
+    assert site.contents(records) == before
+    assert node.custody.count().released == released + len(records)
+    assert not behind_ledger(node).needs_incarnation
+    more = site.store(2)
+    assert len(site.contents(more)) == 40
+
+
+def test_a_backup_holds_no_key_in_clear(site: Site) -> None:
+    site.store(1)
+    backup = site.back_up("first")
+    site.escrow()
+    keyring = json.loads((site.data / "custody" / "keyring.json").read_bytes())
+    keys = [entry["secret"] for entry in keyring["keys"]] + [json.loads(site.root_key.read_bytes())["baseKey"]]
+    keys += [value for name, value in json.loads((site.data / "node-keys.json").read_bytes()).items() if name != "v"]
+    for path in backup.rglob("*"):
+        if path.is_file():
+            content = path.read_bytes()
+            assert not any(key.encode() in content for key in keys), path.name
+    assert not list((backup / CUSTODY).glob("key-*"))
+
+
+def test_records_newer_than_the_last_increment_are_named_and_the_others_open(site: Site) -> None:
+    old = site.store(1)
+    snapshot = site.folder / "shelf" / "snapshot"
+    open_custody(site.settings).snapshot(snapshot)
+    new = site.store(2)
+    backup = site.back_up("later")
+    site.escrow()
+    site.lose()
+    report = site.restore(backup, custody=snapshot)
+    assert set(report.without_key) >= set(new)
+    assert not set(report.without_key) & set(old)
+    site.open()
+    assert len(site.contents(old)) == 40
+    with pytest.raises(NotFound):
+        open_version(site.hospital.node, new[0])
+
+
+def test_a_restore_that_is_older_than_the_ledger_says_so_and_goes_on_in_a_new_incarnation(site: Site) -> None:
+    site.store(1)
+    backup = site.back_up("early")
+    later = site.store(2)
+    site.contents(later)
+    site.hospital.settle()
+    site.escrow()
+    site.lose()
+    site.restore(backup)
+    node = site.open()
+    behind = behind_ledger(node)
+    assert (behind.needs_incarnation, behind.record_leaves) == (True, 40)
+    custody = open_custody(site.settings)
+    custody.continue_count(fresh_id(), behind.unwraps, LATER)
+    assert custody.count().released >= behind.unwraps
+    assert open_incarnation(node, "restore") == 2
+    site.hospital.settle()
+    site.store(3)
+    assert not behind_ledger(node).needs_incarnation
+
+
+def test_objects_that_are_not_in_the_backup_are_named(site: Site) -> None:
+    records = site.store(1)
+    backup = site.back_up("listed", objects=False)
+    listed = (backup / "objects.txt").read_text().split()
+    assert not (backup / "objects").exists()
+    site.escrow()
+    site.hospital.close()
+    kept = site.folder / "kept"
+    shutil.move(site.data / "objects", kept)
+    shutil.rmtree(site.data)
+    assert sorted(site.restore(backup).missing_objects) == listed
+    shutil.rmtree(site.data / "objects")
+    shutil.move(kept, site.data / "objects")
+    site.open()
+    assert len(site.contents(records)) == 40
+
+
+@pytest.mark.parametrize("name", ["node.db", "identity.sealed", "objects.txt", "custody.log", "manifest.json"])
+def test_an_altered_backup_is_not_restored(site: Site, name: str) -> None:
+    site.contents(site.store(1)[:1])
+    backup = site.back_up("first")
+    site.escrow()
+    site.lose()
+    whole = bytearray((backup / name).read_bytes())
+    for position in (0, len(whole) // 2, len(whole) - 2):
+        altered = whole.copy()
+        altered[position] ^= 1
+        (backup / name).write_bytes(altered)
+        with pytest.raises(Tampered):
+            site.restore(backup)
+        assert not list(site.folder.glob("*data*")) + list(site.folder.glob(".data*"))
+    (backup / name).write_bytes(whole)
+    site.restore(backup)
+    site.open()
+
+
+@pytest.mark.parametrize("part", ["base-1", "increments-1"])
+def test_an_altered_snapshot_is_not_restored(site: Site, part: str) -> None:
+    site.store(1)
+    backup = site.back_up("first")
+    site.escrow()
+    site.lose()
+    content = bytearray((backup / CUSTODY / part).read_bytes())
+    content[-1] ^= 1
+    (backup / CUSTODY / part).write_bytes(content)
+    with pytest.raises(Tampered):
+        site.restore(backup)
+    assert not list(site.folder.glob("*data*"))
+    assert not list(site.folder.glob(".data*"))
+
+
+def test_a_restore_never_overwrites_and_a_backup_neither(site: Site) -> None:
+    site.store(1)
+    backup = site.back_up("first")
+    site.escrow()
+    with pytest.raises(Conflict) as caught:
+        site.restore(backup)
+    assert caught.value.reason == "not-empty"
+    with pytest.raises(Conflict):
+        site.back_up("first")
+    with pytest.raises(NotFound):
+        site.restore(site.folder / "shelf" / "none")
+
+
+def test_a_backup_that_broke_off_is_none(site: Site) -> None:
+    site.store(1)
+    backup = site.back_up("first")
+    site.escrow()
+    (backup / "manifest.json").unlink()
+    with pytest.raises(NotFound):
+        site.restore(backup)
+    site.back_up("first")
+
+
+def test_another_hospitals_settings_are_refused(site: Site) -> None:
+    backup = site.back_up("first")
+    site.escrow()
+    site.lose()
+    foreign = site.settings.model_copy(update={"msp_id": "HuashanMSP"})
+    snapshot = CustodyFromSnapshot(read_root_key(site.root_key, Disk()), backup / CUSTODY)
+    with pytest.raises(Conflict) as caught:
+        restore(foreign, backup, snapshot, "custody", lambda _: tuple, LATER)
+    assert caught.value.reason == "other-hospital"
+    site.restore(backup)
+    site.open()
+
+
+def test_a_database_that_is_not_sqlite_has_its_own_tool(site: Site) -> None:
+    foreign = site.settings.model_copy(update={"database_url": "postgresql://nowhere/yilian"})
+    with pytest.raises(Invalid):
+        make_backup(foreign, site.folder / "shelf" / "x", objects=False)
+
+
+def _rows(database: Path) -> list[tuple[KeyBinding, Wrap]]:
+    with sqlite3.connect(database) as connection:
+        rows = connection.execute(
+            "SELECT v.object_id, v.record, v.version, w.wrap FROM wrap w JOIN record_version v"
+            " ON v.record = w.record AND v.version = w.version WHERE w.recipient = 'custodian'"
+        ).fetchall()
+    return [(KeyBinding(*row[:3]), Wrap.parse(row[3])) for row in rows]
+
+
+def _opens(custody: FileKeyring, rows: list[tuple[KeyBinding, Wrap]]) -> set[str]:
+    entry = CustodyEntry(fresh_id(), "read", len(rows), LATER)
+    keys = custody.unwrap_many(entry, rows)
+    assert all(isinstance(key, DataKey | NoKey) for key in keys)
+    return {row[0].record_id for row, key in zip(rows, keys, strict=True) if isinstance(key, DataKey)}
+
+
+def test_whatever_is_left_and_the_present_root_key_give_no_erased_record_back(site: Site) -> None:
+    """Raw database with its log, custody folder, backups of before and after, and the root key of now."""
+    records = site.store(1)
+    erased, kept = set(records[:7]), set(records[7:])
+    before = site.back_up("before-the-erasure")
+    raw = site.folder / "raw"
+    shutil.copytree(site.data, raw)
+    rows = _rows(before / "node.db")
+    assert {row[0].record_id for row in rows} == erased | kept
+    custody = open_custody(site.settings)
+    custody.forget(sorted(erased), LATER)
+    custody.rekey(LATER)
+    after = site.back_up("after-the-erasure")
+    site.escrow()
+    root = read_root_key(site.root_key, Disk())
+
+    assert _opens(custody, rows) == kept
+    (raw / "empty.log").write_bytes(b"")
+    with pytest.raises(Conflict):
+        CustodyFromSnapshot(root, before / CUSTODY).restore(site.folder / "x", raw / "empty.log", LATER)
+    forced = CustodyFromSnapshot(type(root)(_base_id(before / CUSTODY), root.base_key, root.keyring), before / CUSTODY)
+    with pytest.raises(Tampered):
+        forced.restore(site.folder / "y", raw / "empty.log", LATER)
+    restored = CustodyFromSnapshot(root, after / CUSTODY).restore(site.folder / "z", raw / "empty.log", LATER)
+    assert _opens(restored, rows) == kept
+    assert set(restored.standing(sorted(erased))) == {"forgotten"}
+
+    site.lose()
+    report = site.restore(before, custody=after / CUSTODY)
+    assert erased <= set(report.forgotten)
+    site.open()
+    for record in erased:
+        with pytest.raises(NotFound):
+            open_version(site.hospital.node, record)
+    assert len(site.contents(sorted(kept))) == len(kept)
+
+
+def _base_id(snapshot: Path) -> str:
+    content = (snapshot / "base-1").read_bytes()
+    header = json.loads(content[8 : 8 + int.from_bytes(content[4:8], "big")])
+    return str(header["baseId"])
