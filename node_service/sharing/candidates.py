@@ -49,7 +49,7 @@ def readable(node: Node, session: Session, judge: Judge, entries: Sequence[Recor
     """The anchored records among these that may be released, in order."""
     statuses = ledger_statuses(node, session, [entry.record for entry in entries])
     return [
-        entry
+        entry.model_copy(update={"derived_from": None})  # the source may be one that is withheld
         for entry in entries
         if entry.state != "stored"
         and isinstance(judge.decide(candidate(entry, statuses.get(entry.record, entry.status))), Permit)
