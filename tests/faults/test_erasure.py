@@ -31,7 +31,7 @@ from tests.unit.node_service.erasure.office import KEEP_NOTHING, Office
 from tests.unit.node_service.records.hospital import MovableClock
 from tests.unit.node_service.sharing.conftest import begin_story
 from tests.unit.node_service.sharing.consortium import A, B, found_consortium, open_consortium
-from yilian.audit_commands import verify_folder
+from yilian.audit_export import verify_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 SEED = "synthetic hypertension"

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from domain.identifiers import encode_bytes, identifier
 from node_service import organization_keys
+from node_service.api.body_examples import EXAMPLES
 from node_service.client import exchange_wire
 from node_service.client.proofs import client_assertion, dpop_proof
 from node_service.database.models import AccessToken, Staff
@@ -127,7 +128,9 @@ OPEN_ROUTES = {
     ("post", "/wallet/packages"),
     ("post", "/exchange/token"),
 }
+NOTICES = ("post", "/exchange/notices")
 SOMEBODY = identifier(bytes(16))
+SOMEBODY_NAMED = EXAMPLES["NoticeDelivery"]["notices"][0]["id"]
 DIGEST = encode_bytes(bytes(32))
 VALUES = {"log": "access", "digest": DIGEST, "resource_type": "Observation", "version": "1", "incarnation": "1", "index": "0", "kind": "record"}
 QUERY = {"source": "s", "upload": "u", "access": SOMEBODY}
@@ -288,9 +291,10 @@ def test_a_hospital_without_a_grant_learns_nothing_and_is_no_staff_or_wallet(
     bearer = {"Authorization": f"Bearer {hospital_token}"}
     for key in [*STAFF_ROUTES, *WALLET_ROUTES]:
         assert routes[key].request(http, bearer).status_code == 401, key
-    for key in EXCHANGE_ROUTES:
+    for key in EXCHANGE_ROUTES - {NOTICES}:
         answer = routes[key].request(http, bearer)
         assert answer.status_code in (400, 404), f"{key}: {answer.status_code}"
+    assert routes[NOTICES].request(http, bearer).json() == {"accepted": [], "unknown": [SOMEBODY_NAMED]}
 
 
 def test_a_wallet_sees_of_another_patients_record_what_it_sees_of_none(
