@@ -132,14 +132,8 @@ def test_an_answer_agrees_with_its_own_checkpoint(fields: dict[str, object]) -> 
 def test_answers_travel_as_json() -> None:
     signed = sign_answer(ANSWER, PRIVATE.sign)
     assert witness_answers.from_json(witness_answers.to_json(signed)) == signed
-    for bad in (
-        {},
-        [],
-        None,
-        {"answer": "x"},
-        {"answer": 1, "signature": signed.signature},
-        {"answer": "x", "signature": "A"},
-    ):
+    wrong: list[object] = [{}, [], None, {"answer": "x"}, {"answer": 1, "signature": signed.signature}]
+    for bad in [*wrong, {"answer": "x", "signature": "A"}]:
         with pytest.raises(Invalid):
             witness_answers.from_json(bad)
 
@@ -157,8 +151,8 @@ def test_the_custodians_word_is_bound_to_statement_custodian_and_channel() -> No
     with pytest.raises(Tampered):
         verify_effective(signed, keys=OTHER, **expected)
     assert effective.from_json(effective.to_json(signed)) == signed
-    bad: object
-    for bad in ({}, [], {"effective": "x"}, {"effective": 1, "signature": signed.signature}):
+    wrong: list[object] = [{}, [], {"effective": "x"}, {"effective": 1, "signature": signed.signature}]
+    for bad in wrong:
         with pytest.raises(Invalid):
             effective.from_json(bad)
 
