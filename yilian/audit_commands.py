@@ -29,6 +29,7 @@ from yilian.audit_log_commands import add_log, add_reconcile, print_reconciliati
 from yilian.audit_query import AuditFilter, AuditRow, rows_of
 from yilian.contract_versions import CONTRACT
 from yilian.language import Text
+from yilian.lint_commands import add_lint
 from yilian.receipt_commands import add_receipts
 
 
@@ -45,6 +46,7 @@ def register(app: typer.Typer, t: Text) -> None:
     _add_fsck(audit, t)
     add_log(audit, t)
     add_reconcile(audit, t)
+    add_lint(audit, t)
     add_receipts(audit, t)
 
 

@@ -272,7 +272,7 @@ def share(actors: Actors, seeds: Seeds, patient: str, elsewhere: Path) -> None:
 
 
 def environment_of(hospital: Hospital) -> bytes:
-    """The environment and command line of a node's process: as they were given, and as the kernel shows them to root."""
+    """The environment and command line of a node's process: as they were given, and as the kernel shows them."""
     assert hospital.process is not None
     process = Path("/proc") / str(hospital.process.pid)
     given = "\0".join(f"{name}={value}" for name, value in hospital.environment.items()).encode()
