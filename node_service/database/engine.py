@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, insert
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
-from domain.errors import Conflict, Unavailable
+from domain.errors import Conflict, Tampered, Unavailable
 from node_service.database.erasure_models import ErasureCase as _ErasureCase  # noqa: F401 - its tables are ours too
 from node_service.database.group_commit import GroupCommit, Row
 from node_service.database.models import AccessRow
@@ -18,6 +19,7 @@ from node_service.database.scrub_models import ScrubPass as _ScrubPass  # noqa: 
 from node_service.database.witness_models import BlockHeader as _BlockHeader  # noqa: F401 - its tables are ours too
 
 _READING = "yilian_reading"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _CHECKPOINT = "yilian_checkpoint"
 _BUSY_MS = 10_000
 _CHECKPOINT_BUSY_MS = 250
@@ -51,6 +53,7 @@ class Database:
         Raises:
             Unavailable: the database is locked, full or gone.
             Conflict: a constraint does not hold.
+            Tampered: the file is damaged.
         """
         with _translated(), self._sessions.begin() as session:
             yield session
@@ -62,12 +65,10 @@ class Database:
 
         Raises:
             Unavailable: the database is locked or gone.
+            Tampered: the file is damaged.
         """
-        try:
-            with self._readers() as session:
-                yield session
-        except OperationalError as error:
-            raise Unavailable("the database cannot be read now", reason="database") from error
+        with _translated(), self._readers() as session:
+            yield session
 
     @contextmanager
     def rows(self) -> Iterator[Connection]:
@@ -75,12 +76,10 @@ class Database:
 
         Raises:
             Unavailable: the database is locked or gone.
+            Tampered: the file is damaged.
         """
-        try:
-            with self._reading_engine.connect() as connection:
-                yield connection
-        except OperationalError as error:
-            raise Unavailable("the database cannot be read now", reason="database") from error
+        with _translated(), self._reading_engine.connect() as connection:
+            yield connection
 
     def _insert_access_rows(self, rows: Sequence[Row]) -> None:
         with _translated(), self.engine.begin() as connection:
@@ -120,6 +119,8 @@ def _translated() -> Iterator[None]:
     except DBAPIError as error:
         if type(error).__name__ == "IntegrityError":
             raise Conflict("a row of the database is in the way", reason="integrity") from error
+        if getattr(error.orig, "sqlite_errorcode", 0) & 0xFF in _DAMAGED:
+            raise Tampered("the database is damaged", reason="database-damaged", place="database") from error
         raise
 
 

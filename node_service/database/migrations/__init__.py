@@ -19,6 +19,7 @@ def upgrade(url: str) -> None:
     Raises:
         Conflict: the database was written by a newer version of the node.
         Unavailable: the database is locked, full or gone.
+        Tampered: the file is damaged.
     """
     database = Database(url)
     try:
