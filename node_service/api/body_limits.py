@@ -11,16 +11,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from node_service.api.held_bytes import HeldBytes
 from node_service.api.problems import answer, problem
+from node_service.cda import header_xml
+from node_service.documents import pdf_file
 from node_service.fhir import json_text
 
 MAX_JSON_BYTES: Final = 1 << 20
-MAX_DOCUMENT_BYTES: Final = 64 << 20
 MAX_SEALED_JSON_BYTES: Final = 16 << 20
 """Contributions carry a sealed object in base64url."""
 
 MAX_FHIR_BYTES: Final = json_text.MAX_BYTES
 FHIR_BYTES_PER_BYTE: Final = 6
 """What a byte of FHIR takes while it is read, parsed, checked and sealed (measured with one long string)."""
+
+_DOCUMENTS: Final = {
+    "/api/ingest/cda": (header_xml.MAX_DOCUMENT_BYTES, 5),
+    "/api/ingest/pdf": (pdf_file.MAX_DOCUMENT_BYTES, 3),
+}
+"""Of each route the largest body, and what a byte of it takes while it is read and sealed (measured)."""
 
 MAX_HELD_FHIR_BYTES: Final = FHIR_BYTES_PER_BYTE * MAX_FHIR_BYTES
 MAX_HELD_JSON_BYTES: Final = 64 << 20
@@ -45,8 +52,8 @@ class BodyLimits:
 
     def max_bytes(self, path: str) -> int:
         """The largest body on a path."""
-        if path in ("/api/ingest/cda", "/api/ingest/pdf"):
-            return min(MAX_DOCUMENT_BYTES, self.max_upload_bytes)
+        if path in _DOCUMENTS:
+            return min(_DOCUMENTS[path][0], self.max_upload_bytes)
         if _is_fhir(path):
             return min(MAX_FHIR_BYTES, self.max_upload_bytes)
         if path.startswith("/api/ingest/"):
@@ -77,16 +84,18 @@ class BodyLimit:
             refused = HTTPException(413 if length.isdigit() else 400)
             await answer(problem(refused, scope["path"]), scope["path"])(scope, receive, send)
             return
-        body = _Body(receive, max_bytes, self._limits, *self._counted(scope["path"]))
+        body = _Body(receive, max_bytes, self._limits, *self.counted(scope["path"]))
         try:
             await self._app(scope, body.receive, send)
         finally:
             body.give_back()
 
-    def _counted(self, path: str) -> tuple[HeldBytes | None, int]:
+    def counted(self, path: str) -> tuple[HeldBytes | None, int]:
         """Where the bytes of a body are counted, and how often; streams into the store are not held."""
         if _is_fhir(path):
             return self._fhir, FHIR_BYTES_PER_BYTE
+        if path in _DOCUMENTS:
+            return self._fhir, _DOCUMENTS[path][1]
         return (None, 0) if path.startswith("/api/ingest/") else (self._json, 1)
 
 

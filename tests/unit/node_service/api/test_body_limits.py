@@ -10,8 +10,17 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from node_service.api import problems
-from node_service.api.body_limits import MAX_FHIR_BYTES, MAX_HELD_JSON_BYTES, MAX_JSON_BYTES, BodyLimit, BodyLimits
+from node_service.api.body_limits import (
+    MAX_FHIR_BYTES,
+    MAX_HELD_FHIR_BYTES,
+    MAX_HELD_JSON_BYTES,
+    MAX_JSON_BYTES,
+    BodyLimit,
+    BodyLimits,
+)
 from node_service.api.held_bytes import HeldBytes
+from node_service.cda import header_xml
+from node_service.documents import pdf_file
 from tests.unit.node_service.api.asgi import ask
 
 LIMITS = BodyLimits(max_upload_bytes=4 << 20, grace_s=0.05, min_bytes_per_s=1_000_000, patience_s=0.05)
@@ -93,6 +102,16 @@ def test_a_fhir_body_has_a_bound_of_its_own() -> None:
     limits = BodyLimits(max_upload_bytes=1 << 30)
     assert limits.max_bytes("/fhir/Observation") == limits.max_bytes("/api/ingest/fhir") == MAX_FHIR_BYTES
     assert limits.max_bytes("/api/ingest/dicom") == 1 << 30
+
+
+def test_a_document_has_the_bound_of_its_reader_and_fits_into_what_is_held_at_once() -> None:
+    limits = BodyLimits(max_upload_bytes=1 << 30)
+    assert limits.max_bytes("/api/ingest/cda") == header_xml.MAX_DOCUMENT_BYTES
+    assert limits.max_bytes("/api/ingest/pdf") == pdf_file.MAX_DOCUMENT_BYTES
+    for path in ("/api/ingest/cda", "/api/ingest/pdf"):
+        held, weight = BodyLimit(FastAPI(), limits).counted(path)
+        assert held is not None
+        assert weight * limits.max_bytes(path) <= MAX_HELD_FHIR_BYTES
 
 
 def test_bodies_wait_for_one_another_where_all_together_would_be_too_large() -> None:
