@@ -78,7 +78,7 @@ def _tell(report: Report, place: Path, data: Path | None, *, stay: bool, evil: b
         "MingdeMSP": t("Mingde Hospital", "明德医院"),
         "AnkangMSP": t("Ankang Hospital", "安康医院"),
     }
-    with _network(report, place, names, witnesses=not evil) as network:
+    with _network(report, place, names) as network:
         if evil:
             thefts.tell(report, network, source)
         else:
@@ -124,9 +124,9 @@ def _end(number: int, _frame: object) -> None:
 
 
 @contextmanager
-def _network(report: Report, place: Path, names: dict[str, str], *, witnesses: bool) -> Iterator[Network]:
+def _network(report: Report, place: Path, names: dict[str, str]) -> Iterator[Network]:
     with report.step("network", "Three hospitals start over one ledger", "三家医院在同一账本上启动"):
-        network = Network(place, names, witnesses=witnesses)
+        network = Network(place, names, witnesses=True)
         network.__enter__()
     try:
         yield network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -72,6 +73,16 @@ class WitnessProcess:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", "yilian", *command], env=environment, stdout=log, stderr=log
             )
+
+    def alarm(self) -> str | None:
+        """Why it signs nothing any more; None while it does.
+
+        Raises:
+            Unavailable: it does not answer.
+        """
+        with Transport(self.url, timeout_s=2.0) as transport:
+            alarm = json.loads(transport.call("GET", "/health").content)["alarm"]
+        return None if alarm is None else f"{alarm['reason']} at {alarm['place']}"
 
     def stop(self) -> None:
         """Stop the process."""
@@ -168,7 +179,7 @@ class Network:
         self.ledger = folder / "ledger"
         self.founding: Founding = init(self.ledger, CHANNEL, list(names), clock=SystemClock(), random=os.urandom)
         count = len(names)
-        ports = _free_ports(2 * count if witnesses else count)
+        ports = free_ports(2 * count if witnesses else count)
         urls = [f"http://127.0.0.1:{port}" for port in ports]
         self.hospitals = [
             self._hospital(msp_id, name, ports[at], ports[count + at] if witnesses else None, urls)
@@ -240,7 +251,7 @@ def _stop(process: subprocess.Popen[bytes] | None) -> None:
         process.wait()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now; they are taken a moment later."""
     sockets = [socket.socket() for _ in range(count)]
     try:

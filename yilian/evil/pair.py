@@ -1,24 +1,41 @@
-"""Thefts by two hospitals together: their peers run an altered contract and sign what it writes."""
+"""Thefts by two hospitals together: altered contracts, forked ledgers, relays and witnesses that lie."""
 
 from __future__ import annotations
 
+import shutil
+import time
+from collections.abc import Callable
 from typing import Final
 
 from chaincode.contract import v1
 from chaincode.stub import Response, Stub, create_composite_key
 from domain import entries, jcs, statements, transactions
 from domain.entries import GrantEntry
-from domain.errors import Tampered
-from domain.transactions import AuthorizeAccess
+from domain.errors import Tampered, Unavailable, YilianError
+from domain.instants import instant
+from domain.statements import Revoke
+from domain.transactions import AuthorizeAccess, RequestAccess
 from network.embedded.export import export
+from network.witness.client import WitnessClient
+from network.witness.compare import Comparison, compare
+from node_service.client.transport import Transport
+from node_service.client.wallet_client import WalletClient
+from patient_wallet.refusing import Relay
 from yilian.audit_export import verify_folder
-from yilian.demo.report import check
-from yilian.evil.database import settle_alarms
+from yilian.demo.network import WitnessProcess, free_ports
+from yilian.demo.report import StepFailed, check
 from yilian.evil.forging import sign_grant
+from yilian.evil.lying_relay import lying_relay
+from yilian.evil.malicious import fresh_id
 from yilian.evil.theft import Refusal, Stage, Theft, refused
 
 CUSTODIAN: Final = "custodian"
+WITNESS: Final = "witness"
+WALLET: Final = "wallet"
 AUDITOR: Final = "auditor"
+_WAIT_S: Final = 30.0
+_PROOF_WITHIN_S: Final = 2.0
+_POLL_S: Final = 0.1
 
 
 def believing(stub: Stub, name: str, arguments: bytes) -> Response:
@@ -36,16 +53,66 @@ def believing(stub: Stub, name: str, arguments: bytes) -> Response:
     return Response(200, payload=jcs.canonical({"changed": True}))
 
 
+def swallow_a_revocation(stage: Stage) -> Refusal:
+    """Cuts the wallet off from all others, says yes to its revocation, and throws it away."""
+    wallet, registration = stage.cast.wallet, stage.cast.wallet.registration(stage.home)
+    signed = registration.sign(Revoke("grant", fresh_id()), statement=fresh_id(), now=stage.now())
+    with lying_relay() as url:
+
+        def cut_off(_address: str) -> WalletClient:
+            return WalletClient(Transport(url), bytes(32), lambda _message: b"")
+
+        relay = Relay(cut_off, registration, wallet.members(stage.home), _PROOF_WITHIN_S)
+        done = relay.prove(signed, relay.send(signed, [registration.url]), (stage.cheat.msp_id,))
+    check(done.state == "sent", "the wallet believed a relay that threw the revocation away")
+    return Refusal(WALLET, "not-proven")
+
+
+def silence_the_third(stage: Stage) -> Refusal:
+    """Silences every witness but the custodian's and the reader's own, and reads."""
+    third = _witness(stage, stage.accomplice.msp_id)
+    opened = stage.opened()
+    third.stop()
+    try:
+        refusal = refused(CUSTODIAN, lambda: stage.cheat.search(stage.cast.custodian, opened), Unavailable)
+    finally:
+        third.start(stage.cast.third.environment)
+    check(refusal.reason == "no-witness", f"refused for another reason: {refusal.reason}")
+    _wait(lambda: _hear(third) is not None, "the third hospital's witness does not come back")
+    return refusal
+
+
+def fork_the_ledger(stage: Stage) -> Refusal:
+    """Keeps a second ledger with another history from here on, and has its own witness sign both."""
+    own = _witness(stage, stage.cheat.msp_id)
+    forked = stage.network.folder / "forked"
+    own.stop()  # a moment without its signatures, in which its folder is whole
+    shutil.copytree(stage.network.ledger, forked)
+    second = WitnessProcess(stage.network.folder / "forked-witness", forked, free_ports(1)[0])
+    shutil.copytree(own.folder, second.folder)
+    own.start(stage.cast.reader.environment)
+    for ledger in (stage.network.ledger, forked):
+        stage.cheat.commit(RequestAccess(fresh_id(), instant(stage.now(hours=1))), ledger=ledger)
+    second.start(stage.cast.reader.environment)
+    try:
+        found = _compared(stage, second)
+    finally:
+        second.stop()
+    fork = found.fork
+    if fork is None:
+        raise StepFailed("comparing the witnesses did not prove the fork")
+    return Refusal(WITNESS, f"fork proof of {len(fork.encode())} bytes")
+
+
 def forge_a_grant(stage: Stage) -> Refusal:
     """Commits a grant that the patient never signed, and reads under it."""
     forged = sign_grant(stage, stage.cheat.msp_id, forged=True)
     stage.cheat.commit(AuthorizeAccess(forged.text, forged.signature), contract=believing)
     opened = stage.cheat.open_access(stage.cast.patient, forged.id, stage.practitioner)
-    settle_alarms(stage.cast.custodian)  # what an earlier theft may have raised since; this one raises its own
-    refusal = refused(CUSTODIAN, lambda: stage.cheat.search(stage.cast.custodian, opened), Tampered)
-    alarms = settle_alarms(stage.cast.custodian)
-    check(any(alarm.startswith("release ") for alarm in alarms), "the custodian raised no alarm")
-    return refusal
+    refusal = refused(CUSTODIAN, lambda: stage.cheat.search(stage.cast.custodian, opened), Tampered, Unavailable)
+    third = _witness(stage, stage.accomplice.msp_id)
+    _wait(lambda: third.alarm() is not None, "no witness noticed the forged grant")
+    return Refusal(CUSTODIAN, f"{refusal.reason}; alarm of the witness: {third.alarm()}")
 
 
 def pass_the_forgery_on(stage: Stage) -> Refusal:
@@ -55,12 +122,53 @@ def pass_the_forgery_on(stage: Stage) -> Refusal:
     return refused(AUDITOR, lambda: verify_folder(folder, stage.network.founding.genesis), Tampered)
 
 
+def _witness(stage: Stage, msp_id: str) -> WitnessProcess:
+    found = next(hospital.witness for hospital in stage.network.hospitals if hospital.msp_id == msp_id)
+    if found is None:
+        raise StepFailed(f"{msp_id} runs no witness")
+    return found
+
+
+def _compared(stage: Stage, second: WitnessProcess) -> Comparison:
+    """Compare the forked witness with the third hospital's, once both have seen the block in which they differ."""
+    members = stage.cast.wallet.members(stage.home).file
+    third = _witness(stage, stage.accomplice.msp_id)
+    deadline = time.monotonic() + _WAIT_S
+    while True:
+        found = compare([WitnessClient(second.url), WitnessClient(third.url)], members)
+        if found.fork is not None or time.monotonic() > deadline:
+            return found
+        time.sleep(_POLL_S)
+
+
+def _hear(witness: WitnessProcess) -> object | None:
+    try:
+        return WitnessClient(witness.url).note()
+    except YilianError:
+        return None
+
+
+def _wait(holds: Callable[[], bool], failure: str) -> None:
+    deadline = time.monotonic() + _WAIT_S
+    while not holds():
+        check(time.monotonic() < deadline, failure)
+        time.sleep(_POLL_S)
+
+
 THEFTS: Final = (
     Theft(
-        "forged-grant",
-        "and another one commit a grant that nobody signed",
-        "合谋伪造患者授权",
-        forge_a_grant,
+        "swallowed-revocation",
+        "and another one say yes to a revocation and throw it away",
+        "合谋答应撤销却将其丢弃",
+        swallow_a_revocation,
     ),
+    Theft(
+        "silenced-witness",
+        "and another one silence whoever could see a revocation",
+        "合谋让见证者沉默",
+        silence_the_third,
+    ),
+    Theft("fork", "and another one keep two ledgers", "合谋维持两本账", fork_the_ledger),
+    Theft("forged-grant", "and another one commit a grant that nobody signed", "合谋伪造患者授权", forge_a_grant),
     Theft("forged-ledger", "and another one show an auditor that ledger", "合谋向审计员出示账本", pass_the_forgery_on),
 )

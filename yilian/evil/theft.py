@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from domain.errors import Unavailable, YilianError
 from domain.identifiers import encode_bytes
@@ -53,6 +54,10 @@ class Stage:
         if self._opened is None:
             self._opened = self.cheat.open_access(self.cast.patient, self.cast.grant, self.practitioner)
         return self._opened
+
+    def now(self, *, hours: int = 0) -> datetime:
+        """The present moment, or some hours later."""
+        return datetime.now(UTC) + timedelta(hours=hours)
 
     def other_people(self) -> list[str]:
         """Patient ids of others at the custodian."""
