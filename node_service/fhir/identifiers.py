@@ -116,6 +116,7 @@ _SYSTEMS: Final = {
 }
 _CHINA: Final = ("china", "chn", ".cn", "2.16.156.")
 
+_PLACEHOLDERS: Final = frozenset(("无", "暂无", "不详", "未知", "none", "null", "nil", "n/a", "na", "unk", "unknown"))
 _SEPARATORS = re.compile(r"[\s\u200b\ufeff.·‐-―-]+")
 _IDENTITY_18 = re.compile(r"\d{17}[\dX]")
 _IDENTITY_15 = re.compile(r"\d{15}")
@@ -140,6 +141,13 @@ def normalised(kind: IdentifierType, written: str) -> str:
         return text
     text = _SEPARATORS.sub("", text).upper()
     return widened(text) if kind is IdentifierType.RESIDENT_IDENTITY else text
+
+
+def is_placeholder(written: str) -> bool:
+    """Whether a value is what people write where a form demands a number that nobody has: it joins no two people."""
+    text = unicodedata.normalize("NFKC", written).strip().lower()
+    signs = {sign for sign in text if sign.isalnum()}
+    return signs <= {"0"} or text in _PLACEHOLDERS
 
 
 def identity_number_fits(number: str) -> bool:
@@ -178,7 +186,7 @@ _HOSPITAL_NUMBERS: Final = frozenset(
 def _identifiers(value: JsonObject) -> Iterator[Identifier]:
     for index, one in enumerate(objects_at(value, "identifier")):
         written, system = text_at(one, "value"), text_at(one, "system")
-        if not written.strip() or len(written) > MAX_IDENTIFIER_CHARS:
+        if len(written) > MAX_IDENTIFIER_CHARS or is_placeholder(written):
             continue
         kind = identifier_type(one)
         number = normalised(kind, written)

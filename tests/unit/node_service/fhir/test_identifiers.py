@@ -124,3 +124,15 @@ def test_identifiers_of_a_patient_keep_their_position_and_hide_their_value() -> 
     assert [(one.index, one.check_digit_fits) for one in found] == [(1, True), (2, False)]
     assert found[0].key == ("resident-identity", "", "11010519491231002X")
     assert "1101" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    "written", ["", " ", "-", "——", "/", "0", "000000", "无", "不详", "NULL", "n/a", "ＵＮＫＮＯＷＮ"]
+)
+def test_a_placeholder_is_no_number_and_joins_nobody(written: str) -> None:
+    assert identifiers({"identifier": [{"system": "http://x", "value": written}]}) == ()
+
+
+@pytest.mark.parametrize("written", ["1", "A-0", "0001", "无锡1", "N"])
+def test_a_short_or_odd_number_is_a_number(written: str) -> None:
+    assert len(identifiers({"identifier": [{"system": "http://x", "value": written}]})) == 1
