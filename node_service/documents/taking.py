@@ -20,6 +20,7 @@ from node_service.database.models import Record
 from node_service.documents.facts import DOCUMENT, REFERENCE, Facts, Reference
 from node_service.fhir.quality import Finding, FindingCode, findings
 from node_service.records.drafts import FHIR_JSON, Draft
+from node_service.records.identity import document_reference_token
 from node_service.records.ingest import Also
 from node_service.records.known import Known, known_record, known_records, records_by_token
 from node_service.records.owners import INSTITUTION, Owner
@@ -117,7 +118,10 @@ def _plan(node: Node, session: Session, arrival: Arrival, patient: str | None) -
 
 
 def _known(session: Session, arrival: Arrival) -> Known | None:
-    """The document by its own identities, else one that it replaces."""
+    """The document by its own identities, else one that it replaces; an erased one has its first name alone."""
+    named = known_records(session, {arrival.names[0]}).get(arrival.names[0])
+    if named is not None:
+        return named
     by_token = records_by_token(session, {*arrival.names, *arrival.replaced})
     for token in (*arrival.names, *arrival.replaced):
         if token in by_token:
@@ -169,7 +173,7 @@ def _source_draft(node: Node, arrival: Arrival, owner: Owner, known: Known | Non
 
 
 def _reference_draft(node: Node, session: Session, arrival: Arrival, source: Draft) -> Draft:
-    token = node.secrets.blind("document-reference", source.record)
+    token = document_reference_token(node.secrets, source.record)
     known = known_records(session, {token}).get(token)
     reference = Reference(
         record=known.record if known else identifier(node.random(IDENTIFIER_BYTES)),

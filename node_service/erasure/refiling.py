@@ -20,6 +20,7 @@ from node_service.fhir.references import ReferenceKind
 from node_service.fhir.resource import Resource, parse_resource
 from node_service.fhir.splice import Splice, apply, splice
 from node_service.records.drafts import FHIR_JSON, Draft, SealedVersion
+from node_service.records.identity import document_reference_token
 from node_service.records.instances import MEMBER_VERSION
 from node_service.records.reading import MAX_CONTENT_BYTES, VersionKey, open_member, version_keys
 from node_service.records.sealing import open_undo, put_sealed, seal_draft
@@ -96,10 +97,13 @@ class _Place:
 
     def moved(self, reference: str) -> str:
         """A stored reference as it reads in the new place."""
-        if reference in self.references:
-            return self.references[reference]
-        name, _, record = reference.rpartition("/")
-        return f"{name}/{self.ids[record]}" if record in self.ids else reference
+        return self.references.get(reference, reference)
+
+    def renamed(self, content: bytes) -> bytes:
+        """The family's own ids, wherever they stand: random, and as long as the ones before."""
+        for old, new in self.ids.items():
+            content = content.replace(old.encode(), new.encode())
+        return content
 
 
 def _references(session: Session, records: Sequence[Record], patient: str) -> dict[str, str]:
@@ -130,7 +134,7 @@ def _refiled(node: Node, session: Session, row: Record, held: VersionKey, place:
     content, undo = plain, tuple[Splice, ...]()
     if row.media_type == FHIR_JSON:
         content, undo = _respliced(node, row, held, plain, place)
-    return Refiled(row.id, seal_draft(node, _draft(session, row, content, undo, place)), ())
+    return Refiled(row.id, seal_draft(node, _draft(node, session, row, content, undo, place)), ())
 
 
 def _respliced(
@@ -148,11 +152,13 @@ def _respliced(
         last_updated=instant(node.clock.now()),
         references=_changed(stored, received, place),
     )
-    return PlainBytes(spliced.stored, Description(FHIR_JSON)), spliced.undo
+    return PlainBytes(place.renamed(spliced.stored), Description(FHIR_JSON)), spliced.undo
 
 
 def _changed(stored: Resource, received: Resource, place: _Place) -> dict[int, str]:
     """New text by position: references keep their order from the received to the stored form."""
+    if len(stored.references) != len(received.references):
+        raise Invalid("the received form has other references than the stored one", reason="refile")
     pairs = enumerate(zip(stored.references, received.references, strict=True))
     texts = ((number, place.moved(one.text), other.text) for number, (one, other) in pairs if _is_outer(one.kind))
     return {number: text for number, text, before in texts if text != before}
@@ -176,18 +182,17 @@ def _refiled_series(node: Node, session: Session, row: Record, manifest: Manifes
         copied = rows[member.object_id]
         members.append((_copy_of(copied, stored.total_bytes), made))
     listed = Manifest(tuple(member for _, member in members), manifest.attributes)
-    version = seal_draft(node, _draft(session, row, listed, (), place, opened=False))
+    version = seal_draft(node, _draft(node, session, row, listed, (), place))
     return Refiled(row.id, version, tuple(members))
 
 
 def _draft(
+    node: Node,
     session: Session,
     row: Record,
     content: PlainBytes | Manifest,
     undo: tuple[Splice, ...],
     place: _Place,
-    *,
-    opened: bool = False,
 ) -> Draft:
     held = session.get_one(RecordVersion, (row.id, row.current_version))
     source = None if row.derived_from is None else place.ids.get(row.derived_from)
@@ -200,13 +205,20 @@ def _draft(
         category=row.category,
         media_type=row.media_type,
         content=content,
-        source_token=row.source_token,
+        source_token=_identity(node, row, source),
         content_token=held.content_token,
         clinical=(held.clinical_start, held.clinical_end),
         undo=undo,
         derived_from=source,
-        opened=opened,
     )
+
+
+def _identity(node: Node, row: Record, source: str | None) -> bytes:
+    """By which the source's later versions find the record: what describes a document is known by the document."""
+    described = source is not None and row.derived_from is not None
+    if described and row.source_token == document_reference_token(node.secrets, row.derived_from or ""):
+        return document_reference_token(node.secrets, source or "")
+    return row.source_token
 
 
 def _copy_of(row: MemberRow, total_bytes: int) -> MemberRow:

@@ -75,6 +75,11 @@ def identifier_token(secrets: NodeSecrets, key: str) -> bytes:
     return secrets.blind("identifier", key)
 
 
+def document_reference_token(secrets: NodeSecrets, document: str) -> bytes:
+    """What describes a stored document, by the document's record id."""
+    return secrets.blind("document-reference", document)
+
+
 def person_source_token(secrets: NodeSecrets, source: str, patient_id: str) -> bytes:
     """A person by the Patient id at a source."""
     return secrets.blind("person-source", source, patient_id)
