@@ -72,7 +72,11 @@ examples: .tools/fhir-examples/package .tools/cda-examples/package ## published 
 demo: install ## the whole story: three hospitals, a patient, a doctor, an auditor
 	$(RUN)yilian demo $(if $(DATA),--data '$(DATA)') $(if $(HEADLESS),--headless) $(if $(REPORT),--report '$(REPORT)') $(if $(EVIL),--evil)
 
-test: install .tools/other/.installed ## all tests
+# The wallet's JavaScript, if this machine has Node.js: Python and the browser have to say the same.
+patient_wallet/node_modules/.installed: patient_wallet/package-lock.json
+	@! command -v npm >/dev/null || { npm ci --prefix patient_wallet --silent --no-audit --no-fund && touch $@; }
+
+test: install .tools/other/.installed patient_wallet/node_modules/.installed ## all tests
 	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export TESTS_OTHER_PYTHON="$$other"; \
 	  $(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile
 
@@ -96,4 +100,4 @@ mutation: install ## mutation score of what guards patients' data; in a copy of 
 	$(RUN)python -m scripts.mutation $(foreach name,$(ONLY),--only $(name)) $(if $(SECONDS_),--seconds $(SECONDS_))
 
 clean: ## remove what was installed and built here
-	rm -rf .venv .tools .mypy_cache .ruff_cache .hypothesis .yilian .bench .fuzz
+	rm -rf patient_wallet/node_modules .venv .tools .mypy_cache .ruff_cache .hypothesis .yilian .bench .fuzz
