@@ -21,6 +21,7 @@ from network.witness.database import WitnessDatabase
 from network.witness.folder import DATABASE_FILE, PUBLIC_KEY_FILE, WitnessIdentity, create, load
 from network.witness.serving import server
 from network.witness.witness import Witness
+from node_service.api.server_protocol import BoundedHttpProtocol
 from node_service.serving import JsonLines
 from yilian.contract_versions import contract_replayer
 from yilian.language import Text
@@ -87,7 +88,7 @@ def _add_run(witness: typer.Typer, t: Text) -> None:
         source, database = RawBlockFile(ledger), WitnessDatabase(folder / DATABASE_FILE)
         try:
             running = Witness(identity, key, source, database, contract_replayer(identity.contract))
-            server(running, SystemClock(), host=host, port=port).run()
+            server(running, SystemClock(), host=host, port=port, protocol=BoundedHttpProtocol).run()
         finally:
             database.close()
             source.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import AsyncIterator
@@ -65,11 +66,16 @@ class Following:
             self.stop()
 
 
-def server(witness: Witness, clock: Clock, *, host: str, port: int) -> uvicorn.Server:
-    """The server of a witness, which follows the blocks as long as it runs."""
+def server(witness: Witness, clock: Clock, *, host: str, port: int, protocol: type[asyncio.Protocol]) -> uvicorn.Server:
+    """The server of a witness, which follows the blocks as long as it runs.
+
+    Args:
+        protocol: HTTP with a bounded head: without bounds, slow senders take all connections, and releases stop
+            everywhere for want of a fresh answer.
+    """
     app = build_app(witness, lifespan=Following(witness, clock).lifespan)
     config = uvicorn.Config(
-        app, host=host, port=port, http="h11", ws="none", lifespan="on", access_log=False, log_config=None,
+        app, host=host, port=port, http=protocol, ws="none", lifespan="on", access_log=False, log_config=None,
         server_header=False, proxy_headers=False, limit_concurrency=MAX_CONNECTIONS,
         timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=GRACEFUL_STOP_S,
     )  # fmt: skip
