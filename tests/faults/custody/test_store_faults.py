@@ -21,13 +21,15 @@ from offchain.custody.forgetting.entries import Tombstone
 from offchain.custody.forgetting.layout import current_files, leftovers
 from offchain.custody.forgetting.store import ForgettingStore
 from offchain.custody.replica.folder import ReplicaFolder
-from offchain.disk import Disk
+from offchain.disk import Disk, disk_errors
 from offchain.envelope.keys import RecordSecret
 from tests.faults.counts import repetitions
 from tests.faults.custody.worker import AT
 from tests.unit.offchain.sealing import fresh_id
 
 LATER = "2026-03-01T09:00:00Z"
+EVERY = repetitions(3, 1)
+"""Every third step in each run, all of them in ``make soak``."""
 Hook = Callable[[str], None]
 
 
@@ -52,7 +54,8 @@ class HookedDisk(Disk):
         super().fsync(descriptor)
 
     def replace(self, source: Path, target: Path) -> None:
-        self._hook("replace")
+        with disk_errors("renaming a file"):
+            self._hook("replace")
         super().replace(source, target)
 
     def remove(self, path: Path) -> bool:
@@ -75,17 +78,18 @@ class Story:
         self.plain().obtain([fresh_id()])
 
     def plain(self, disk: Disk | None = None) -> ForgettingStore:
-        return ForgettingStore(self.folder / "secrets", disk=disk, mirror=ReplicaFolder(self.folder / "replica"))
+        return ForgettingStore(self.folder / "secrets", disk=disk, mirror=ReplicaFolder(self.folder / "replica", disk))
 
     def tell(self, store: ForgettingStore, *, survive: bool) -> None:
         """Make, forget, re-key, make again; where something fails, it is done again if ``survive``."""
         records = [fresh_id() for _ in range(3)]
-        for step in (
+        steps: tuple[Callable[[], None], ...] = (
             lambda: self._obtain(store, records),
             lambda: self._forget(store, records[0]),
             lambda: store.rekey(LATER),
             lambda: self._obtain(store, [fresh_id()]),
-        ):
+        )
+        for step in steps:
             try:
                 step()
             except Unavailable:
@@ -96,9 +100,9 @@ class Story:
         self.secrets.update(zip(records, store.obtain(records), strict=True))
 
     def _forget(self, store: ForgettingStore, record: str) -> None:
+        self.secrets.pop(record, None)  # asked for: it may be forgotten from now on, also without an answer
         store.forget([record], AT)
         self.forgotten.append(record)
-        del self.secrets[record]
 
     def check(self) -> None:
         """Store and replica hold what was acknowledged, and after one more turn each is one base without remains."""
@@ -128,13 +132,13 @@ def _steps(folder: Path, kinds: tuple[str, ...]) -> int:
     story = Story(folder / "counting")
     story.tell(story.plain(HookedDisk(counting)), survive=False)
     story.check()
-    assert count >= 5
+    assert count > 0
     return count
 
 
 @pytest.mark.parametrize("kind", ["write", "fsync", "replace"])
 def test_whichever_step_fails_nothing_acknowledged_is_lost_and_the_next_call_goes_on(tmp_path: Path, kind: str) -> None:
-    for failing in range(_steps(tmp_path, (kind,))):
+    for failing in range(0, _steps(tmp_path, (kind,)), EVERY):
         story, seen = Story(tmp_path / str(failing)), 0
 
         def hook(step: str, failing: int = failing) -> None:
@@ -151,7 +155,7 @@ def test_whichever_step_fails_nothing_acknowledged_is_lost_and_the_next_call_goe
 
 def test_a_process_that_dies_before_any_step_leaves_a_readable_store(tmp_path: Path) -> None:
     every = ("write", "fsync", "replace", "remove", "wipe")
-    for dying in range(_steps(tmp_path, every)):
+    for dying in range(0, _steps(tmp_path, every), EVERY):
         story, seen = Story(tmp_path / str(dying)), 0
 
         def hook(_step: str, dying: int = dying) -> None:
@@ -173,18 +177,15 @@ def test_a_process_killed_at_any_moment_loses_nothing_that_it_acknowledged(tmp_p
     )
     assert process.stdout is not None
     process.stdout.readline()
-    time.sleep(random.Random(turn).uniform(0, 0.6))
+    time.sleep(random.Random(turn).uniform(0, 0.6))  # noqa: S311 - the moment of a kill, repeatable
     process.send_signal(signal.SIGKILL)
     lines = [line.split() for line in process.communicate()[0].splitlines() if line]
     kept = {line[1]: line[2] for line in lines if line[0] == "kept" and len(line) == 3 and len(line[2]) == 64}
     story.forgotten = [line[1] for line in lines if line[0] == "forgotten" and len(line[1]) == 26]
-    store = ForgettingStore(tmp_path / "secrets")
-    answers = dict(zip(kept, store.find(list(kept)), strict=True))
-    for record, answer in answers.items():
-        if isinstance(answer, RecordSecret):
-            assert hashlib.sha256(answer.reveal()).hexdigest() == kept[record]
-            story.secrets[record] = answer
-    lost = set(answers) - set(story.secrets) - set(story.forgotten)
-    assert len(lost) <= 1  # forgotten, and killed before it could say so
-    assert all(isinstance(answers[record], Tombstone) for record in lost)
+    asked = {line[1] for line in lines if line[0] == "forgetting"}
+    sure = [record for record in kept if record not in asked]
+    for record, answer in zip(sure, ForgettingStore(tmp_path / "secrets").find(sure), strict=True):
+        assert isinstance(answer, RecordSecret)
+        assert hashlib.sha256(answer.reveal()).hexdigest() == kept[record]
+        story.secrets[record] = answer
     story.check()

@@ -1,6 +1,7 @@
 """A process that makes, forgets and re-keys until it is killed: ``python -m tests.faults.custody.worker FOLDER``.
 
-Each line that it prints was acknowledged: ``kept RECORD HASH``, ``forgotten RECORD``, ``rekeyed``. A replica lies beside.
+Each line that it prints was acknowledged: ``kept RECORD HASH``, ``forgotten RECORD``, ``rekeyed``;
+``forgetting RECORD`` was asked for.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ def main(folder: Path) -> None:
         records = [identifier(os.urandom(16)) for _ in range(5)]
         for record, secret in zip(records, store.obtain(records), strict=True):
             print("kept", record, hashlib.sha256(secret.reveal()).hexdigest(), flush=True)  # noqa: T201
+        print("forgetting", records[0], flush=True)  # noqa: T201
         store.forget(records[:1], AT)
         print("forgotten", records[0], flush=True)  # noqa: T201
         if turn % 3 == 0:
