@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from domain.errors import Conflict, Denied, Invalid, NotFound
+from domain.identifiers import identifier
 from node_service.client import wire
 from node_service.composition import build
 from patient_wallet.drafts import GrantChoice
 from patient_wallet.erasure_commands import told_case
 from patient_wallet.wallet import Wallet
-from tests.scenario.network import Hospital, consortium, eventually, make_settings
+from tests.scenario.actors import cheap_passphrases
+from tests.scenario.network import PASSWORD, Hospital, consortium, eventually, make_settings
+from tests.scenario.test_wallet_commands import Terminal
 from tests.unit.node_service.erasure.office import keep_nothing
 from yilian.language import text
+from yilian.main import build as build_application
 
 PRESSURE = "CANARY-erased-151"
 
@@ -161,3 +167,44 @@ def test_the_file_of_rules_is_read_before_the_node_serves(tmp_path: Path) -> Non
     settings = make_settings(tmp_path, "RenheMSP", "仁和").model_copy(update={"retention_file": str(broken)})
     with pytest.raises(Invalid, match=r"rules\.toml"):
         build(settings)
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_commands_carry_an_erasure_from_the_wish_to_the_certificate(
+    renhe: Hospital, tmp_path: Path, language: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient, records = admitted(renhe, 7 if language == "en" else 8)
+    terminal = Terminal(tmp_path / "wallet.json", language)
+    with cheap_passphrases():
+        terminal.ok("create")
+    terminal.ok("enrol", renhe.url, "--code", renhe.staff("registrar").issue_enrolment_code(patient).code)
+    assert terminal.ok("erasures", "RenheMSP") == terminal.says(
+        "Nothing was erased or asked to be.\n", "没有删除或删除请求。\n"
+    )
+    assert terminal.wallet("erase", "RenheMSP", records["Observation"], typed="n\n").code == 1
+    terminal.wallet("erase", "RenheMSP", "--yes", identifier(bytes(16))).fails("not found", language)
+    asked = terminal.ok("erase", "RenheMSP", "--yes", records["Observation"])
+    case = re.findall(r"[a-z2-7]{26}", asked)[0]
+
+    renhe.staff("privacy")
+    monkeypatch.setenv("YILIAN_STAFF_PASSWORD", PASSWORD)
+    staff = ["--username", "privacy", "--node", renhe.url]
+    commands = build_application(text(language))
+    listed = CliRunner().invoke(commands, ["erasure", "list", *staff])
+    assert f"{records['Observation']}\trequested" in listed.output, listed.output
+    decided = CliRunner().invoke(commands, ["erasure", "decide", case, *staff])
+    assert f"{records['Observation']}\terasing" in decided.output, decided.output
+
+    proven = terminal.says("signature verified", "签名已验证")
+    eventually(lambda: proven in terminal.ok("erasures", "RenheMSP"))
+    assert terminal.says("Copies that readers made are not provable", "读者自行制作的副本无法证明") in terminal.ok(
+        "erasures", "RenheMSP"
+    )
+    ordered = CliRunner().invoke(commands, ["erasure", "order", records["Condition"], "--yes", *staff])
+    assert ordered.exit_code == 0, ordered.output
+    locked = CliRunner().invoke(
+        commands, ["erasure", "lock", records["Patient"], "litigation", "2090-01-01T00:00:00Z", *staff]
+    )
+    assert "2090-01-01T00:00:00Z" in locked.output
+    retracted = CliRunner().invoke(commands, ["erasure", "retract", records["Patient"], "entered-in-error", *staff])
+    assert records["Patient"] in retracted.output, retracted.output
