@@ -30,6 +30,7 @@ from yilian.audit_query import AuditFilter, AuditRow, rows_of
 from yilian.contract_versions import CONTRACT
 from yilian.language import Text
 from yilian.lint_commands import add_lint
+from yilian.node_receipt import add_node_receipt
 from yilian.receipt_commands import add_receipts
 
 
@@ -48,6 +49,7 @@ def register(app: typer.Typer, t: Text) -> None:
     add_reconcile(audit, t)
     add_lint(audit, t)
     add_receipts(audit, t)
+    add_node_receipt(audit, t)
 
 
 def _progress(console: Console) -> Progress:

@@ -97,6 +97,14 @@ class StaffClient:
         """Notices of the own roles."""
         return read_value(_NOTICES, self.call("GET", "/api/notices").content)
 
+    def receipt(self, kind: str, name: str, patient: str | None = None) -> bytes:
+        """The receipt of something of the hospital, for its auditors; not verified here."""
+        return self.call("GET", f"/api/receipts/{kind}/{name}", params={"patient": patient}).content
+
+    def access_row_receipt(self, incarnation: int, index: int) -> bytes:
+        """The receipt of one row of the access log; not verified here."""
+        return self.call("GET", f"/api/receipts/access-rows/{incarnation}/{index}").content
+
     # --- Taking in --------------------------------------------------------------------------------------------------
 
     def ingest_fhir(

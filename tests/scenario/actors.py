@@ -65,9 +65,9 @@ class Actors:
 
 
 @contextmanager
-def acting(folder: Path, names: dict[str, str] = NAMES) -> Iterator[Actors]:
+def acting(folder: Path, names: dict[str, str] = NAMES, *, witnesses: bool = False) -> Iterator[Actors]:
     """Hospitals as processes of their own, with their staff signed in."""
-    with Network(folder, names) as network:
+    with Network(folder, names, witnesses=witnesses) as network:
         home, away = network.hospitals[:2]
         yield Actors(
             network, home, away,
