@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 
 from domain.checkpoints import parse_note
@@ -18,6 +19,9 @@ from domain.instants import instant
 from domain.receipt_form import MAX_MEMBERS_BYTES, MAX_RECEIPT_BYTES, Members, parse_members, parse_receipt
 from domain.receipts import VerifiedReceipt, verify_receipt
 from network.verifier.folder import read_blocks
+from node_service.client.transport import Transport
+from node_service.client.wallet_client import WalletClient
+from patient_wallet.members import gather
 from yilian.contract_versions import CONTRACT, contract_replayer, genesis_digest
 from yilian.language import Text
 from yilian.registry_members import members_of
@@ -79,21 +83,26 @@ def write_new(path: Path, content: bytes) -> None:
 def _add_members(audit: typer.Typer, t: Text) -> None:
     @audit.command(
         help=t(
-            "Write the members file of an export: whose witnesses sign. Every block is verified first.",
-            "从导出生成成员文件：谁的见证者签名有效。先验证每个区块。",
+            "Write the members file: whose witnesses sign. From an export, whose every block is verified first, "
+            "or from hospitals that must agree, if you believe that they do not all lie.",
+            "生成成员文件：谁的见证者签名有效。来自先逐块验证的导出，或来自说法必须一致的多家医院（若相信其并非全部作假）。",
         )
     )
     def members(
-        folder: Annotated[Path, typer.Argument(help=t("Folder of NNNN.block files.", "NNNN.block 文件夹。"))],
+        folder: Annotated[
+            Path | None, typer.Argument(help=t("Folder of NNNN.block files.", "NNNN.block 文件夹。"))
+        ] = None,
+        node: Annotated[
+            list[str] | None, typer.Option(help=t("Address of a hospital's node; repeat it.", "医院节点地址，可重复。"))
+        ] = None,
         out: Annotated[Path, typer.Option("--out", help=t("The file to write.", "输出文件。"))] = Path("members.json"),
         genesis: Annotated[
             str | None, typer.Option(help=t("Expected genesis digest (hex).", "期望的创世摘要。"))
         ] = None,
     ) -> None:
-        now = instant(datetime.now(UTC))
-        found = members_of(
-            read_blocks(folder), contract=CONTRACT, genesis=genesis_digest(genesis), replay=contract_replayer(), at=now
-        )
+        if (folder is None) == (node is None):
+            raise Invalid("either an export or addresses of nodes are expected", place="members")
+        found = _of_export(folder, genesis) if folder is not None else _of_nodes(node or [])
         write_new(out, found.encode())
         witnesses = sum(bool(member.witness) for member in found.members)
         typer.echo(
@@ -102,6 +111,21 @@ def _add_members(audit: typer.Typer, t: Text) -> None:
                 f"{out} 中有 {len(found.members)} 个成员，其中 {witnesses} 个有见证者。",
             )
         )
+
+
+def _of_export(folder: Path, genesis: str | None) -> Members:
+    digest, now = genesis_digest(genesis), instant(datetime.now(UTC))
+    return members_of(read_blocks(folder), contract=CONTRACT, genesis=digest, replay=contract_replayer(), at=now)
+
+
+def _of_nodes(urls: list[str]) -> Members:
+    """As hospitals tell, without a session: the key is made up and signs nothing."""
+    key = Ed25519PrivateKey.generate()
+
+    def client(url: str) -> WalletClient:
+        return WalletClient(Transport(url), key.public_key().public_bytes_raw(), key.sign)
+
+    return gather(client, client(urls[0]).hospital().channel, urls).file
 
 
 def _add_verify_receipt(audit: typer.Typer, t: Text) -> None:
