@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from io import BytesIO
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filereader import read_dataset, read_preamble
+from pydicom.filereader import read_dataset, read_partial, read_preamble
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
 from pydicom.valuerep import PersonName
 
@@ -22,6 +24,7 @@ from domain.errors import Invalid
 MAX_HEADER_BYTES: Final = 64 << 20
 """Header bytes that are looked at, also after inflating: enhanced multi-frame images carry tens of MiB."""
 
+MAX_ELEMENTS: Final = 20_000
 MAX_TEXT_CHARS: Final = 1024
 _PREAMBLE_BYTES: Final = 132
 _MAX_UID_CHARS: Final = 64
@@ -32,6 +35,8 @@ _KEYWORDS: Final = [
     "PatientID", "IssuerOfPatientID", "PatientName", "PatientSex", "PatientBirthDate", "StudyDate", "SeriesDate",
     "AcquisitionDate", "ContentDate", "BodyPartExamined", "InstanceNumber",
 ]  # fmt: skip
+
+_TAGS: Final[list[BaseTag | int]] = [Tag(keyword) for keyword in _KEYWORDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +146,7 @@ def _read(head: bytes, max_header_bytes: int) -> tuple[FileMetaDataset, Dataset]
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
             return meta, _read_deflated(stream, max_header_bytes)
         stream.seek(0)
-        dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=True, specific_tags=[*_KEYWORDS])
+        dataset = read_partial(stream, stop_when=_before_pixels(), force=True, specific_tags=_TAGS)
     except Exception:  # noqa: BLE001 - pydicom, zlib and struct have no common base, some quote values
         raise Invalid("the DICOM header cannot be read", reason="not-dicom") from None
     return dataset.file_meta, dataset
@@ -151,7 +156,7 @@ def _read_meta(stream: BinaryIO) -> FileMetaDataset:
     """File meta information (group 0002), which is always explicit VR little endian."""
     read_preamble(stream, force=True)
     start = stream.tell()
-    elements = read_dataset(stream, False, True, stop_when=lambda tag, _vr, _length: tag.group != 2)
+    elements = read_dataset(stream, False, True, stop_when=_before_pixels(last_group=2))
     if not elements:
         stream.seek(start)
     return FileMetaDataset(elements)
@@ -161,9 +166,20 @@ def _read_deflated(stream: BinaryIO, max_header_bytes: int) -> Dataset:
     """Inflate no more than the bound: the file may be a bomb (PS3.5 A.5)."""
     inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(), max_header_bytes)
     return read_dataset(
-        BytesIO(inflated), False, True, stop_when=lambda tag, _vr, _length: tag.group >= _PIXEL_GROUP,
-        specific_tags=[pydicom.tag.Tag(keyword) for keyword in _KEYWORDS],
+        BytesIO(inflated), False, True, stop_when=_before_pixels(), specific_tags=_TAGS,
     )  # fmt: skip
+
+
+def _before_pixels(last_group: int = _PIXEL_GROUP - 1) -> Callable[[BaseTag, str | None, int], bool]:
+    """Where to stop; a header of millions of empty elements would keep the reader busy for a minute."""
+    numbers = count(1)
+
+    def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
+        if next(numbers) > MAX_ELEMENTS:
+            raise Invalid(f"the DICOM header has more than {MAX_ELEMENTS} elements", reason="too-many")
+        return tag.group > last_group
+
+    return stop
 
 
 def _header(path: Path, source: str, length_bytes: int, meta: FileMetaDataset, dataset: Dataset) -> Header:

@@ -24,7 +24,7 @@ from node_service.fhir.references import Reference, find_references
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _RESOURCE_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
 _CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00(?:0[0-8bcefBCEF]|1[0-9a-fA-F])|[bf])")
-"""An escape of what a string may not hold (FHIR R4, section 2.24.0.1): U+0000 ends a text in too many other programs."""
+"""An escape of what a string may not hold (FHIR R4, section 2.24.0.1): U+0000 ends a text in many other programs."""
 
 _SERVER_META: Final = ("versionId", "lastUpdated")
 

@@ -1,7 +1,7 @@
 """Structural check of R4 JSON (FHIR R4, section 2.6.2 "JSON Representation") for types that R4B no longer has.
 
-It checks what holds for every resource: names, no empty values, null only inside arrays of primitives, strings
-without control characters, and the data types that any resource can carry.
+It checks what holds for every resource: names, no empty values, null only inside arrays of primitives, and the
+data types that any resource can carry.
 """
 
 from __future__ import annotations

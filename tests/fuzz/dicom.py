@@ -73,19 +73,20 @@ def written(syntax: UID, *, patient_name: str = SECRET) -> bytes:
     return stream.getvalue()
 
 
-def _bomb() -> bytes:
+def bomb(inflated_bytes: int) -> bytes:
     """A deflated instance of which a few bytes inflate to many (PS3.5 A.5)."""
     small = written(DeflatedExplicitVRLittleEndian)
     deflate = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     begin = small.index(b"\x02\x00\x10\x00UI")
     start = begin + 8 + small[begin + 6] + 256 * small[begin + 7]
-    return small[:start] + deflate.compress(bytes(4 << 20)) + deflate.flush()
+    return small[:start] + deflate.compress(bytes(inflated_bytes)) + deflate.flush()
 
 
-def _seeds() -> list[bytes]:
+def seeds() -> list[bytes]:
+    """Instances in every encoding, one without preamble, one nested, one swollen."""
     whole = [written(syntax) for syntax in _SYNTAXES]
     nested = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff" + b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
-    return [*whole, whole[0][132:], whole[0][:132] + nested * 200, _bomb()]
+    return [*whole, whole[0][132:], whole[0][:132] + nested * 200, bomb(4 << 20)]
 
 
-TARGETS: Final = (Target("dicom-header", fuzz_header, _seeds, takes_json=False),)
+TARGETS: Final = (Target("dicom-header", fuzz_header, seeds, takes_json=False),)

@@ -7,6 +7,5 @@ from typing import Final
 from tests.fuzz import blocks, dicom, documents, fhir, http, sealed, signed
 from tests.fuzz.target import Target
 
-TARGETS: Final[dict[str, Target]] = {
-    target.name: target for module in (signed, sealed, fhir, dicom, documents, blocks, http) for target in module.TARGETS
-}
+_MODULES: Final = (signed, sealed, fhir, dicom, documents, blocks, http)
+TARGETS: Final[dict[str, Target]] = {target.name: target for module in _MODULES for target in module.TARGETS}

@@ -1,0 +1,30 @@
+"""One attacked hospital for all tests of hostile input."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from tests.hostile.victim import Victim
+from yilian.demo.network import Network
+
+ROLES = ("clinician", "medical-records", "registrar", "system", "privacy-officer", "quality")
+
+
+@pytest.fixture(scope="session")
+def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
+    with Network(tmp_path_factory.mktemp("hostile"), {"RenheMSP": "Renhe"}) as network:
+        hospital = network.hospitals[0]
+        people = {role: hospital.employ(role, role, role) for role in ROLES}
+        tokens = {role: token_of(person.client.authorise("", "")) for role, person in people.items()}
+        tokens["system-administrator"] = token_of(hospital.administrator().authorise("", ""))
+        body = json.dumps({"resourceType": "Patient", "id": "p", "gender": "unknown"}).encode()
+        people["medical-records"].client.ingest_fhir(body, source="s")
+        yield Victim(hospital, tokens)
+
+
+def token_of(headers: object) -> str:
+    assert isinstance(headers, dict)
+    return str(headers["Authorization"]).removeprefix("Bearer ")

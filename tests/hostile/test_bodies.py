@@ -1,0 +1,171 @@
+"""Hostile bodies at every door of a running node: refused in time, with a place, in bounded memory, without trace."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from tests.fuzz import dicom
+from tests.hostile.victim import MAX_ANSWER_S, SECRET, Answer, Victim
+
+MIB: Final = 1 << 20
+FHIR, JSON = "application/fhir+json", "application/json"
+RESOURCE: Final = b'{"resourceType":"Observation","status":"final","code":{"text":"' + SECRET + b'"},'
+DOORS: Final = {
+    "ingest": ("/api/ingest/fhir?source=s", "medical-records", FHIR),
+    "create": ("/fhir/Observation", "clinician", FHIR),
+    "bundle": ("/fhir", "clinician", FHIR),
+    "anybody": ("/wallet/nonces", "", JSON),
+    "hospital": ("/exchange/token", "", JSON),
+}
+SMALL: Final[dict[str, bytes]] = {
+    "broken": RESOURCE[:-2],
+    "empty": b"",
+    "something-behind": RESOURCE[:-1] + b"}" + SECRET,
+    "list": b"[" + RESOURCE[:-1] + b"}]",
+    "number": b"1",
+    "null": b"null",
+    "text": b'"' + SECRET + b'"',
+    "type-is-a-number": b'{"resourceType":5,"x":"' + SECRET + b'"}',
+    "type-is-a-path": b'{"resourceType":"../../etc/passwd","x":"' + SECRET + b'"}',
+    "arrays-100000-deep": b"[" * 100_000 + b"]" * 100_000,
+    "objects-100000-deep": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
+    "deep-within": RESOURCE + b'"extension":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+    "never-closed": b'{"' + SECRET + b'":' + b'{"meta":' * 100_000,
+    "key-twice": RESOURCE + b'"status":"' + SECRET + b'"}',
+    "nan": RESOURCE + b'"valueQuantity":{"value":NaN}}',
+    "minus-infinity": RESOURCE + b'"valueQuantity":{"value":-Infinity}}',
+    "1e400": RESOURCE + b'"valueQuantity":{"value":1e400}}',
+    "integer-of-5000-digits": RESOURCE + b'"valueInteger":' + b"9" * 5000 + b"}",
+    "integer-beyond-32-bits": RESOURCE + b'"valueInteger":9007199254740993}',
+    "utf-16": (RESOURCE + b'"id":"a"}').decode().encode("utf-16"),
+    "gb18030": RESOURCE + '"id":"王"}'.encode("gb18030"),
+    "overlong-utf-8": RESOURCE + b'"id":"\xc0\xaf"}',
+    "half-a-pair": RESOURCE + b'"valueString":"\\ud800"}',
+    "null-character": RESOURCE + b'"valueString":"\\u0000"}',
+    "packed": gzip.compress(RESOURCE + b'"id":"a"}'),
+    "xml": b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]><Patient>&a;' + SECRET + b"</Patient>",
+}
+LARGE: Final[dict[str, Callable[[], bytes]]] = {
+    "a-text-of-200-mib": lambda: RESOURCE + b'"valueString":"' + bytes(200 * MIB).replace(b"\0", b"a") + b'"}',
+    "a-text-of-39-mib": lambda: RESOURCE + b'"nowhere":"' + b"a" * (39 * MIB) + b'"}',
+    "escapes": lambda: RESOURCE + b'"nowhere":"' + b'\\"' * (19 * MIB),
+    "digits": lambda: RESOURCE + b'"nowhere":' + b"9" * (38 * MIB) + b"}",
+    "fraction": lambda: RESOURCE + b'"nowhere":1.' + b"9" * (38 * MIB) + b"}",
+    "spaces": lambda: RESOURCE + b" " * (38 * MIB) + b'"nowhere":1}',
+    "empty-lists": lambda: RESOURCE + b'"nowhere":[' + b"[]," * (12 * MIB) + b"[]]}",
+    "names": lambda: RESOURCE + b",".join(b'"k%d":1' % number for number in range(2_000_000)) + b"}",
+    "entries": lambda: b'{"resourceType":"Bundle","type":"batch","entry":[' + b"{}," * (12 * MIB) + b"{}]}",
+    "components": lambda: RESOURCE + b'"component":[' + b"{}," * 60_000 + b"{}]}",
+}
+
+
+def is_refused(answer: Answer) -> None:
+    """A refusal of the product's own form that tells nothing, in time."""
+    stored = answer.status == 200 and b'"stored":[]' in answer.body and b'"refused":[{' in answer.body
+    assert stored or (400 <= answer.status < 500 and answer.is_problem), f"{answer.status} {answer.body[:300]!r}"
+    assert SECRET not in answer.body
+    assert answer.seconds <= MAX_ANSWER_S
+
+
+@pytest.mark.parametrize("door", DOORS.values(), ids=DOORS.keys())
+def test_broken_and_wrong_bodies_are_refused_and_leave_nothing(victim: Victim, door: tuple[str, str, str]) -> None:
+    with victim.unharmed():
+        for name, body in SMALL.items():
+            answer = victim.post(*door, body)
+            is_refused(answer)
+            assert b'"place":""' not in answer.body or answer.status in (413, 415), f"{name}: no place"
+
+
+def test_broken_lines_are_refused_one_by_one(victim: Victim) -> None:
+    with victim.unharmed():
+        answer = victim.post(
+            DOORS["ingest"][0], "medical-records", "application/fhir+ndjson", b"\n".join(SMALL.values())
+        )
+    is_refused(answer)
+    assert answer.body.count(b'"place":"line ') >= len(SMALL) - 4  # nothing on a line is no line
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_large_body_costs_neither_time_nor_memory(victim: Victim, name: str) -> None:
+    body = LARGE[name]()
+    with victim.unharmed():
+        for door in ("ingest", "create", "anybody"):
+            answer = victim.post(*DOORS[door], body)
+            if answer.status:  # a body beyond its bound may be cut off before its sender listens
+                is_refused(answer)
+
+
+@pytest.mark.parametrize(
+    "media_type", ["text/html", "application/xml", "multipart/form-data; boundary=x", "", "x" * 9000]
+)
+def test_another_media_type_is_refused(victim: Victim, media_type: str) -> None:
+    with victim.unharmed():
+        for path, role, method in (
+            ("/api/ingest/fhir?source=s", "medical-records", "POST"),
+            ("/fhir/Observation", "clinician", "POST"),
+            ("/fhir", "clinician", "POST"),
+            ("/api/ingest/dicom?source=s&upload=u", "medical-records", "PUT"),
+        ):
+            assert victim.post(path, role, media_type, RESOURCE[:-1] + b"}", method).status == 415
+
+
+def hostile_instances() -> dict[str, bytes]:
+    """Truncated, altered and swollen DICOM files."""
+    whole = dicom.seeds()
+    plain = whole[0]
+    start = plain.index(b"\x08\x00\x05\x00")
+    nested = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    return {
+        **{f"cut-at-{at}": plain[:at] for at in (0, 1, 131, 132, 140, 200, start, start + 40)},
+        "no-dicom": SECRET * 100,
+        "nested-100000-deep": plain[:start] + nested * 100_000,
+        "deflate-bomb": dicom.bomb(256 * MIB),
+        "a-value-of-4-gib": plain[:start] + b"\x08\x00\x05\x00UT\x00\x00\xff\xff\xff\xfe" + SECRET,
+        "elements-without-end": plain[:start] + b"\x08\x00\x05\x00CS\x02\x00  " * (3 * MIB),
+        "huge-group-length": plain.replace(b"UL\x04\x00", b"UL\x04\x00\xff\xff\xff\xff", 1),
+        "xml": SMALL["xml"],
+    }
+
+
+@pytest.mark.parametrize("name", hostile_instances())
+def test_a_hostile_image_is_refused_and_leaves_nothing(victim: Victim, name: str) -> None:
+    body = hostile_instances()[name]
+    with victim.unharmed():
+        answer = victim.post(
+            "/api/ingest/dicom?source=s&upload=hostile", "medical-records", "application/dicom", body, "PUT"
+        )
+    is_refused(answer)
+
+
+def test_documents_with_entities_or_without_end_are_refused(victim: Victim) -> None:
+    opening = b'<ClinicalDocument xmlns="urn:hl7-org:v3"><title>' + SECRET
+    entities = b"".join(b'<!ENTITY e%d "%s">' % (n + 1, b"&e%d;" % n * 10) for n in range(12))
+    bodies = (
+        SMALL["xml"],
+        b"<!DOCTYPE x ["
+        + b'<!ENTITY e0 "aaaaaaaaaa">'
+        + entities
+        + b"]>"
+        + opening
+        + b"&e12;</title></ClinicalDocument>",
+        opening,
+        opening + b"<a>" * 100_000,
+        opening + b"<a " + b"".join(b'b%d="" ' % number for number in range(200_000)) + b"/></title>",
+        opening + b"a" * (60 * MIB) + b"</title></ClinicalDocument>",
+        b"<" + b"a" * (20 * MIB) + b"/>",
+    )
+    with victim.unharmed():
+        for body in bodies:
+            is_refused(victim.post("/api/ingest/cda?source=s", "medical-records", "application/xml", body))
+
+
+def test_nothing_that_was_sent_is_in_a_file_of_the_node(victim: Victim) -> None:
+    """Runs last of this module: all that came before is still on the disk, the log included."""
+    assert victim.files_with_secret() == []
+    log = victim.hospital.log.read_text()
+    assert '\\"status\\": 400' in log
+    assert '"level": "ERROR"' not in log, "something failed instead of being refused"
