@@ -1,19 +1,29 @@
-"""A node that dies at one step of taking in a grant: ``python -m tests.faults.node.killed_node STEP``."""
+"""A node that dies at one step of a grant or of a record: ``python -m tests.faults.node.killed_node STEP``."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
-from node_service.ledger_sync import submission
+from sqlalchemy import event
+
+from node_service.ledger_sync import anchorer, follower, submission
+from node_service.records import ingest
 from node_service.serving import serve
 from node_service.settings import Settings
 from node_service.sharing import consents
 
-STEPS = ("before-keeping", "after-keeping", "after-broadcast", "after-commit", "before-answer")
+GRANT_STEPS = ("before-keeping", "after-keeping", "after-broadcast", "after-commit", "before-answer")
+RECORD_STEPS = (
+    "before-the-objects", "after-the-objects", "before-the-commit", "after-the-commit", "before-the-append",
+    "after-the-append", "before-the-anchor", "after-the-anchor", "before-the-projection",
+)  # fmt: skip
+"""From the sealed object to the anchor that the projection shows."""
+ingest_has_begun = threading.Event()
 
 
 def _die() -> None:
@@ -39,8 +49,51 @@ def _set(step: str) -> None:
             submission.submit = _dying(submit, before=False)
         case "after-commit" | "before-answer":
             consents._log = _dying(log, before=step == "after-commit")
+        case "before-the-objects" | "after-the-objects":
+            ingest.put_sealed = _dying(ingest.put_sealed, before=step == "before-the-objects")
+        case "before-the-commit":
+            ingest.write_versions = _dying(ingest.write_versions, before=False)
+        case "after-the-commit":
+            ingest.write_versions = _dying_after_the_commit(ingest.write_versions)
+        case "before-the-append" | "after-the-append":
+            anchorer.append_outbox = _dying(anchorer.append_outbox, before=step == "before-the-append")
+        case "before-the-anchor" | "after-the-anchor":
+            _die_at(anchorer.Anchorer, "_submit", before=step == "before-the-anchor")
+        case "before-the-projection":
+            _die_at(follower.Follower, "_apply", before=True)
+
+
+def _dying_after_the_commit(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Dies when the transaction in which it was called is durable, before anybody is told."""
+
+    def wrapped(node: Any, session: Any, *args: Any) -> Any:
+        event.listen(session, "after_commit", lambda _session: _die())
+        return call(node, session, *args)
+
+    return wrapped
+
+
+def _die_at(kind: type[Any], method: str, *, before: bool) -> None:
+    """Dies there once a record waits, so that the node starts and stands first."""
+    real = getattr(kind, method)
+
+    def wrapped(self: Any, *args: Any) -> Any:
+        if not ingest_has_begun.is_set():
+            return real(self, *args)
+        return _dying(real, before=before)(self, *args)
+
+    setattr(kind, method, wrapped)
+
+
+def _begun(call: Callable[..., Any]) -> Callable[..., Any]:
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        ingest_has_begun.set()
+        return call(*args, **kwargs)
+
+    return wrapped
 
 
 if __name__ == "__main__":
     _set(sys.argv[1])
+    ingest.write_versions = _begun(ingest.write_versions)
     serve(Settings.from_environment())

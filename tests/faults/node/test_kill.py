@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import sqlite3
 import subprocess
@@ -23,14 +22,15 @@ from node_service.client import wire
 from node_service.client.shared_client import SharedClient
 from patient_wallet.drafts import GrantChoice
 from patient_wallet.wallet import Granted, Wallet
-from tests.faults.node.killed_node import STEPS
+from tests.faults.counts import repetitions
+from tests.faults.node.killed_node import GRANT_STEPS, RECORD_STEPS
 from tests.scenario.actors import AWAY, HOME, Actors, acting, new_wallet
 from tests.unit.node_service.records.ingesting import RESOURCES, bundle
 from yilian.audit_export import verify_folder
 from yilian.demo.network import Hospital
 
 pytestmark = pytest.mark.slow
-KILLS = 30 if os.environ.get("TESTS_SOAK") == "1" else 3
+KILLS = repetitions(3, 30)
 TRIES_WITHIN_S = 60.0
 BUNDLES = 5
 LONGEST_INGESTION_S, LONGEST_GRANT_S = 0.4, 0.5
@@ -57,6 +57,17 @@ def kill(hospital: Hospital) -> None:
     assert hospital.process is not None
     hospital.process.kill()
     assert hospital.process.wait() == -9
+
+
+def start_dying(hospital: Hospital, step: str) -> None:
+    """A node that kills itself when it comes to this step."""
+    hospital.stop()
+    with hospital.log.open("ab") as log:
+        hospital.process = subprocess.Popen(
+            [sys.executable, "-m", "tests.faults.node.killed_node", step], cwd=ROOT, env=hospital.environment,
+            stdout=log, stderr=log,
+        )  # fmt: skip
+    hospital.wait_ready()
 
 
 def restart(hospital: Hospital) -> None:
@@ -126,6 +137,26 @@ def test_kills_during_ingestion_lose_nothing_and_double_nothing(actors: Actors, 
     check_whole(actors, tmp_path)
 
 
+@pytest.mark.parametrize("step", RECORD_STEPS[:: repetitions(3, 1)])
+def test_a_kill_at_a_step_between_store_and_anchor_leaves_every_record_once_after_the_retry(
+    actors: Actors, tmp_path: Path, step: str
+) -> None:
+    before = actors.wait_anchored()
+    number = 800_000 + RECORD_STEPS.index(step)
+    start_dying(actors.home, step)
+    with suppress(Unavailable, OutcomeUnknown):
+        actors.archive.ingest_fhir(bundle(number), source="steps")
+    assert actors.home.process is not None
+    assert actors.home.process.wait(TRIES_WITHIN_S) == -9
+    restart(actors.home)
+    report = actors.archive.ingest_fhir(bundle(number), source="steps")
+    assert len(report.stored) + report.unchanged == RESOURCES
+    after = actors.wait_anchored()
+    assert after.records - before.records == after.anchored - before.anchored == RESOURCES
+    if step == RECORD_STEPS[6]:  # before-the-anchor: in every run
+        check_whole(actors, tmp_path)
+
+
 def _records(actors: Actors, patient: str) -> list[wire.RecordEntry]:
     found, after = [], None
     while True:
@@ -171,18 +202,12 @@ def choose(actors: Actors, wallet: Wallet) -> GrantChoice:
     return GrantChoice(grantee=AWAY, request=asked.id)
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("step", GRANT_STEPS)
 def test_a_kill_at_a_step_of_a_grant_leaves_one_valid_grant_after_the_retry(
     actors: Actors, wallet: Wallet, step: str
 ) -> None:
     choice = choose(actors, wallet)
-    actors.home.stop()
-    with actors.home.log.open("ab") as log:
-        actors.home.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.node.killed_node", step], cwd=ROOT, env=actors.home.environment,
-            stdout=log, stderr=log,
-        )  # fmt: skip
-    actors.home.wait_ready()
+    start_dying(actors.home, step)
     with pytest.raises(OutcomeUnknown):
         wallet.grant(HOME, choice, actors.away.url)
     assert actors.home.process.wait() == -9
