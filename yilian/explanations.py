@@ -17,6 +17,8 @@ CHINESE: Final = {
     "not-witnessed": "尚未被足够多的其他医院见证，请稍后再试",
     "other-receipt": "凭证证明的是另一件事",
     "no-answer": "对方节点没有应答，请稍后再试",
+    "no-entry": "账本上没有这一条",
+    "no-row": "没有这一行",
     "no-record": "没有这份病历",
     "no-wallet": "没有钱包，请先运行 yilian wallet create 创建",
     "not-empty": "文件夹不是空的，请另选一个",
