@@ -46,17 +46,24 @@ class Erasures:
 
     Args:
         registration, session, members: of a hospital by its MSP id, as the wallet knows them.
+        stranger: a client without a session for an address.
     """
 
     vault: Vault = field(repr=False)
     registration: Callable[[str], Registration]
     session: Callable[[str], WalletClient]
     members: Callable[[str], KnownMembers]
+    stranger: Callable[[str], WalletClient]
     random: Callable[[int], bytes] = field(repr=False)
     now: Callable[[], datetime]
 
-    def ask(self, msp_id: str, records: Iterable[str]) -> wire.Committed:
+    def ask(self, msp_id: str, records: Iterable[str], *, through: str | None = None) -> wire.Committed:
         """Sign and send the wish that records be erased; the same records again, before an answer, are the same wish.
+
+        Args:
+            msp_id: the custodian, who alone is told which records.
+            records: their ids.
+            through: address of another member that puts the statement on the ledger first, whatever the custodian does.
 
         Raises:
             Invalid: no records, too many, or an id is none.
@@ -68,6 +75,8 @@ class Erasures:
             statement=box["statement"], signature=box["signature"], records=box["records"], salt=box["salt"]
         )
         try:
+            if through is not None:
+                self.stranger(through).relay_statement(body.statement, body.signature)
             done = self.session(msp_id).request_erasure(body)
         except (Invalid, Denied, NotFound, Conflict):
             self.vault.remove(_PREFIX + box["id"])

@@ -26,6 +26,10 @@ def add_erasures(wallet: typer.Typer, t: Text, open_wallet: Open) -> None:
         context: typer.Context,
         hospital: Annotated[str, typer.Argument(help=hospital_help)],
         record: Annotated[list[str], typer.Argument(help=t("Ids of the records.", "病历 id。"))],
+        through: Annotated[
+            str | None,
+            typer.Option(help=t("Address of another member that anchors the wish first.", "先经另一成员节点上链。")),
+        ] = None,
         yes: Annotated[bool, typer.Option("--yes", help=t("Do not ask.", "不再询问。"))] = False,
     ) -> None:
         if not yes:
@@ -37,7 +41,7 @@ def add_erasures(wallet: typer.Typer, t: Text, open_wallet: Open) -> None:
                 ),
                 abort=True,
             )
-        done = open_wallet(context, t).erasures.ask(hospital, record)
+        done = open_wallet(context, t).erasures.ask(hospital, record, through=through)
         typer.echo(
             t(
                 f"Asked: {done.id} (block {done.block}). 'yilian wallet erasures {hospital}' shows how far it is.",

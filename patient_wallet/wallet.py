@@ -291,7 +291,9 @@ class Wallet:
     @property
     def erasures(self) -> Erasures:
         """Asking for erasure, and its certificates."""
-        return Erasures(self._vault, self.registration, self._session, self.members, self._random, self._now)
+        return Erasures(
+            self._vault, self.registration, self._session, self.members, self._stranger, self._random, self._now
+        )
 
     # --- Proofs -----------------------------------------------------------------------------------------------------
 

@@ -1,19 +1,26 @@
-"""Signed statements that any member relays for any patient, without a session: revoke, revoke all, dissent."""
+"""Signed statements that any member relays for any patient, without a session.
+
+Revoke, revoke all, dissent; and that erasure was asked for, so that a custodian cannot deny it.
+"""
 
 from __future__ import annotations
+
+from typing import Final
 
 from sqlalchemy.orm import Session
 
 from domain import statements
 from domain.entries import PatientEntry
 from domain.errors import Denied, Invalid, NotFound, Tampered
-from domain.transactions import Dissent, RevokeAccess, RevokeAll
+from domain.transactions import AnchorStatement, Dissent, RevokeAccess, RevokeAll
 from node_service.access_log.rows import Entry, record
 from node_service.client.wire import Committed, SignedStatementBody
 from node_service.context import Node
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit_and_wait
 from node_service.witnessing.freshness import catch_up
+
+_ACTIONS: Final = {statements.DissentTerms: "dissent", statements.Erasure: "erase"}
 
 
 async def relay(node: Node, body: SignedStatementBody) -> Committed:
@@ -51,22 +58,28 @@ def _verify_signature(session: Session, statement: statements.Statement, body: S
         raise Denied(error.detail, reason=error.reason, place="signature") from error
 
 
-def _transaction(statement: statements.Statement, body: SignedStatementBody) -> RevokeAccess | RevokeAll | Dissent:
-    kinds: dict[type[statements.Body], type[RevokeAccess] | type[RevokeAll] | type[Dissent]] = {
-        statements.Revoke: RevokeAccess,
-        statements.RevokeEverything: RevokeAll,
-        statements.DissentTerms: Dissent,
-    }
-    kind = kinds.get(type(statement.body))
-    if kind is None:
-        raise Invalid("only revocations and dissents are relayed without a session", place="statement.type")
-    return kind(body.statement, body.signature)
+def _transaction(
+    statement: statements.Statement, body: SignedStatementBody
+) -> RevokeAccess | RevokeAll | Dissent | AnchorStatement:
+    match statement.body:
+        case statements.Revoke():
+            return RevokeAccess(body.statement, body.signature)
+        case statements.RevokeEverything():
+            return RevokeAll(body.statement, body.signature)
+        case statements.DissentTerms():
+            return Dissent(body.statement, body.signature)
+        case statements.Erasure(records_digest):
+            return AnchorStatement(
+                statement.envelope.id, "erasure-request", records_digest, body.statement, body.signature
+            )
+    raise Invalid("a statement of this type is not relayed without a session", place="statement.type")
 
 
 def _log(node: Node, statement: statements.Statement) -> None:
     """The custodian's own log shows the patient's act; elsewhere the ledger alone does."""
     if statement.envelope.custodian != node.msp_id:
         return
-    action = "dissent" if isinstance(statement.body, statements.DissentTerms) else "revoke"
+    action = _ACTIONS.get(type(statement.body), "revoke")
+    outcome = "anchored" if action == "erase" else "ok"
     with node.database.transaction() as session:
-        record(node, session, Entry(action, node.msp_id, "patient", statement.envelope.patient))
+        record(node, session, Entry(action, node.msp_id, "patient", statement.envelope.patient, outcome=outcome))

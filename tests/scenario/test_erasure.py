@@ -21,7 +21,7 @@ from tests.scenario.actors import cheap_passphrases
 from tests.scenario.network import PASSWORD, Hospital, consortium, eventually, make_settings
 from tests.scenario.test_wallet_commands import Terminal
 from tests.unit.node_service.erasure.office import keep_nothing
-from yilian.language import text
+from yilian.language import Language, text
 from yilian.main import build as build_application
 
 PRESSURE = "CANARY-erased-151"
@@ -81,7 +81,7 @@ def test_an_erasure_is_asked_decided_attested_and_certified(
     access = tongji.clinician.open_access(granted.id, "TREAT")
     assert records["Observation"] in {one.entry.record for one in tongji.clinician.chart(access.id).items}
 
-    asked = wallet.erasures.ask("RenheMSP", [records["Observation"]])
+    asked = wallet.erasures.ask("RenheMSP", [records["Observation"]], through=tongji.url)
     office = renhe.staff("privacy")
     assert asked.id in {case.id for case in office.erasures().items}
     assert [item.state for item in office.erasure(asked.id).items] == ["requested"]
@@ -171,7 +171,7 @@ def test_the_file_of_rules_is_read_before_the_node_serves(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_the_commands_carry_an_erasure_from_the_wish_to_the_certificate(
-    renhe: Hospital, tmp_path: Path, language: str, monkeypatch: pytest.MonkeyPatch
+    renhe: Hospital, tmp_path: Path, language: Language, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patient, records = admitted(renhe, 7 if language == "en" else 8)
     terminal = Terminal(tmp_path / "wallet.json", language)

@@ -77,7 +77,15 @@ def erasures(hospital: Hospital, tmp_path: Path) -> Erasures:
     published = hospital.key.public_key().public_bytes_raw()
     members: Any = SimpleNamespace(signing_keys=lambda _msp: [published])
     client: Any = hospital
-    return Erasures(vault, lambda _m: registration, lambda _m: client, lambda _m: members, os.urandom, lambda: NOW)
+    return Erasures(
+        vault,
+        lambda _m: registration,
+        lambda _m: client,
+        lambda _m: members,
+        lambda _u: client,
+        os.urandom,
+        lambda: NOW,
+    )
 
 
 def test_a_certificate_about_what_was_asked_is_believed(erasures: Erasures) -> None:

@@ -25,7 +25,7 @@ from node_service.records.ingest import ingest_fhir
 from node_service.records.persons import Card, open_card
 from node_service.records.reading import open_version
 from node_service.records.scrub import check_objects
-from node_service.sharing import accesses, notices, wallet_records
+from node_service.sharing import accesses, notices, relaying, wallet_records
 from tests.unit.node_service.erasure.office import OFFICER, Office, request
 from tests.unit.node_service.sharing.consortium import A, B, C, history, run
 
@@ -310,3 +310,18 @@ def test_a_new_version_is_told_to_those_who_read_the_old_one(office: Office) -> 
     assert told == [("shared-record-superseded", [A, office.record("Observation")])]
     office.work()
     assert len(notices.for_staff(reader, who.id, [])) == 1
+
+
+def test_another_member_anchors_the_wish_before_the_custodian_hears_of_it(office: Office) -> None:
+    body = request(office.story.wallet, office.record("Observation"))
+    relayed = wire.SignedStatementBody(statement=body.statement, signature=body.signature)
+    done = run(relaying.relay(office.story.consortium[B].node, relayed))
+    with office.node.database.reading() as session:
+        assert session.execute(text("SELECT count(*) FROM erasure_case")).scalar_one() == 0
+    asked = run(cases.request_erasure(office.node, office.patient, body))
+    assert asked.id == done.id
+    with office.node.database.reading() as session:
+        written = projection.transaction_of(session, "statement", "erasure-request", done.id)
+    assert written is not None
+    assert (written.creator, written.tx_id) == (B, done.tx_id)
+    assert [item.state for item in office.decide(done.id).items] == ["erasing"]
