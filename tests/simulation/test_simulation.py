@@ -16,7 +16,7 @@ from tests.simulation.run import simulate
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarning")]
 ROOT = Path(__file__).resolve().parents[2]
 IN_SOAK = os.environ.get(SOAK) == "1"
-SECONDS = float(os.environ.get("TESTS_SIMULATION_SECONDS", "3600" if IN_SOAK else "40"))
+SECONDS = float(os.environ.get("TESTS_SIMULATION_SECONDS", "3600" if IN_SOAK else "20"))
 FIRST_SEED = int(os.environ.get("TESTS_SIMULATION_SEED", "100"))
 FOUND = {
     3: "an anchor lost while the clock was ahead stopped anchoring until the clock was there again",

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from sqlalchemy import event
@@ -50,17 +51,22 @@ def _set(step: str) -> None:
         case "after-commit" | "before-answer":
             consents._log = _dying(log, before=step == "after-commit")
         case "before-the-objects" | "after-the-objects":
-            ingest.put_sealed = _dying(ingest.put_sealed, before=step == "before-the-objects")
+            _wrap("put_sealed", partial(_dying, before=step == "before-the-objects"))
         case "before-the-commit":
-            ingest.write_versions = _dying(ingest.write_versions, before=False)
+            _wrap("write_versions", partial(_dying, before=False))
         case "after-the-commit":
-            ingest.write_versions = _dying_after_the_commit(ingest.write_versions)
+            _wrap("write_versions", _dying_after_the_commit)
         case "before-the-append" | "after-the-append":
             anchorer.append_outbox = _dying(anchorer.append_outbox, before=step == "before-the-append")
         case "before-the-anchor" | "after-the-anchor":
             _die_at(anchorer.Anchorer, "_submit", before=step == "before-the-anchor")
         case "before-the-projection":
             _die_at(follower.Follower, "_apply", before=True)
+
+
+def _wrap(name: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
+    """Replace what ingestion calls."""
+    setattr(ingest, name, wrapper(getattr(ingest, name)))
 
 
 def _dying_after_the_commit(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,5 +101,5 @@ def _begun(call: Callable[..., Any]) -> Callable[..., Any]:
 
 if __name__ == "__main__":
     _set(sys.argv[1])
-    ingest.write_versions = _begun(ingest.write_versions)
+    _wrap("write_versions", _begun)
     serve(Settings.from_environment())

@@ -21,7 +21,8 @@ from network.embedded.export import export
 from node_service.client import wire
 from node_service.client.shared_client import SharedClient
 from patient_wallet.drafts import GrantChoice
-from patient_wallet.wallet import Granted, Wallet
+from patient_wallet.told import Granted
+from patient_wallet.wallet import Wallet
 from tests.faults.counts import repetitions
 from tests.faults.node.killed_node import GRANT_STEPS, RECORD_STEPS
 from tests.scenario.actors import AWAY, HOME, Actors, acting, new_wallet
@@ -210,6 +211,7 @@ def test_a_kill_at_a_step_of_a_grant_leaves_one_valid_grant_after_the_retry(
     start_dying(actors.home, step)
     with pytest.raises(OutcomeUnknown):
         wallet.grant(HOME, choice, actors.away.url)
+    assert actors.home.process is not None
     assert actors.home.process.wait() == -9
     restart(actors.home)
     check_granted(actors, wallet, choice, grant_until_told(wallet, choice, actors.away.url))
