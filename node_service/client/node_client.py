@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Final, Self
+from urllib.parse import quote
 
 from pydantic import TypeAdapter
 
@@ -139,13 +140,14 @@ class StaffClient:
         code: str | None = None,
     ) -> wire.IngestReport:
         """Take in a PDF file under the caller's document id; ``code``: its kind as ``system|code``."""
-        said = {
-            "source": source, "document": document, "patient": patient, "title": title, "date": date, "type": code,
-        }  # fmt: skip
-        return self._ingest_document("/api/ingest/pdf", content, PDF, said)
+        said = {"source": source, "patient": patient, "date": date, "type": code}
+        about = {"Content-ID": quote(document, safe=""), "Slug": quote(title or "", safe="")}
+        return self._ingest_document("/api/ingest/pdf", content, PDF, said, about)
 
-    def _ingest_document(self, path: str, content: bytes, media_type: str, said: Params) -> wire.IngestReport:
-        headers = {"Content-Type": media_type}
+    def _ingest_document(
+        self, path: str, content: bytes, media_type: str, said: Params, about: Headers | None = None
+    ) -> wire.IngestReport:
+        headers = {"Content-Type": media_type, **(about or {})}
         answer = self.call("POST", path, body=content, params=said, headers=headers, timeout_s=UPLOAD_TIMEOUT_S)
         return read_value(wire.IngestReport, answer.content)
 

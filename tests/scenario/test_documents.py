@@ -48,6 +48,10 @@ def test_a_pdf_comes_in_and_out_byte_for_byte(archive: StaffClient, doctor: Staf
     assert doctor.record_content(document.record) == body
     entry = doctor.record(reference.record)
     assert (entry.derived_from, entry.clinical_start, entry.patient) == (document.record, "2024-03-05", patient)
+    told = json.loads(doctor.record_content(reference.record))["content"][0]["attachment"]
+    assert told["title"] == "心电图"
+    again = archive.ingest_pdf(body, code="http://loinc.org|11524-6", **said)
+    assert (again.stored, again.unchanged) == ([], 1)
 
 
 def test_what_is_refused_says_why(archive: StaffClient, doctor: StaffClient) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
+from urllib.parse import unquote
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request
 
 from domain.errors import Invalid
 from node_service.api.authentication import RecordsOrProgram, RecordsOrQuality
@@ -27,6 +28,9 @@ Source = Annotated[str, Query(min_length=1, max_length=128)]
 PatientId = Annotated[str | None, Query(max_length=26)]
 UploadName = Annotated[str, Query(min_length=1, max_length=64)]
 AfterEntry = Annotated[int, Query(ge=0)]
+_PERCENT: Final = 12
+"""Characters that one character of a text may take in percent-encoded UTF-8."""
+
 _DICOM_BODY = {
     "requestBody": {
         "required": True,
@@ -92,17 +96,28 @@ async def take_pdf(
     member: RecordsOrProgram,
     request: Request,
     source: Source,
-    document: Annotated[str, Query(min_length=1, max_length=MAX_NAME_CHARACTERS)],
     patient: Annotated[str, Query(max_length=26)],
-    title: Annotated[str, Query(max_length=MAX_TITLE_CHARACTERS)] = "",
+    content_id: Annotated[str, Header(min_length=1, max_length=_PERCENT * MAX_NAME_CHARACTERS)],
+    slug: Annotated[str, Header(max_length=_PERCENT * MAX_TITLE_CHARACTERS)] = "",
     date: Annotated[str, Query(max_length=32)] = "",
     type: Annotated[str, Query(max_length=MAX_TITLE_CHARACTERS)] = "",
 ) -> IngestReport:
-    """A PDF file: kept as it is, with a DocumentReference of what the caller says about it."""
+    """A PDF file: kept as it is, with a DocumentReference of what the caller says about it.
+
+    The caller's document id (``Content-ID``) and the title (``Slug``, RFC 5023 section 9.7) may tell of the patient, so
+    they travel in headers, percent-encoded UTF-8, and not in the address.
+    """
     node = serving.node
-    said = PdfFacts(document, patient, title, date, type)
+    said = PdfFacts(_text(content_id, "Content-ID"), patient, _text(slug, "Slug"), date, type)
     media_type, body = request.headers.get("content-type", ""), await request.body()
     return await node.in_crypto(ingest_pdf, node, body, media_type, source, said, also=_logged(node, member))
+
+
+def _text(encoded: str, place: str) -> str:
+    try:
+        return unquote(encoded, errors="strict")
+    except UnicodeDecodeError:
+        raise Invalid("percent-encoded UTF-8 is expected", place=place) from None
 
 
 def _logged(node: Node, member: StaffPrincipal) -> Also:
