@@ -1,4 +1,4 @@
-// Judges every vector with the stand-alone verifier, and Ed25519 cases where given; prints one JSON list.
+// Judges every vector with the stand-alone verifier; prints one JSON list.
 //   node every_receipt.mjs verify_receipt.mjs receipts.json
 import { readFileSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';

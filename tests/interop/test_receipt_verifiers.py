@@ -11,8 +11,11 @@ from types import ModuleType
 
 import pytest
 
+from domain.ed25519 import verify_signature
+from domain.errors import Tampered
 from tests.interop.conftest import need
 from tests.unit.domain.receipt_vectors import FILE
+from tests.unit.domain.test_ed25519 import MESSAGE, NOT_CANONICAL, ORDER, PUBLIC, SIGNATURE, SMALL_ORDER
 
 VERIFIER = Path(__file__).resolve().parents[2] / "patient_wallet" / "verifier"
 VECTORS = json.loads(FILE.read_bytes())
@@ -78,6 +81,47 @@ def test_javascript_judges_every_vector(node: str) -> None:
     expected = [[case["name"], [case["outcome"], case["signers"]]] for case in VECTORS["cases"]]
     judged = zip(VECTORS["cases"], json.loads(done.stdout), strict=True)
     assert [[case["name"], outcome] for case, outcome in judged] == expected
+
+
+def signature_cases() -> list[tuple[bytes, bytes, bytes]]:
+    """Good, altered, malleable and small-order signatures and keys."""
+    s = int.from_bytes(SIGNATURE[32:], "little")
+    weak = [*SMALL_ORDER, *NOT_CANONICAL]
+    signatures = [
+        SIGNATURE,
+        SIGNATURE[:-1],
+        SIGNATURE + b"\0",
+        bytes(64),
+        SIGNATURE[:32] + (s + ORDER).to_bytes(32, "little"),
+    ]
+    cases = [(PUBLIC, one, message) for one in signatures for message in (MESSAGE, b"other")]
+    cases += [(key, one, MESSAGE) for key in weak for one in (SIGNATURE, key + bytes(32), weak[0] + bytes(32))]
+    return cases + [(PUBLIC, point + SIGNATURE[32:], MESSAGE) for point in weak]
+
+
+def holds(key: bytes, signature: bytes, message: bytes) -> bool:
+    try:
+        verify_signature(key, signature, message)
+    except Tampered:
+        return False
+    return True
+
+
+@pytest.mark.slow
+def test_javascript_judges_signatures_as_strictly(node: str) -> None:
+    cases = signature_cases()
+    program = Path(__file__).with_name("every_signature.mjs")
+    done = subprocess.run(
+        [node, str(program), str(VERIFIER / "verify_receipt.mjs")],
+        input=json.dumps([[part.hex() for part in case] for case in cases]),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    judged = json.loads(done.stdout)
+    assert judged == [holds(*case) for case in cases]
+    assert judged.count(True) == 1
 
 
 @pytest.mark.parametrize("outcome", EXIT_CODES)
