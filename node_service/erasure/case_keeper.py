@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import select
 
+from domain.errors import NotFound, Tampered, YilianError
 from domain.instants import instant
 from node_service.context import Node
 from node_service.database.erasure_models import ErasureCase, ErasureItem
@@ -28,13 +29,19 @@ class CaseKeeper:
 
         Raises:
             Unavailable: database, store or custody.
-            Tampered: a record that was opened to see what it is.
+            Tampered, NotFound: a record that was opened to see what it is; everything else was done.
         """
+        failed: YilianError | None = None
         for case in self._ended_locks(now):
-            decide_case(self._node, None, case)
+            try:
+                decide_case(self._node, None, case)
+            except (Tampered, NotFound) as error:
+                failed = error  # one record that cannot be looked at keeps no other case waiting
         for case in self._open_cases():
             with self._node.database.transaction() as session:
                 settle_case(self._node, session, session.get_one(ErasureCase, case))
+        if failed is not None:
+            raise failed
         return now + INTERVAL
 
     def _ended_locks(self, now: datetime) -> list[str]:

@@ -19,7 +19,7 @@ from node_service.database.models import Record, RecordVersion
 from node_service.fhir.clinical_date import bounds
 from node_service.fhir.elements import at_path, text_at
 from node_service.records.drafts import FHIR_JSON
-from node_service.records.reading import MAX_CONTENT_BYTES, version_keys
+from node_service.records.reading import MAX_CONTENT_BYTES, VersionKey, version_keys
 from node_service.retention.rules import INPATIENT, OUTPATIENT, SETTINGS, Facts
 from offchain.envelope.unseal import unseal
 
@@ -135,9 +135,16 @@ def _encounter(value: JsonObject) -> Encounter:
 def _opened(node: Node, versions: list[tuple[str, int]]) -> Iterator[tuple[str, JsonObject]]:
     for begin in range(0, len(versions), _KEYS_AT_ONCE):
         for held in version_keys(node, versions[begin : begin + _KEYS_AT_ONCE], purpose=PURPOSE):
-            with node.blobs.get(held.digest) as sealed:
-                plain = unseal(sealed, held.key, object_id=held.object_id).whole(max_bytes=MAX_CONTENT_BYTES)
-            yield held.record, _resource(plain.content)
+            yield held.record, _resource(_content(node, held))
+
+
+def _content(node: Node, held: VersionKey) -> bytes:
+    """Empty where the store has lost the object: what is lost must be erasable too."""
+    try:
+        with node.blobs.get(held.digest) as sealed:
+            return unseal(sealed, held.key, object_id=held.object_id).whole(max_bytes=MAX_CONTENT_BYTES).content
+    except NotFound:
+        return b""
 
 
 def _resource(content: bytes) -> JsonObject:

@@ -325,3 +325,12 @@ def test_another_member_anchors_the_wish_before_the_custodian_hears_of_it(office
     assert written is not None
     assert (written.creator, written.tx_id) == (B, done.tx_id)
     assert [item.state for item in office.decide(done.id).items] == ["erasing"]
+
+
+def test_a_record_whose_object_is_lost_can_be_erased_all_the_same(office: Office) -> None:
+    record = office.record("Observation")
+    assert office.node.blobs.delete(open_version(office.node, record).digest)
+    case = office.ask(record)
+    office.decide(case.id)
+    office.work()
+    assert [item.state for item in office.case(case.id).items] == ["erased"]
