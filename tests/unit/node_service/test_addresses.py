@@ -59,8 +59,15 @@ def test_a_listed_address_is_called_over_https() -> None:
 
 def test_production_refuses_the_embedded_ledger() -> None:
     with pytest.raises(Invalid) as refusal:
-        check_profile(settings("production"))
+        check_profile(settings("production").model_copy(update={"custody_replica": "custody-2.example:8443"}))
     assert refusal.value.place == "YILIAN_LEDGER_DIR"
+
+
+def test_production_refuses_record_secrets_on_one_host() -> None:
+    with pytest.raises(Invalid) as refusal:
+        check_profile(settings("production"))
+    assert refusal.value.place == "YILIAN_CUSTODY_REPLICA"
+    check_profile(settings("pilot"))
 
 
 @pytest.mark.parametrize("profile", ["pilot", "production"])
