@@ -46,6 +46,16 @@ class OrganizationEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class KeyHolderEntry:
+    """``org-key``, key: the member that published this signature key first; nobody else's signature is made with it."""
+
+    msp: str
+
+    def __post_init__(self) -> None:
+        check_msp_id(self.msp, "msp")
+
+
+@dataclass(frozen=True, slots=True)
 class PreviousKeys:
     """The keys of a patient's former key epoch."""
 
@@ -307,8 +317,8 @@ class StatementEntry:
 
 
 Entry = (
-    OrganizationEntry | PatientEntry | FloorEntry | LogEntry | RecordEntry | StatusEntry | AttestationEntry
-    | GrantEntry | DissentEntry | UsedEntry | RequestEntry | AnswerEntry
+    OrganizationEntry | KeyHolderEntry | PatientEntry | FloorEntry | LogEntry | RecordEntry | StatusEntry
+    | AttestationEntry | GrantEntry | DissentEntry | UsedEntry | RequestEntry | AnswerEntry
     | AccessEntry | EmergencyEntry | ReviewEntry | StatementEntry
 )  # fmt: skip
 Kind = TypeVar("Kind", bound=Entry)
@@ -316,6 +326,7 @@ Kind = TypeVar("Kind", bound=Entry)
 OBJECT_TYPES: Final[Mapping[str, type[Entry]]] = MappingProxyType(
     {
         "org": OrganizationEntry,
+        "org-key": KeyHolderEntry,
         "patient": PatientEntry,
         "floor": FloorEntry,
         "log": LogEntry,

@@ -107,7 +107,7 @@ _FIELDS: Final[Mapping[Kind, frozenset[str]]] = MappingProxyType(
 KIND_OF: Final[Mapping[str, Kind]] = MappingProxyType({name: kind for kind, names in _FIELDS.items() for name in names})
 _ATTRIBUTES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        "org": ("msp",), "patient": ("id",), "floor": ("patient",), "log": ("msp", "number"),
+        "org": ("msp",), "org-key": ("key",), "patient": ("id",), "floor": ("patient",), "log": ("msp", "number"),
         "record": ("msp", "record"), "status": ("msp", "record"), "attestation": ("msp", "record", "msp"),
         "grant": ("patient", "id"), "dissent": ("patient", "id"), "statement-used": ("patient", "id"),
         "request": ("id",), "answer": ("request",), "access": ("id",), "emergency": ("id",),

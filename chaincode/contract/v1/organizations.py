@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from chaincode.contract.v1.call import UNCHANGED, Call, Changes, Put
-from domain.entries import OrganizationEntry
-from domain.errors import Conflict
+from domain.ed25519 import is_strict_public_key
+from domain.entries import KeyHolderEntry, OrganizationEntry
+from domain.errors import Conflict, Invalid
+from domain.identifiers import decode_bytes
 from domain.transactions import OrganizationKey, RegisterOrganization, UpdateOrganization
+
+SIGNATURE_USES: Final = frozenset({"signing", "witness"})
 
 
 def register(call: Call, transaction: RegisterOrganization) -> Changes:
@@ -16,7 +22,7 @@ def register(call: Call, transaction: RegisterOrganization) -> Changes:
         return UNCHANGED
     if present is not None:
         raise Conflict("the organisation is registered already: update it", reason="registered")
-    return (Put(entry, (call.caller,)),)
+    return (Put(entry, (call.caller,)), *_held(call, transaction.keys))
 
 
 def update(call: Call, transaction: UpdateOrganization) -> Changes:
@@ -30,7 +36,25 @@ def update(call: Call, transaction: UpdateOrganization) -> Changes:
     published = {key.kid: key for key in transaction.keys}
     for key in present.keys:
         _check_kept(key, published.get(key.kid))
-    return (Put(entry, (call.caller,)),)
+    return (Put(entry, (call.caller,)), *_held(call, transaction.keys))
+
+
+def _held(call: Call, keys: tuple[OrganizationKey, ...]) -> Changes:
+    """Signature keys belong to who published them first.
+
+    All witnesses sign the same bytes: with another member's key in its own entry, a member would have that one's
+    signatures count as its own, or as nobody's.
+    """
+    changes = []
+    for text in dict.fromkeys(key.key for key in keys if key.use in SIGNATURE_USES):
+        if not is_strict_public_key(decode_bytes(text, "keys.key")):
+            raise Invalid("a signature key is no point of the prime-order subgroup", reason="weak-key", place="keys")
+        holder = call.read(KeyHolderEntry, text)
+        if holder is None:
+            changes.append(Put(KeyHolderEntry(call.caller), (text,)))
+        elif holder.msp != call.caller:
+            raise Conflict("another member has published this key", reason="key-of-another", place="keys")
+    return tuple(changes)
 
 
 def _check_kept(before: OrganizationKey, after: OrganizationKey | None) -> None:

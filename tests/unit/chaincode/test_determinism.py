@@ -22,8 +22,8 @@ OTHER_PYTHON = os.environ.get("TESTS_OTHER_PYTHON", "")
 """An interpreter of another version with cryptography, pynacl and rfc8785 (``make test`` names it)."""
 
 ALLOWED = {
-    "__future__", "ast", "collections", "dataclasses", "datetime", "functools", "hashlib", "itertools", "json", "math", "re",
-    "types", "typing", "unicodedata", "base64", "binascii", "hmac", "chaincode", "domain", "cryptography", "nacl",
+    "__future__", "ast", "collections", "dataclasses", "datetime", "functools", "hashlib", "itertools", "json", "math",
+    "re", "types", "typing", "unicodedata", "base64", "binascii", "hmac", "chaincode", "domain", "cryptography", "nacl",
     "rfc8785", "_typeshed",
 }  # fmt: skip
 FORBIDDEN_CALLS = {"now", "utcnow", "today", "time", "time_ns", "random", "urandom", "token_bytes", "getenv", "open"}

@@ -57,10 +57,11 @@ def test_an_msp_id_that_would_shift_a_key_is_refused() -> None:
 def test_an_organization_registers_itself_under_its_certificate() -> None:
     channel = MemoryChannel()
     assert channel.submit(registration("a"), A)
-    written = channel.written()
-    assert list(written) == [f"org/{A}"]
+    written, key = channel.written(), organization_key().key
+    assert set(written) == {f"org/{A}", f"org-key/{key}"}
     assert written[f"org/{A}"]["status"] == "active"
-    assert channel.event() == ("RegisterOrganization", {"keys": [f"org/{A}"]})
+    assert written[f"org-key/{key}"] == {"msp": A, "v": 1}
+    assert channel.event() == ("RegisterOrganization", {"keys": [f"org-key/{key}", f"org/{A}"]})
 
 
 def test_registering_again_with_the_same_values_changes_nothing() -> None:
@@ -176,7 +177,7 @@ def test_a_timestamp_out_of_range_is_refused(year: int) -> None:
 
 def test_fractions_of_a_second_do_not_reach_the_rules(channel: MemoryChannel) -> None:
     at = moment("2026-03-01T12:00:00Z") + timedelta(microseconds=999_999)
-    name, arguments = transactions.encode(RegisterOrganization("https://d.example", (organization_key(),)))
+    name, arguments = transactions.encode(RegisterOrganization("https://d.example", (organization_key(holder="d"),)))
     assert channel.simulate(name, arguments, "DMSP", at).response.status == 200
 
 
@@ -211,3 +212,28 @@ def test_a_published_key_has_the_length_of_its_algorithm(use: str, difference: i
     for length in (0, KEY_BYTES[use] + difference):
         with pytest.raises(Invalid):
             replace(key, key=encode_bytes(bytes(length)))
+
+
+@pytest.mark.parametrize("use", ["signing", "witness"])
+def test_a_signature_key_belongs_to_who_published_it_first(channel: MemoryChannel, use: str) -> None:
+    """All witnesses sign the same bytes: with another's key, a member would have that one's signatures."""
+    own = organization_key(use=use)
+    if use == "witness":
+        own = replace(organization_key("w1", use=use))
+        channel.submit(update(organization_key(), own), A)
+    stolen = replace(own, kid="mine", use="witness")
+    with pytest.raises(Refused, match="409 key-of-another keys"):
+        channel.submit(RegisterOrganization("https://d.example", (stolen,)), "HospitalDMSP")
+    assert channel.submit(RegisterOrganization("https://d.example", (organization_key(holder="d"),)), "HospitalDMSP")
+
+
+def test_a_signature_key_that_fits_every_message_is_refused(channel: MemoryChannel) -> None:
+    for weak in (bytes(32), b"\x01" + bytes(31), b"\xff" * 32):
+        key = replace(organization_key("weak", use="witness"), key=encode_bytes(weak))
+        with pytest.raises(Refused, match="400 weak-key keys"):
+            channel.submit(update(organization_key(), key), A)
+
+
+def test_the_own_key_may_have_two_uses(channel: MemoryChannel) -> None:
+    again = replace(organization_key(), kid="w1", use="witness")
+    assert channel.submit(update(organization_key(), again), A)

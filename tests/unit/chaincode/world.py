@@ -166,15 +166,18 @@ class MemoryChannel:
 
 
 def organization_key(
-    kid: str = "k1", *, use: str = "signing", until: str | None = None
+    kid: str = "k1", *, use: str = "signing", until: str | None = None, holder: str = A
 ) -> transactions.OrganizationKey:
     algorithm = {"signing": "Ed25519", "witness": "Ed25519", "seal": "HPKE-MLKEM768-X25519", "tls": "SHA-256"}[use]
-    key = encode_bytes(seeded(kid) * (KEY_BYTES[use] // 32))
-    return transactions.OrganizationKey(use, algorithm, kid, key, "2026-01-01T00:00:00Z", until)
+    raw = seeded(kid) * (KEY_BYTES[use] // 32)
+    if algorithm == "Ed25519":
+        raw = Ed25519PrivateKey.from_private_bytes(seeded(f"{kid} of {holder}")).public_key().public_bytes_raw()
+    return transactions.OrganizationKey(use, algorithm, kid, encode_bytes(raw), "2026-01-01T00:00:00Z", until)
 
 
 def registration(name: str = "a") -> transactions.RegisterOrganization:
-    return transactions.RegisterOrganization(f"https://{name}.example", (organization_key(),))
+    holder = A if name == "a" else name
+    return transactions.RegisterOrganization(f"https://{name}.example", (organization_key(holder=holder),))
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from typer.testing import CliRunner
 
-from domain.transactions import RegisterOrganization, encode
+from domain.identifiers import encode_bytes
+from domain.transactions import OrganizationKey, RegisterOrganization, encode
 from network.embedded.founding import Founding, init
 from network.embedded.ledger import EmbeddedLedger
 from yilian.language import text
@@ -19,7 +21,11 @@ from yilian.main import build
 
 APP = build(text("en"))
 RUNNER = CliRunner()
-KEY = {"use": "signing", "alg": "Ed25519", "kid": "k1", "key": "A" * 43, "valid_from": "2026-01-01T00:00:00Z"}
+
+
+def signing_key() -> OrganizationKey:
+    public = encode_bytes(Ed25519PrivateKey.generate().public_key().public_bytes_raw())
+    return OrganizationKey("signing", "Ed25519", "k1", public, "2026-01-01T00:00:00Z", None)
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +34,7 @@ def founding(tmp_path_factory: pytest.TempPathFactory) -> Founding:
     founding = init(folder, "yilian", ["AMSP", "BMSP"], clock=SystemClock(), random=os.urandom)
     for msp_id in ("AMSP", "BMSP"):
         with EmbeddedLedger(folder, msp_id, SystemClock(), os.urandom) as ledger:
-            entry = RegisterOrganization("http://127.0.0.1:1", (KEY | {"valid_until": None},))  # type: ignore[arg-type]
-            ledger.submit(*encode(entry))
+            ledger.submit(*encode(RegisterOrganization("http://127.0.0.1:1", (signing_key(),))))
     return founding
 
 

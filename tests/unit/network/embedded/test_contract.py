@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from chaincode.contract import v1
 from domain import merkle, transactions
@@ -40,11 +41,13 @@ def submit(ledger: EmbeddedLedger, transaction: Transaction) -> str:
 
 
 def registration(clock: StandingClock) -> RegisterOrganization:
-    keys = tuple(
-        OrganizationKey(use, alg, f"{use}-1", encode_bytes(os.urandom(32)), instant(clock.now()), None)
-        for use, alg in (("signing", "Ed25519"), ("witness", "Ed25519"))
-    )
+    keys = tuple(_key(use, clock) for use in ("signing", "witness"))
     return RegisterOrganization("https://north.example", keys)
+
+
+def _key(use: str, clock: StandingClock) -> OrganizationKey:
+    public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    return OrganizationKey(use, "Ed25519", f"{use}-1", encode_bytes(public), instant(clock.now()), None)
 
 
 def first_anchor() -> Anchor:

@@ -46,7 +46,8 @@ def witness_key(msp_id: str) -> WitnessKey:
 
 
 def registration(msp_id: str, url: str | None = None) -> RegisterOrganization:
-    signing = OrganizationKey("signing", "Ed25519", "k1", "A" * 43, "2026-01-01T00:00:00Z", None)
+    public = encode_bytes(WitnessKey(msp_id.encode().ljust(32, b"+")).public)
+    signing = OrganizationKey("signing", "Ed25519", "k1", public, "2026-01-01T00:00:00Z", None)
     public = encode_bytes(witness_key(msp_id).public)
     witness = OrganizationKey("witness", "Ed25519", "w1", public, "2026-01-01T00:00:00Z", None)
     return RegisterOrganization(url or f"https://{msp_id.lower()}.example", (signing, witness))

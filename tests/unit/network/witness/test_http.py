@@ -64,12 +64,14 @@ def test_proofs_hold(http: TestClient) -> None:
 
 
 def test_the_place_of_a_write_is_found_by_transaction_and_key(http: TestClient, witness: Witness) -> None:
-    (leaf,) = witness._database.leaves(2)
-    write = parse_write_leaf(leaf)
-    found = http.get("/writes/2", params={"tx_id": write.tx_id, "key": write.key}).json()
-    assert found == {"transaction": 0, "index": 0, "size": 1, "path": []}
+    stored = witness._database.leaves(2)
     root = decode_bytes(parse_entry(witness.entry(2, 5).text).writes, "")
-    merkle.verify_inclusion(merkle.leaf_hash(leaf), 0, 1, [], root)
+    for index, leaf in enumerate(stored):
+        write = parse_write_leaf(leaf)
+        found = http.get("/writes/2", params={"tx_id": write.tx_id, "key": write.key}).json()
+        assert (found["transaction"], found["index"], found["size"]) == (0, index, len(stored))
+        path = [decode_bytes(item, "") for item in found["path"]]
+        merkle.verify_inclusion(merkle.leaf_hash(leaf), index, len(stored), path, root)
     assert http.get("/writes/2", params={"tx_id": write.tx_id, "key": "\0org\0ZMSP\0"}).status_code == 404
 
 

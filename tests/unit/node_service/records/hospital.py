@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anyio import CapacityLimiter
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from domain.identifiers import encode_bytes
 from domain.transactions import OrganizationKey, RegisterOrganization, encode
@@ -127,7 +128,8 @@ def open_hospital(directory: Path, *, at: datetime = START, **settings: Any) -> 
 
 def register(ledger: EmbeddedLedger, at: str = "2026-03-01T08:00:00Z") -> None:
     """Enter an organisation into the registry."""
-    key = OrganizationKey("signing", "Ed25519", "signing-1", encode_bytes(os.urandom(32)), at, None)
+    public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    key = OrganizationKey("signing", "Ed25519", "signing-1", encode_bytes(public), at, None)
     ledger.submit(*encode(RegisterOrganization("http://127.0.0.1:8001", (key,))))
 
 
