@@ -8,7 +8,8 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Final
 
-_LEXEME: Final = re.compile(r'"(?:[^"\\\n]++|\\.)*+"|[\[\]{},:]|[^\s\[\]{},:"]++|"')
+_LEXEME: Final = re.compile(r'"(?:[^"\\\n]++|\\.)*+"?|[\[\]{},:]|[^\s\[\]{},:"]++')
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _CONSTANTS: Final = ("NaN", "Infinity", "-Infinity")
 _MAX_INTEGER_DIGITS: Final = 4300
 _Lexemes = Iterator[re.Match[str]]
@@ -68,7 +69,7 @@ def _half_pair(lexemes: _Lexemes) -> int | None:
 
 
 def _is_half(lexeme: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in _decoded(lexeme))
+    return _SURROGATE.search(_decoded(lexeme)) is not None
 
 
 def _too_deep(lexemes: _Lexemes, max_depth: int) -> int | None:

@@ -21,7 +21,7 @@ from domain.json_places import line_and_column, place_of
         ('{"a":[1,-Infinity]}', "line 1 column 9"),
         ('["1e400",1e400]', "line 1 column 10"),
         ("[1," + "9" * 5000 + "]", "line 1 column 4"),
-        ('["\\ud83d\\ude00","\\ud83d"]', "line 1 column 16"),
+        ('["\\ud83d\\ude00","\\ud83d"]', "line 1 column 17"),
         ('["[[[[",' + "[" * 9 + "]" * 10, "line 1 column 16"),
     ],
 )
