@@ -18,13 +18,13 @@ def test_an_emergency_lasts_at_most_four_hours(channel: MemoryChannel, until: in
     if accepted:
         assert channel.submit(transaction, B)
     else:
-        with pytest.raises(Refused, match="403 valid-until"):
+        with pytest.raises(Refused, match=r"403 valid-until$"):
             channel.submit(transaction, B)
 
 
 @pytest.mark.parametrize("custodian", [B, "StrangerMSP"])
 def test_the_custodian_is_another_active_member(channel: MemoryChannel, custodian: str) -> None:
-    with pytest.raises(Refused, match="403 custodian"):
+    with pytest.raises(Refused, match=r"403 custodian$"):
         channel.submit(break_glass("e", custodian), B)
 
 
@@ -32,7 +32,7 @@ def test_an_emergency_id_is_used_once(channel: MemoryChannel) -> None:
     assert channel.submit(break_glass("e"), B)
     assert not channel.submit(break_glass("e"), B, after(5 * 3600))
     for transaction, caller in ((break_glass("e"), C), (replace(break_glass("e"), reason="life-threatening"), B)):
-        with pytest.raises(Refused, match="409 emergency-id"):
+        with pytest.raises(Refused, match=r"409 emergency-id$"):
             channel.submit(transaction, caller)
 
 
@@ -45,7 +45,7 @@ def test_requester_and_custodian_review_once_each(channel: MemoryChannel) -> Non
     assert channel.submit(review(), B)
     assert channel.submit(review("unjustified"), A)
     assert not channel.submit(review(), B, after(60))
-    with pytest.raises(Refused, match="409 reviewed"):
+    with pytest.raises(Refused, match=r"409 reviewed$"):
         channel.submit(review("escalated"), B)
     found = channel.query(QueryEmergency(an_id("e")))
     assert [(item["msp"], item["outcome"]) for item in found["reviews"]] == [(A, "unjustified"), (B, "justified")]
@@ -54,12 +54,12 @@ def test_requester_and_custodian_review_once_each(channel: MemoryChannel) -> Non
 
 def test_nobody_else_reviews(channel: MemoryChannel) -> None:
     channel.submit(break_glass("e"), B)
-    with pytest.raises(Refused, match="403 reviewer"):
+    with pytest.raises(Refused, match=r"403 reviewer$"):
         channel.submit(review(), C)
 
 
 def test_an_emergency_that_is_not_there_is_not_reviewed(channel: MemoryChannel) -> None:
-    with pytest.raises(Refused, match="404"):
+    with pytest.raises(Refused, match=r"404 not-found id$"):
         channel.submit(review(), B)
 
 
@@ -71,7 +71,7 @@ def test_a_fact_is_anchored_once(channel: MemoryChannel) -> None:
     assert channel.submit(fact(), B)
     assert not channel.submit(fact(), B, after(60))
     for transaction, caller in ((fact(digest="other"), B), (fact(), A)):
-        with pytest.raises(Refused, match="409 statement-id"):
+        with pytest.raises(Refused, match=r"409 statement-id$"):
             channel.submit(transaction, caller)
     assert channel.submit(fact("payment-day-close"), A)
     found = channel.query(QueryStatement("signed-opinion", an_id("fact")))
@@ -94,11 +94,11 @@ def test_a_patients_request_for_erasure_may_be_relayed_by_any_member(channel: Me
 def test_a_request_for_erasure_is_the_statement_that_it_brings(channel: MemoryChannel, wallet: Wallet) -> None:
     good = erasure(wallet)
     for forged in (replace(good, id=an_id("other")), replace(good, digest=a_digest("other"))):
-        with pytest.raises(Refused, match="400"):
+        with pytest.raises(Refused, match=r"400 invalid statement$"):
             channel.submit(forged)
     assert good.statement is not None
-    with pytest.raises(Refused, match="403 signature"):
+    with pytest.raises(Refused, match=r"403 signature signature$"):
         channel.submit(replace(good, signature=Wallet("mallory").sign(good.statement)))
     channel.submit(good)
-    with pytest.raises(Refused, match="409 statement-id"):
+    with pytest.raises(Refused, match=r"409 statement-id$"):
         channel.submit(replace(good, id=an_id("other")))

@@ -45,7 +45,7 @@ def test_a_grant_is_kept_with_its_terms_and_epochs(channel: MemoryChannel, walle
 
 def test_a_grant_below_the_floor_is_denied_and_one_at_the_floor_is_not(channel: MemoryChannel, wallet: Wallet) -> None:
     channel.submit(wallet.revoke_all("all", 3))
-    with pytest.raises(Refused, match="403 below-floor"):
+    with pytest.raises(Refused, match=r"403 below-floor$"):
         channel.submit(replace(wallet, grant_epoch=2).grant("g2"))
     assert channel.submit(replace(wallet, grant_epoch=3).grant("g3"))
 
@@ -54,7 +54,7 @@ def test_a_grant_whose_revocation_came_first_is_denied_for_ever(channel: MemoryC
     assert channel.submit(wallet.revoke("r", "g"))
     assert grant_of(channel, wallet, "g")["status"] == "tombstone"
     for _ in range(2):
-        with pytest.raises(Refused, match="403 revoked"):
+        with pytest.raises(Refused, match=r"403 revoked$"):
             channel.submit(wallet.grant("g"))
 
 
@@ -74,7 +74,7 @@ def test_a_grant_ends_in_the_future_and_within_five_years(
     if accepted:
         assert channel.submit(transaction)
     else:
-        with pytest.raises(Refused, match="403 valid-until"):
+        with pytest.raises(Refused, match=r"403 valid-until$"):
             channel.submit(transaction)
 
 
@@ -82,7 +82,7 @@ def test_a_grant_ends_in_the_future_and_within_five_years(
 def test_the_grantee_is_an_active_member_other_than_the_custodian(
     channel: MemoryChannel, wallet: Wallet, grantee: str
 ) -> None:
-    with pytest.raises(Refused, match="403 grantee"):
+    with pytest.raises(Refused, match=r"403 grantee$"):
         channel.submit(wallet.grant("g", grant_terms(grantee=grantee)))
 
 
@@ -113,7 +113,7 @@ def test_a_dissent_is_withdrawn_once_and_blocked_when_withdrawn_first(channel: M
     assert channel.submit(wallet.revoke("w", "d", "dissent"))
     assert not channel.submit(wallet.revoke("w2", "d", "dissent"))
     assert channel.submit(wallet.revoke("w3", "d2", "dissent"))
-    with pytest.raises(Refused, match="403 revoked"):
+    with pytest.raises(Refused, match=r"403 revoked$"):
         channel.submit(wallet.dissent("d2"))
     items = channel.query(QueryDissents(wallet.patient))["items"]
     assert {item["id"]: (item["status"], item["withdrawn_by"]) for item in items} == {
@@ -144,7 +144,7 @@ def test_no_grant_is_accepted_that_revoking_everything_would_not_reach(
 ) -> None:
     grant = replace(wallet, grant_epoch=epoch).grant("g")
     if not accepted:
-        with pytest.raises(Refused, match="403 above-floor"):
+        with pytest.raises(Refused, match=r"403 above-floor$"):
             channel.submit(grant)
         return
     assert channel.submit(grant)
@@ -179,7 +179,7 @@ def test_a_request_id_belongs_to_its_requester(channel: MemoryChannel) -> None:
     assert channel.submit(asked, B)
     assert not channel.submit(asked, B)
     for transaction, caller in ((asked, C), (replace(asked, valid_until=after(7200)), B)):
-        with pytest.raises(Refused, match="409 request-id"):
+        with pytest.raises(Refused, match=r"409 request-id$"):
             channel.submit(transaction, caller)
 
 
@@ -189,7 +189,7 @@ def test_a_request_is_valid_for_at_most_ninety_days(channel: MemoryChannel, unti
     if accepted:
         assert channel.submit(transaction, B)
     else:
-        with pytest.raises(Refused, match="400"):
+        with pytest.raises(Refused, match=r"400 invalid valid_until$"):
             channel.submit(transaction, B)
 
 
@@ -204,9 +204,9 @@ def test_an_access_is_opened_under_a_grant(channel: MemoryChannel, wallet: Walle
 def test_an_access_id_is_used_once(channel: MemoryChannel, wallet: Wallet) -> None:
     channel.submit(wallet.grant("g"))
     channel.submit(open_access("o", wallet, "g"), B)
-    with pytest.raises(Refused, match="409 access-id"):
+    with pytest.raises(Refused, match=r"409 access-id$"):
         channel.submit(open_access("o", wallet, "g", purpose="HRESCH"), B)
-    with pytest.raises(Refused, match="409 access-id"):
+    with pytest.raises(Refused, match=r"409 access-id$"):
         channel.submit(open_access("o", wallet, "g"), C)
 
 
@@ -223,12 +223,12 @@ def test_an_access_outside_the_terms_is_denied(
     channel: MemoryChannel, wallet: Wallet, caller: str, changes: dict[str, str], reason: str
 ) -> None:
     channel.submit(wallet.grant("g", grant_terms(practitioner=an_id("doctor"))))
-    with pytest.raises(Refused, match=f"403 {reason}"):
+    with pytest.raises(Refused, match=f"403 {reason}$"):
         channel.submit(open_access("o", wallet, "g", **changes), caller)
 
 
 def test_an_access_without_a_grant_is_not_found(channel: MemoryChannel, wallet: Wallet) -> None:
-    with pytest.raises(Refused, match="404"):
+    with pytest.raises(Refused, match=r"404 not-found grant$"):
         channel.submit(open_access("o", wallet, "nothing"), B)
 
 
@@ -236,21 +236,21 @@ def test_no_access_after_revoke_revoke_all_or_closing(channel: MemoryChannel, wa
     for name in ("g1", "g2"):
         channel.submit(wallet.grant(name))
     channel.submit(wallet.revoke("r", "g1"))
-    with pytest.raises(Refused, match="403 not-active"):
+    with pytest.raises(Refused, match=r"403 not-active$"):
         channel.submit(open_access("o", wallet, "g1"), B)
     channel.submit(wallet.revoke_all("all", 2))
-    with pytest.raises(Refused, match="403 below-floor"):
+    with pytest.raises(Refused, match=r"403 below-floor$"):
         channel.submit(open_access("o", wallet, "g2"), B)
     current = replace(wallet, grant_epoch=2)
     channel.submit(current.grant("g3"))
     channel.submit(CloseRegistration(wallet.patient, "deceased"))
-    with pytest.raises(Refused, match="403 closed"):
+    with pytest.raises(Refused, match=r"403 closed$"):
         channel.submit(open_access("o", wallet, "g3"), B)
 
 
 def test_no_access_under_a_tombstone(channel: MemoryChannel, wallet: Wallet) -> None:
     channel.submit(wallet.revoke("r", "g"))
-    with pytest.raises(Refused, match="403 not-active"):
+    with pytest.raises(Refused, match=r"403 not-active$"):
         channel.submit(open_access("o", wallet, "g"), B)
 
 
@@ -268,7 +268,7 @@ def test_a_grant_is_live_from_its_first_second_to_the_last_before_its_end(
     if accepted:
         assert channel.submit(transaction, B, after(at))
     else:
-        with pytest.raises(Refused, match="403 out-of-period"):
+        with pytest.raises(Refused, match=r"403 out-of-period$"):
             channel.submit(transaction, B, after(at))
 
 
@@ -281,13 +281,13 @@ def test_an_access_is_open_for_at_most_fifteen_minutes(
     if accepted:
         assert channel.submit(transaction, B)
     else:
-        with pytest.raises(Refused, match="403 valid-until"):
+        with pytest.raises(Refused, match=r"403 valid-until$"):
             channel.submit(transaction, B)
 
 
 def test_an_access_ends_with_its_grant(channel: MemoryChannel, wallet: Wallet) -> None:
     channel.submit(wallet.grant("g", grant_terms(valid_until=after(60))))
-    with pytest.raises(Refused, match="403 valid-until"):
+    with pytest.raises(Refused, match=r"403 valid-until$"):
         channel.submit(open_access("o", wallet, "g", until=after(61)), B)
     assert channel.submit(open_access("o", wallet, "g", until=after(60)), B)
 

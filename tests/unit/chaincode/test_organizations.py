@@ -22,6 +22,7 @@ from tests.unit.chaincode.world import (
     a_digest,
     an_id,
     organization_key,
+    refused,
     registration,
 )
 
@@ -50,8 +51,14 @@ def test_only_the_certificate_of_a_node_may_call(
     assert status_for(Creator(A, attributes, units)) == status
 
 
+def test_a_refused_certificate_is_named_as_the_reason() -> None:
+    result = MemoryChannel().simulate(*transactions.encode(registration()), creator=Creator(A, {}, ("peer",)))
+    assert str(refused(result)) == "403 role"
+
+
 def test_an_msp_id_that_would_shift_a_key_is_refused() -> None:
-    assert status_for(Creator("A\0B", {}, ("client",))) == 400
+    result = MemoryChannel().simulate(*transactions.encode(registration()), creator=Creator("A\0B", {}, ("client",)))
+    assert str(refused(result)) == "400 invalid creator"
 
 
 def test_an_organization_registers_itself_under_its_certificate() -> None:
@@ -73,7 +80,7 @@ def test_registering_again_with_the_same_values_changes_nothing() -> None:
 def test_registering_again_with_other_values_is_a_conflict() -> None:
     channel = MemoryChannel()
     channel.submit(registration("a"), A)
-    with pytest.raises(Refused, match="409 registered"):
+    with pytest.raises(Refused, match=r"409 registered$"):
         channel.submit(registration("b"), A)
 
 
@@ -82,7 +89,7 @@ def test_who_is_no_member_may_write_nothing_else() -> None:
         CreateRecord(an_id("r"), a_digest("leaf")),
         UpdateOrganization("https://a.example", (organization_key(),)),
     ):
-        with pytest.raises(Refused, match="403 not-a-member"):
+        with pytest.raises(Refused, match=r"403 not-a-member$"):
             MemoryChannel().submit(transaction, A)
 
 
@@ -93,7 +100,7 @@ def test_who_leaves_or_left_may_write_nothing(channel: MemoryChannel) -> None:
         changed = value.value.replace(b'"status":"active"', f'"status":"{status}"'.encode())
         assert changed != value.value
         channel.state[key] = type(value)(changed, value.version)
-        with pytest.raises(Refused, match="403 not-a-member"):
+        with pytest.raises(Refused, match=r"403 not-a-member$"):
             channel.submit(CreateRecord(an_id("r"), a_digest("leaf")), A)
         channel.state[key] = value
 
@@ -142,12 +149,12 @@ def test_an_update_without_change_changes_nothing(channel: MemoryChannel) -> Non
 
 
 def test_a_published_key_is_never_removed(channel: MemoryChannel) -> None:
-    with pytest.raises(Refused, match="409 key-removed"):
+    with pytest.raises(Refused, match=r"409 key-removed keys$"):
         channel.submit(update(organization_key("k2")), A)
 
 
 def test_a_published_key_never_changes(channel: MemoryChannel) -> None:
-    with pytest.raises(Refused, match="409 key-changed"):
+    with pytest.raises(Refused, match=r"409 key-changed keys$"):
         channel.submit(update(organization_key("k1", use="witness")), A)
 
 
@@ -155,7 +162,7 @@ def test_the_end_of_a_key_is_set_or_comes_earlier_and_never_moves_later(channel:
     assert channel.submit(update(organization_key(until="2027-01-01T00:00:00Z")), A)
     assert channel.submit(update(organization_key(until="2026-06-01T00:00:00Z")), A)
     for later in ("2026-06-01T00:00:01Z", None):
-        with pytest.raises(Refused, match="409 key-revived"):
+        with pytest.raises(Refused, match=r"409 key-revived keys$"):
             channel.submit(update(organization_key(until=later)), A)
 
 
@@ -167,12 +174,17 @@ def test_an_update_keeps_fields_that_a_later_program_added(channel: MemoryChanne
     assert channel.written()[f"org/{A}"]["zz"] == "kept"
 
 
+@pytest.mark.parametrize("year", [2000, 2999])
+def test_a_timestamp_may_lie_at_either_end_of_the_range(year: int) -> None:
+    at = moment("2026-03-01T12:00:00Z").replace(year=year)
+    assert MemoryChannel().simulate(*transactions.encode(registration()), at=at).response.status == 200
+
+
 @pytest.mark.parametrize("year", [1999, 3000, 9999])
 def test_a_timestamp_out_of_range_is_refused(year: int) -> None:
     name, arguments = transactions.encode(registration())
     at = moment("2026-03-01T12:00:00Z").replace(year=year)
-    response = MemoryChannel().simulate(name, arguments, at=at).response
-    assert (response.status, "timestamp" in response.message) == (400, True)
+    assert str(refused(MemoryChannel().simulate(name, arguments, at=at))) == "400 timestamp"
 
 
 def test_fractions_of_a_second_do_not_reach_the_rules(channel: MemoryChannel) -> None:
@@ -222,7 +234,7 @@ def test_a_signature_key_belongs_to_who_published_it_first(channel: MemoryChanne
         own = replace(organization_key("w1", use=use))
         channel.submit(update(organization_key(), own), A)
     stolen = replace(own, kid="mine", use="witness")
-    with pytest.raises(Refused, match="409 key-of-another keys"):
+    with pytest.raises(Refused, match=r"409 key-of-another keys$"):
         channel.submit(RegisterOrganization("https://d.example", (stolen,)), "HospitalDMSP")
     assert channel.submit(RegisterOrganization("https://d.example", (organization_key(holder="d"),)), "HospitalDMSP")
 
@@ -230,7 +242,7 @@ def test_a_signature_key_belongs_to_who_published_it_first(channel: MemoryChanne
 def test_a_signature_key_that_fits_every_message_is_refused(channel: MemoryChannel) -> None:
     for weak in (bytes(32), b"\x01" + bytes(31), b"\xff" * 32):
         key = replace(organization_key("weak", use="witness"), key=encode_bytes(weak))
-        with pytest.raises(Refused, match="400 weak-key keys"):
+        with pytest.raises(Refused, match=r"400 weak-key keys$"):
             channel.submit(update(organization_key(), key), A)
 
 

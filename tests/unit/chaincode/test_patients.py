@@ -32,19 +32,19 @@ def test_the_custodian_binds_keys_to_a_patient_id(channel: MemoryChannel) -> Non
 
 
 def test_nobody_registers_a_patient_for_another_custodian(channel: MemoryChannel) -> None:
-    with pytest.raises(Refused, match="403 custodian"):
+    with pytest.raises(Refused, match=r"403 custodian$"):
         channel.submit(Wallet("li").enrol(), B)
 
 
 def test_enrolment_begins_with_both_epochs_at_one(channel: MemoryChannel) -> None:
     for wallet in (Wallet("li", key_epoch=2), Wallet("li", grant_epoch=2)):
-        with pytest.raises(Refused, match="400"):
+        with pytest.raises(Refused, match=r"400 invalid statement\.key_epoch$"):
             channel.submit(wallet.enrol())
 
 
 def test_enrolment_is_signed_with_the_key_it_brings(channel: MemoryChannel) -> None:
     text = Wallet("li").text("enrol li", Enrol(Wallet("li").keys))
-    with pytest.raises(Refused, match="403 signature"):
+    with pytest.raises(Refused, match=r"403 signature signature$"):
         channel.submit(RegisterPatient(text, Wallet("mallory").sign(text)))
 
 
@@ -53,7 +53,7 @@ def test_enrolling_again_with_the_same_text_changes_nothing(channel: MemoryChann
 
 
 def test_a_patient_id_is_enrolled_once(channel: MemoryChannel, wallet: Wallet) -> None:
-    with pytest.raises(Refused, match="409 patient-id"):
+    with pytest.raises(Refused, match=r"409 patient-id$"):
         channel.submit(wallet.enrol("again"))
 
 
@@ -65,7 +65,7 @@ def test_rotation_needs_old_and_new_key(channel: MemoryChannel, wallet: Wallet) 
         RotateKey(text, mallory.sign(text), new.sign(text)),
         RotateKey(text, new.sign(text), wallet.sign(text)),
     ):
-        with pytest.raises(Refused, match="403 signature"):
+        with pytest.raises(Refused, match=r"403 signature signature$"):
             channel.submit(transaction)
 
 
@@ -80,24 +80,24 @@ def test_rotation_raises_the_epoch_and_keeps_the_former_keys(channel: MemoryChan
 def test_statements_of_the_old_key_epoch_die_and_live_grants_stay(channel: MemoryChannel, wallet: Wallet) -> None:
     channel.submit(wallet.grant("before"))
     channel.submit(rotation(wallet, wallet.next_epoch()))
-    with pytest.raises(Refused, match="403 key-epoch"):
+    with pytest.raises(Refused, match=r"403 key-epoch$"):
         channel.submit(wallet.grant("late"))
     assert channel.state[f"\0grant\0{wallet.patient}\0{an_id('before')}\0"].value.count(b'"active"') == 1
     assert channel.submit(wallet.next_epoch().revoke("r", "before"))
 
 
 def test_keys_are_rotated_at_the_custodian(channel: MemoryChannel, wallet: Wallet) -> None:
-    with pytest.raises(Refused, match="403 custodian"):
+    with pytest.raises(Refused, match=r"403 custodian$"):
         channel.submit(rotation(wallet, wallet.next_epoch()), B)
 
 
 def test_a_key_never_comes_back(channel: MemoryChannel, wallet: Wallet) -> None:
-    with pytest.raises(Refused, match="409 key-reused"):
+    with pytest.raises(Refused, match=r"409 key-reused$"):
         channel.submit(rotation(wallet, wallet))
     second = wallet.next_epoch()
     channel.submit(rotation(wallet, second))
     text = second.text("back", Rotate(wallet.keys))
-    with pytest.raises(Refused, match="409 key-reused"):
+    with pytest.raises(Refused, match=r"409 key-reused$"):
         channel.submit(RotateKey(text, second.sign(text), wallet.sign(text)))
 
 
@@ -105,7 +105,7 @@ def test_rotations_are_counted(channel: MemoryChannel, wallet: Wallet, monkeypat
     monkeypatch.setattr(patients, "MAX_ROTATIONS", 1)
     second = wallet.next_epoch()
     channel.submit(rotation(wallet, second))
-    with pytest.raises(Refused, match="409 too-many-rotations"):
+    with pytest.raises(Refused, match=r"409 too-many-rotations$"):
         channel.submit(rotation(second, second.next_epoch(), "again"))
 
 
@@ -117,16 +117,16 @@ def test_a_rotation_is_accepted_once(channel: MemoryChannel, wallet: Wallet) -> 
 
 def test_only_the_custodian_closes_a_registration(channel: MemoryChannel, wallet: Wallet) -> None:
     closing = CloseRegistration(wallet.patient, "deceased")
-    with pytest.raises(Refused, match="403 custodian"):
+    with pytest.raises(Refused, match=r"403 custodian$"):
         channel.submit(closing, B)
     assert channel.submit(closing)
     assert not channel.submit(closing)
-    with pytest.raises(Refused, match="409 closed"):
+    with pytest.raises(Refused, match=r"409 closed$"):
         channel.submit(replace(closing, reason="duplicate"))
 
 
 def test_closing_what_is_not_there_is_not_found(channel: MemoryChannel) -> None:
-    with pytest.raises(Refused, match="404"):
+    with pytest.raises(Refused, match=r"404 not-found patient$"):
         channel.submit(CloseRegistration(an_id("nobody"), "deceased"))
 
 
@@ -134,7 +134,7 @@ def test_a_closed_registration_takes_refusals_only(channel: MemoryChannel, walle
     channel.submit(wallet.grant("g"))
     channel.submit(CloseRegistration(wallet.patient, "patient-request"))
     for transaction in (wallet.grant("g2"), rotation(wallet, wallet.next_epoch())):
-        with pytest.raises(Refused, match="403 closed"):
+        with pytest.raises(Refused, match=r"403 closed$"):
             channel.submit(transaction)
     assert channel.submit(wallet.revoke("r", "g"))
     assert channel.submit(wallet.dissent("d"))
@@ -142,14 +142,14 @@ def test_a_closed_registration_takes_refusals_only(channel: MemoryChannel, walle
 
 
 def test_a_statement_for_another_channel_is_denied(channel: MemoryChannel, wallet: Wallet) -> None:
-    with pytest.raises(Refused, match="403 channel"):
+    with pytest.raises(Refused, match=r"403 channel$"):
         channel.submit(wallet.grant("g", channel="other"))
 
 
 def test_a_statement_of_another_type_is_invalid(channel: MemoryChannel, wallet: Wallet) -> None:
     grant = wallet.grant("g")
     for kind in (RegisterPatient,):
-        with pytest.raises(Refused, match="400"):
+        with pytest.raises(Refused, match=r"400 invalid statement\.type$"):
             channel.submit(kind(grant.statement, grant.signature))
 
 
@@ -164,23 +164,23 @@ def test_a_statement_is_anchored_in_its_time_or_never(
     if accepted:
         assert channel.submit(transaction)
     else:
-        with pytest.raises(Refused, match="403 anchor-by"):
+        with pytest.raises(Refused, match=r"403 anchor-by$"):
             channel.submit(transaction)
 
 
 def test_a_statement_names_the_patients_own_custodian(channel: MemoryChannel, wallet: Wallet) -> None:
-    with pytest.raises(Refused, match="403 custodian"):
+    with pytest.raises(Refused, match=r"403 custodian$"):
         channel.submit(replace(wallet, custodian=B).grant("g"))
 
 
 def test_a_statement_of_nobody_is_not_found(channel: MemoryChannel) -> None:
-    with pytest.raises(Refused, match="404"):
+    with pytest.raises(Refused, match=r"404 not-found statement\.patient$"):
         channel.submit(Wallet("stranger").grant("g"))
 
 
 def test_a_foreign_signature_is_denied(channel: MemoryChannel, wallet: Wallet) -> None:
     grant = wallet.grant("g")
-    with pytest.raises(Refused, match="403 signature"):
+    with pytest.raises(Refused, match=r"403 signature signature$"):
         channel.submit(replace(grant, signature=Wallet("mallory").sign(grant.statement)))
 
 
@@ -190,9 +190,9 @@ def test_a_used_statement_id_takes_the_same_text_without_effect_and_no_other(
     channel.submit(wallet.grant("g"))
     assert not channel.submit(wallet.grant("g"), B)
     assert not channel.submit(wallet.grant("g"), at=after(40 * 86400))
-    with pytest.raises(Refused, match="409 statement-id"):
+    with pytest.raises(Refused, match=r"409 statement-id$"):
         channel.submit(wallet.dissent("g"))
-    with pytest.raises(Refused, match="409 statement-id"):
+    with pytest.raises(Refused, match=r"409 statement-id$"):
         channel.submit(wallet.grant("g", anchor_by=after(7200)))
 
 

@@ -24,7 +24,7 @@ def status(channel: MemoryChannel, custodian: str = A) -> Any:
 def test_a_leaf_is_kept_by_record_id_under_the_caller(channel: MemoryChannel) -> None:
     assert channel.submit(CreateRecord(RECORD, a_digest("leaf")), A)
     assert not channel.submit(CreateRecord(RECORD, a_digest("leaf")), A)
-    with pytest.raises(Refused, match="409 record-id"):
+    with pytest.raises(Refused, match=r"409 record-id$"):
         channel.submit(CreateRecord(RECORD, a_digest("other")), A)
     assert channel.submit(CreateRecord(RECORD, a_digest("other")), B)
     assert status(channel)["leaf"] == a_digest("leaf")
@@ -70,7 +70,7 @@ def test_forbidden_steps_of_a_record(
 ) -> None:
     for step in path:
         channel.submit(STEPS[step])
-    with pytest.raises(Refused, match=f"409 {reason}"):
+    with pytest.raises(Refused, match=f"409 {reason}$"):
         channel.submit(forbidden)
 
 
@@ -88,7 +88,7 @@ def test_a_locked_record_is_erased_only_when_its_time_has_passed(
     if accepted:
         assert channel.submit(ERASE, at=after(at))
     else:
-        with pytest.raises(Refused, match="409 locked"):
+        with pytest.raises(Refused, match=r"409 locked$"):
             channel.submit(ERASE, at=after(at))
 
 
@@ -102,21 +102,21 @@ def test_a_lock_outlives_a_retraction(channel: MemoryChannel, at: int, accepted:
         assert channel.submit(ERASE, at=after(at))
         assert (status(channel)["status"], status(channel)["until"]) == ("erased", None)
     else:
-        with pytest.raises(Refused, match="409 locked"):
+        with pytest.raises(Refused, match=r"409 locked$"):
             channel.submit(ERASE, at=after(at))
 
 
 def test_a_lock_is_only_ever_prolonged(channel: MemoryChannel) -> None:
     channel.submit(LOCK)
     for until in (99, 100):
-        with pytest.raises(Refused, match="409 lock-shorter"):
+        with pytest.raises(Refused, match=r"409 lock-shorter$"):
             channel.submit(LockRecord(RECORD, "litigation", after(until)))
     assert channel.submit(LockRecord(RECORD, "litigation", after(101)))
     assert (status(channel)["reason"], status(channel)["until"]) == ("litigation", after(101))
 
 
 def test_a_lock_in_the_past_is_invalid(channel: MemoryChannel) -> None:
-    with pytest.raises(Refused, match="400"):
+    with pytest.raises(Refused, match=r"400 invalid until$"):
         channel.submit(LockRecord(RECORD, "retention", NOW))
 
 
@@ -128,7 +128,7 @@ def test_nobody_changes_the_status_of_anothers_record(channel: MemoryChannel) ->
 def test_erasing_is_all_or_nothing(channel: MemoryChannel) -> None:
     both = EraseRecord(tuple(sorted((RECORD, an_id("free")))))
     channel.submit(LOCK)
-    with pytest.raises(Refused, match="409 locked"):
+    with pytest.raises(Refused, match=r"409 locked$"):
         channel.submit(both)
     assert channel.query(QueryRecord(A, an_id("free")))["status"] == "active"
     assert channel.submit(both, at=after(100))
@@ -145,10 +145,10 @@ def test_a_hospital_attests_what_became_of_its_copies(channel: MemoryChannel) ->
     retained = AttestErasure(A, (RECORD,), after(1000))
     assert channel.submit(retained, B)
     assert not channel.submit(retained, B)
-    with pytest.raises(Refused, match="409 attested"):
+    with pytest.raises(Refused, match=r"409 attested$"):
         channel.submit(AttestErasure(A, (RECORD,), after(2000)), B)
     assert channel.submit(AttestErasure(A, (RECORD,), None), B)
-    with pytest.raises(Refused, match="409 attested"):
+    with pytest.raises(Refused, match=r"409 attested$"):
         channel.submit(retained, B)
     assert channel.submit(AttestErasure(A, (RECORD,), None), C)
     found = [(item["msp"], item["retained_until"]) for item in status(channel)["attestations"]]
@@ -156,7 +156,7 @@ def test_a_hospital_attests_what_became_of_its_copies(channel: MemoryChannel) ->
 
 
 def test_attestations_are_about_another_members_records(channel: MemoryChannel) -> None:
-    with pytest.raises(Refused, match="403 custodian"):
+    with pytest.raises(Refused, match=r"403 custodian$"):
         channel.submit(AttestErasure(A, (RECORD,), None), A)
-    with pytest.raises(Refused, match="400"):
+    with pytest.raises(Refused, match=r"400 invalid custodian$"):
         channel.submit(AttestErasure("StrangerMSP", (RECORD,), None), A)

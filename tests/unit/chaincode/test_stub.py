@@ -50,16 +50,23 @@ def test_composite_key_splits_into_what_it_was_made_of(attributes: list[str]) ->
 
 @pytest.mark.parametrize("part", ["a\0b", "\U0010ffff", "\ud800"])
 def test_composite_key_refuses_parts_that_would_shift_its_borders(part: str) -> None:
-    with pytest.raises(Invalid):
-        create_composite_key("t", [part])
-    with pytest.raises(Invalid):
-        create_composite_key(part, [])
+    for refused in (partial(create_composite_key, "t", [part]), partial(create_composite_key, part, [])):
+        with pytest.raises(Invalid) as refusal:
+            refused()
+        assert refusal.value.reason == "composite-key"
+
+
+def test_a_composite_key_has_an_object_type() -> None:
+    with pytest.raises(Invalid) as refusal:
+        create_composite_key("", ["a"])
+    assert refusal.value.reason == "composite-key"
 
 
 @pytest.mark.parametrize("key", ["", "a", "\0", "\0\0", "\0a", "a\0b\0", "\0a\0b", "\0\0a\0"])
 def test_what_is_no_composite_key_is_not_split(key: str) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid) as refusal:
         split_composite_key(key)
+    assert refusal.value.reason == "composite-key"
 
 
 def test_partial_range_holds_the_keys_below_and_no_neighbour() -> None:
@@ -171,10 +178,29 @@ def test_nothing_is_paged_after_a_write() -> None:
     assert refusal.value.reason == "paged-query"
 
 
-@pytest.mark.parametrize(("size", "bookmark"), [(0, ""), (1001, ""), (1, "\0other\0a\0"), (1, "\0letter\0\U0010ffff")])
-def test_pages_have_bounds(size: int, bookmark: str) -> None:
-    with pytest.raises(Invalid):
+@pytest.mark.parametrize(
+    ("size", "bookmark", "reason"),
+    [
+        (0, "", "page-size"),
+        (1001, "", "page-size"),
+        (1, "\0other\0a\0", "bookmark"),
+        (1, "\0lettes\0", "bookmark"),
+        (1, "\0letter\0\U0010ffff", "bookmark"),
+    ],
+)
+def test_pages_have_bounds(size: int, bookmark: str, reason: str) -> None:
+    with pytest.raises(Invalid) as refusal:
         with_state().stub().get_state_by_partial_composite_key_with_pagination("letter", [], size, bookmark)
+    assert refusal.value.reason == reason
+
+
+def test_a_page_may_start_at_the_first_key_of_the_range() -> None:
+    page = (
+        with_state(*letters("a"))
+        .stub()
+        .get_state_by_partial_composite_key_with_pagination("letter", [], 1000, "\0letter\0")
+    )
+    assert [key for key, _ in page.items] == letters("a")
 
 
 def test_an_empty_value_is_refused_because_fabric_would_delete() -> None:
@@ -187,17 +213,23 @@ def test_values_keys_and_events_have_bounds() -> None:
     stub = with_state().stub()
     stub.put_state("k", bytes(MAX_VALUE_BYTES))
     stub.put_state("k" * 4096, b"1")
-    calls: list[Callable[[], None]] = [
-        partial(stub.put_state, "k", bytes(MAX_VALUE_BYTES + 1)),
-        partial(stub.put_state, "k" * 4097, b"1"),
-        partial(stub.put_state, "", b"1"),
-        partial(stub.put_state, "\ud800", b"1"),
-        partial(stub.set_event, "", b""),
-        partial(stub.set_event, "e", bytes((1 << 20) + 1)),
+    stub.set_event("e", bytes(1 << 20))
+    calls: list[tuple[Callable[[], object], str]] = [
+        (partial(stub.put_state, "k", bytes(MAX_VALUE_BYTES + 1)), "too-large"),
+        (partial(stub.put_state, "k" * 4097, b"1"), "key"),
+        (partial(stub.put_state, "é" * 2049, b"1"), "key"),
+        (partial(stub.put_state, "", b"1"), "key"),
+        (partial(stub.put_state, "\ud800", b"1"), "key"),
+        (partial(stub.del_state, ""), "key"),
+        (partial(stub.get_state, ""), "key"),
+        (partial(stub.get_history_for_key, ""), "key"),
+        (partial(stub.set_event, "", b""), "event-name"),
+        (partial(stub.set_event, "e", bytes((1 << 20) + 1)), "too-large"),
     ]
-    for call in calls:
-        with pytest.raises(Invalid):
+    for call, reason in calls:
+        with pytest.raises(Invalid) as refusal:
             call()
+        assert refusal.value.reason == reason
 
 
 def test_the_last_event_wins() -> None:

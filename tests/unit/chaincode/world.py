@@ -43,13 +43,21 @@ NODE = ("client",)
 
 
 class Refused(Exception):
-    """The contract answered with an error."""
+    """The contract answered with an error; its text is status, reason and, where there is one, place."""
 
     def __init__(self, status: int, reason: str, place: str) -> None:
-        super().__init__(f"{status} {reason} {place}")
+        super().__init__(f"{status} {reason} {place}".rstrip())
         self.status = status
         self.reason = reason
         self.place = place
+
+
+def refused(result: SimulationResult) -> Refused:
+    """The contract's error; each one explains itself in a sentence."""
+    message = json.loads(result.response.message)
+    assert set(message) == {"detail", "place", "reason"}
+    assert " " in message["detail"]
+    return Refused(result.response.status, message["reason"], message["place"])
 
 
 def seeded(name: str, count: int = 32) -> bytes:
@@ -129,8 +137,7 @@ class MemoryChannel:
         if result.response.status != 200:
             assert not result.writes
             assert result.event is None
-            message = json.loads(result.response.message)
-            raise Refused(result.response.status, message["reason"], message["place"])
+            raise refused(result)
         changed = json.loads(result.response.payload)["changed"]
         assert bool(result.writes) == changed == (result.event is not None)
         self.commit(result, at=at)
@@ -145,8 +152,7 @@ class MemoryChannel:
         """
         result = self.simulate(*queries.encode(query), caller)
         if result.response.status != 200:
-            message = json.loads(result.response.message)
-            raise Refused(result.response.status, message["reason"], message["place"])
+            raise refused(result)
         assert result.writes == ()
         return json.loads(result.response.payload)
 
