@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from domain.errors import Conflict, Denied, NotFound, Unavailable, YilianError
@@ -40,3 +42,9 @@ def test_a_server_that_is_down_stops_no_thief(reason: str) -> None:
 def test_every_theft_and_every_limit_has_a_name_of_its_own() -> None:
     names = [item.name for item in (*THEFTS, *LIMITS)]
     assert len(names) == len(set(names))
+
+
+def test_the_threat_model_names_every_theft_and_every_limit() -> None:
+    told = (Path(__file__).resolve().parents[4] / "docs" / "threat-model.md").read_text()
+    missing = [item.name for item in (*THEFTS, *LIMITS) if f"`{item.name}`" not in told]
+    assert not missing
