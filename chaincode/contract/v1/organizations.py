@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from chaincode.contract.v1.call import UNCHANGED, Call, Changes, Put
+from domain.checkpoints import key_hash, key_name
 from domain.ed25519 import is_strict_public_key
 from domain.entries import KeyHolderEntry, OrganizationEntry
 from domain.errors import Conflict, Invalid
@@ -45,6 +46,7 @@ def _held(call: Call, keys: tuple[OrganizationKey, ...]) -> Changes:
     All witnesses sign the same bytes: with another member's key in its own entry, a member would have that one's
     signatures count as its own, or as nobody's.
     """
+    _check_told_apart(call, keys)
     changes = []
     for text in dict.fromkeys(key.key for key in keys if key.use in SIGNATURE_USES):
         if not is_strict_public_key(decode_bytes(text, "keys.key")):
@@ -55,6 +57,18 @@ def _held(call: Call, keys: tuple[OrganizationKey, ...]) -> Changes:
         elif holder.msp != call.caller:
             raise Conflict("another member has published this key", reason="key-of-another", place="keys")
     return tuple(changes)
+
+
+def _check_told_apart(call: Call, keys: tuple[OrganizationKey, ...]) -> None:
+    """A signature line names its key by four bytes of a hash, which anybody can make collide.
+
+    With two such keys, one after the other, a member could turn every receipt that bears its signature into one that
+    does not hold.
+    """
+    name = key_name(call.stub.channel, call.caller)
+    hashes = [key_hash(name, decode_bytes(key.key, "keys.key")) for key in keys if key.use == "witness"]
+    if len(set(hashes)) != len(hashes):
+        raise Conflict("signatures do not tell two witness keys apart", reason="key-hash", place="keys")
 
 
 def _check_kept(before: OrganizationKey, after: OrganizationKey | None) -> None:

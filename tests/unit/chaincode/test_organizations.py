@@ -6,9 +6,11 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from nacl.bindings import crypto_scalarmult_ed25519_base_noclamp
 
 from chaincode.stub import Creator
 from domain import entries, transactions
+from domain.checkpoints import key_hash, key_name
 from domain.errors import Invalid
 from domain.identifiers import decode_bytes, encode_bytes
 from domain.instants import moment
@@ -16,6 +18,7 @@ from domain.queries import QueryOrganization
 from domain.transactions import CreateRecord, RegisterOrganization, UpdateOrganization
 from domain.vocabulary import KEY_BYTES
 from tests.unit.chaincode.world import (
+    CHANNEL,
     A,
     MemoryChannel,
     Refused,
@@ -25,6 +28,9 @@ from tests.unit.chaincode.world import (
     refused,
     registration,
 )
+
+COLLIDING = (11_495, 62_734)
+"""Scalars whose public keys have one key hash under the name of A: found in a second, among some ten thousand keys."""
 
 
 def status_for(creator: Creator) -> int:
@@ -244,6 +250,21 @@ def test_a_signature_key_that_fits_every_message_is_refused(channel: MemoryChann
         key = replace(organization_key("weak", use="witness"), key=encode_bytes(weak))
         with pytest.raises(Refused, match=r"400 weak-key keys$"):
             channel.submit(update(organization_key(), key), A)
+
+
+def test_signature_lines_tell_a_members_witness_keys_apart(channel: MemoryChannel) -> None:
+    """A line names its key by four bytes. With two keys under one name, receipts that held would hold no more."""
+    first, second = (encode_bytes(crypto_scalarmult_ed25519_base_noclamp(n.to_bytes(32, "little"))) for n in COLLIDING)
+    hashes = {key_hash(key_name(CHANNEL, A), decode_bytes(key, "key")) for key in (first, second)}
+    assert len(hashes) == 1
+    one, other = (
+        replace(organization_key(kid, use="witness"), key=key) for kid, key in (("w1", first), ("w2", second))
+    )
+    ended = replace(one, valid_until="2027-01-01T00:00:00Z")
+    channel.submit(update(organization_key(), one), A)
+    for keys in ((one, other), (ended, other), (one, replace(one, kid="w2"))):
+        with pytest.raises(Refused, match=r"409 key-hash keys$"):
+            channel.submit(update(organization_key(), *keys), A)
 
 
 def test_the_own_key_may_have_two_uses(channel: MemoryChannel) -> None:
