@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yilian.demo import story
 from yilian.demo.network import Network
-from yilian.demo.report import Report, StepFailed
+from yilian.demo.report import Report, StepFailed, check
 from yilian.evil import alone, limits, pair, root
 from yilian.evil.malicious import MaliciousHospital
 from yilian.evil.tap import Tap
@@ -22,6 +22,8 @@ def tell(report: Report, network: Network, source: Path) -> None:
         StepFailed: the stage could not be set. A theft that succeeds fails its step, and the others are still tried.
     """
     stage = _set(report, network, source)
+    with report.step("control", "The cheat gets what was granted: its tools work", "对照：作恶者能取得已授权内容"):
+        _control(stage)
     for theft in THEFTS:
         _try(stage, theft)
     limits.tell(report)
@@ -49,6 +51,15 @@ def _set(report: Report, network: Network, source: Path) -> Stage:
         withheld=choice.withheld[0].partition("/")[2],
         granted=[entry for entry in entries if entry.record in seen.released and entry.resource_type == "Observation"],
     )
+
+
+def _control(stage: Stage) -> None:
+    """Asked as the protocol wants it, the custodian releases; so a refusal below is about the theft, not the tools."""
+    custodian, opened, wanted = stage.cast.custodian, stage.opened(), stage.granted[0].record
+    listed = {entry.record for entry in stage.cheat.search(custodian, opened).items}
+    check(wanted in listed and stage.withheld not in listed, "the grant does not list what it covers")
+    released = [item.entry.record for item in stage.cheat.release(custodian, opened, [wanted]).items]
+    check(wanted in released, "the grant does not release what it covers")
 
 
 def _try(stage: Stage, theft: Theft) -> None:
