@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from typing import Final
 
@@ -10,28 +9,13 @@ import uvicorn
 
 from node_service.api.server_protocol import BoundedHttpProtocol
 from node_service.composition import RunningNode, build
+from node_service.json_lines import JsonLines
 from node_service.process_memory import forbid_core_files
 from node_service.settings import Settings
 
 MAX_CONNECTIONS: Final = 2048
 GRACEFUL_STOP_S: Final = 3
 KEEP_ALIVE_S: Final = 20
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object per line; exceptions by type only, since their messages may hold what a person sent."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """The line of a record."""
-        line = {
-            "at": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
-            "level": record.levelname,
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if record.exc_info and record.exc_info[0]:
-            line["error"] = record.exc_info[0].__name__
-        return json.dumps(line, ensure_ascii=False)
 
 
 def serve(settings: Settings) -> None:

@@ -5,10 +5,11 @@
 import os
 import sys
 from importlib.metadata import entry_points, version
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from domain.errors import (
     Conflict,
@@ -20,6 +21,7 @@ from domain.errors import (
     Unavailable,
     YilianError,
 )
+from yilian.deferred import Deferred
 from yilian.explanations import CHINESE
 from yilian.language import Text, choose, text
 
@@ -32,6 +34,7 @@ EXIT_CODES: Final[dict[type[YilianError], int]] = {
 def build(t: Text) -> typer.Typer:
     """The application with all registered commands, in the language of ``t``."""
     app = typer.Typer(
+        cls=_root(t),
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
@@ -45,9 +48,17 @@ def build(t: Text) -> typer.Typer:
         ),
     )
     _add_root(app, t)
-    for entry in sorted(entry_points(group=GROUP), key=lambda found: found.name):
-        entry.load()(app, t)
     return app
+
+
+def _root(t: Text) -> type[TyperGroup]:
+    class Root(TyperGroup):
+        def __init__(self, **attributes: Any) -> None:
+            super().__init__(**attributes)
+            for entry in sorted(entry_points(group=GROUP), key=lambda found: found.name):
+                self.add_command(Deferred(entry, t))
+
+    return Root
 
 
 def _add_root(app: typer.Typer, t: Text) -> None:

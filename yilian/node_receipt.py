@@ -13,7 +13,7 @@ from domain.receipts import verify_receipt
 from node_service.client.node_client import StaffClient
 from yilian.ingest_commands import DEFAULT_NODE, sign_in
 from yilian.language import Text
-from yilian.receipt_commands import MembersFile, read_members, write_new
+from yilian.proof_files import MembersFile, read_members, write_new
 
 
 def add_node_receipt(audit: typer.Typer, t: Text) -> None:

@@ -3,7 +3,6 @@
 # Annotations are evaluated here and now: typer reads them, and they speak the language chosen at run time.
 
 import json
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -13,10 +12,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from rich.console import Console
 
 from domain.checkpoints import parse_note
-from domain.errors import Invalid, Unavailable
+from domain.errors import Invalid
 from domain.forks import MAX_FORK_BYTES, fork_of, parse_fork, verify_fork
 from domain.instants import instant
-from domain.receipt_form import MAX_MEMBERS_BYTES, MAX_RECEIPT_BYTES, Members, parse_members, parse_receipt
+from domain.receipt_form import MAX_RECEIPT_BYTES, Members, parse_receipt
 from domain.receipts import VerifiedReceipt, verify_receipt
 from network.verifier.folder import read_blocks
 from node_service.client.transport import Transport
@@ -24,9 +23,8 @@ from node_service.client.wallet_client import WalletClient
 from patient_wallet.members import gather
 from yilian.contract_versions import CONTRACT, contract_replayer, genesis_digest
 from yilian.language import Text
+from yilian.proof_files import MembersFile, read_bounded, read_members, write_new
 from yilian.registry_members import members_of
-
-MembersFile = Annotated[Path, typer.Option("--members", help="members.json (yilian audit members)")]
 
 
 def add_receipts(audit: typer.Typer, t: Text) -> None:
@@ -34,50 +32,6 @@ def add_receipts(audit: typer.Typer, t: Text) -> None:
     _add_members(audit, t)
     _add_verify_receipt(audit, t)
     _add_forks(audit, t)
-
-
-def read_members(path: Path) -> Members:
-    """Read a members file.
-
-    Raises:
-        Invalid: it is not of the form.
-        Unavailable: it cannot be read.
-    """
-    return parse_members(read_bounded(path, MAX_MEMBERS_BYTES))
-
-
-def read_bounded(path: Path, max_bytes: int) -> bytes:
-    """The content of a file that must not be longer.
-
-    Raises:
-        Invalid: it is longer.
-        Unavailable: it cannot be read.
-    """
-    try:
-        with path.open("rb") as stream:
-            content = stream.read(max_bytes + 1)
-    except OSError as error:
-        raise Unavailable(f"the file cannot be read: {error.strerror}", place=path.name) from error
-    if len(content) > max_bytes:
-        raise Invalid(f"the file is longer than {max_bytes} bytes", reason="too-large", place=path.name)
-    return content
-
-
-def write_new(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all.
-
-    Raises:
-        Unavailable: the disk refuses.
-    """
-    part = path.with_name(path.name + ".part")
-    try:
-        with part.open("wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(path)
-    except OSError as error:
-        raise Unavailable(f"the file cannot be written: {error.strerror}", place=path.name) from error
 
 
 def _add_members(audit: typer.Typer, t: Text) -> None:

@@ -15,18 +15,17 @@ from domain.witness_key import WitnessPublicKey
 from network.embedded.channel_file import read_channel_file
 from network.embedded.layout import Layout
 from network.embedded.raw_blocks import RawBlockFile
-from network.witness.client import WitnessClient
 from network.witness.compare import Comparison, compare
 from network.witness.database import WitnessDatabase
 from network.witness.folder import DATABASE_FILE, PUBLIC_KEY_FILE, WitnessIdentity, create, load
 from network.witness.serving import server
 from network.witness.witness import Witness
 from node_service.api.server_protocol import BoundedHttpProtocol
-from node_service.serving import JsonLines
+from node_service.json_lines import JsonLines
 from yilian.contract_versions import contract_replayer
 from yilian.language import Text
 from yilian.ledger_commands import SystemClock
-from yilian.receipt_commands import MembersFile, read_members, write_new
+from yilian.proof_files import MembersFile, read_members, write_new
 
 DEFAULT_PORT = 8101
 
@@ -123,6 +122,8 @@ def _add_compare(witness: typer.Typer, t: Text) -> None:
             "fork.json"
         ),
     ) -> None:
+        from network.witness.client import WitnessClient  # noqa: PLC0415 - a witness that runs is no client
+
         known = read_members(members)
         clients = [WitnessClient(url) for url in urls]
         try:

@@ -13,6 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from domain.errors import Conflict, Denied, Invalid, NotFound, OutcomeUnknown, Tampered, Unavailable, YilianError
+from yilian.deferred import SUMMARIES, Deferred
 from yilian.language import Language, text
 from yilian.main import EXIT_CODES, build, explain
 
@@ -21,12 +22,14 @@ RUNNER = CliRunner()
 
 def command_paths(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     yield path
+    command = command.command() if isinstance(command, Deferred) else command
     for name, inner in getattr(command, "commands", {}).items():
         yield from command_paths(inner, (*path, name))
 
 
 APPS = {language: build(text(language)) for language in ("en", "zh")}
 PATHS = sorted(command_paths(typer.main.get_command(APPS["en"])))
+HEAVY = {"fastapi", "sqlalchemy", "pydicom", "pypdf", "fhir", "httpx", "pydantic", "google", "node_service", "network"}
 KINDS: list[type[YilianError]] = [Invalid, Denied, NotFound, Conflict, Tampered, Unavailable]
 
 
@@ -44,6 +47,39 @@ def test_every_command_explains_itself_in_the_language(path: tuple[str, ...], la
     shown = RUNNER.invoke(APPS[language], [*path, "--help"], terminal_width=200)
     assert shown.exit_code == 0
     assert bool(re.search(r"[\u4e00-\u9fff]", shown.stdout)) == (language == "zh")
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_overview_says_of_each_command_what_the_command_says_of_itself(language: Language) -> None:
+    root = typer.main.get_command(APPS[language])
+    deferred = [found for found in getattr(root, "commands", {}).values() if isinstance(found, Deferred)]
+    assert {found.name for found in deferred} == set(SUMMARIES)
+    for found in deferred:
+        assert found.help == found.command().help
+
+
+def test_the_overview_imports_nothing_of_what_commands_need() -> None:
+    assert not imported_by(["--help"]) & HEAVY
+
+
+def test_a_witness_does_not_import_the_node() -> None:
+    imported = imported_by(["witness", "run", "--help"])
+    assert not imported & {"sqlalchemy", "pydicom", "pypdf", "fhir", "httpx"}
+    assert "node_service.composition" not in imported
+
+
+def imported_by(arguments: list[str]) -> set[str]:
+    program = (
+        "import runpy, sys, contextlib, io; sys.argv[1:] = sys.argv[1].split()\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):\n"
+        "    runpy.run_module('yilian', run_name='__main__')\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, " ".join(arguments)], capture_output=True, text=True, check=True
+    )
+    assert "yilian.main" in done.stdout
+    return set(done.stdout.split())
 
 
 @pytest.mark.parametrize(
