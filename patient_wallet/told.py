@@ -39,6 +39,7 @@ class Request:
 class Granted:
     """A grant that is valid on the ledger; ``delivered`` tells whether the grantee has its package already."""
 
+    patient: str
     id: str
     tx_id: str
     block: int

@@ -192,7 +192,9 @@ class Wallet:
         else:
             done = self._send_grant(outgoing)
         grant = outgoing.package.grant
-        return Granted(grant, done.tx_id, done.block, delivered=grant not in self.deliver_packages())
+        waiting = self.deliver_packages()
+        patient = outgoing.package.card.patient
+        return Granted(patient, grant, done.tx_id, done.block, delivered=grant not in waiting)
 
     def deliver_packages(self) -> dict[str, YilianError]:
         """Hand waiting packages to their grantees; return, by grant, why one could not be handed over now."""

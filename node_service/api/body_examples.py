@@ -40,7 +40,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "valid_hours": 72,
     },
     "MatchConfirmation": {"local_patient": None},
-    "OpenAccessBody": {"grant": _ID, "purpose": "TREAT"},
+    "OpenAccessBody": {"patient": _ID, "grant": _ID, "purpose": "TREAT"},
     "EmergencyBody": {"card": _CARD, "reason": "unconscious", "categories": ["allergy", "medication"]},
     "ReviewBody": {"outcome": "justified", "note": "Seen with the head of the ward."},
     "AdmissionBody": {"approve": True},

@@ -29,15 +29,15 @@ class SharedClient:
         """The grants that wallets delivered here."""
         return read_value(_GRANTS, self._staff.call("GET", "/api/shared/grants").content)
 
-    def confirm_match(self, grant: str, local_patient: str | None) -> wire.ReceivedGrant:
+    def confirm_match(self, patient: str, grant: str, local_patient: str | None) -> wire.ReceivedGrant:
         """Say whose records a grant is about."""
         body = wire.MatchConfirmation(local_patient=local_patient)
-        answer = self._staff.call("POST", f"/api/shared/grants/{grant}/confirm", body=body)
+        answer = self._staff.call("POST", f"/api/shared/grants/{patient}/{grant}/confirm", body=body)
         return read_value(wire.ReceivedGrant, answer.content)
 
-    def open_access(self, grant: str, purpose: str) -> wire.AccessHandle:
+    def open_access(self, patient: str, grant: str, purpose: str) -> wire.AccessHandle:
         """Open a patient's records at another hospital under a grant."""
-        body = wire.OpenAccessBody(grant=grant, purpose=purpose)
+        body = wire.OpenAccessBody(patient=patient, grant=grant, purpose=purpose)
         return read_value(wire.AccessHandle, self._staff.call("POST", "/api/shared/accesses", body=body).content)
 
     def break_glass(self, body: wire.EmergencyBody) -> wire.AccessHandle:

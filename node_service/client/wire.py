@@ -415,6 +415,9 @@ class MatchConfirmation(Wire):
 
 
 class OpenAccessBody(Wire):
+    """Under which grant to read; its id is unique only for its patient, who is named as the custodian does."""
+
+    patient: str
     grant: str
     purpose: str
 

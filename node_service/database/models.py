@@ -365,10 +365,10 @@ class HeldConsent(Base):
 
     __tablename__ = "held_consent"
 
-    id: Mapped[str] = mapped_column(Identifier, primary_key=True)  # grant or dissent id
-    kind: Mapped[str] = mapped_column(Code)  # grant, dissent
+    patient: Mapped[str] = mapped_column(Identifier, primary_key=True)  # at the custodian
+    id: Mapped[str] = mapped_column(Identifier, primary_key=True)  # grant or dissent id: only the patient's own
     role: Mapped[str] = mapped_column(Code, primary_key=True)  # custodian, grantee
-    patient: Mapped[str] = mapped_column(Identifier, index=True)  # at the custodian
+    kind: Mapped[str] = mapped_column(Code)  # grant, dissent
     custodian: Mapped[str] = mapped_column(MspId)
     content: Mapped[bytes] = mapped_column(LargeBinary)  # sealed JSON {consent, salt, statement, signature, card…}
     received_at: Mapped[str] = mapped_column(InstantText)

@@ -104,7 +104,7 @@ def own_opening(node: Node, session: Session, practitioner: str, access: str) ->
     if row is None or not live or row.practitioner != practitioner or row.secret is None:
         raise NotFound("there is no such open access", reason="no-access")
     secret = jcs.parse_object(node.secrets.open_local(_context(row.id), row.secret))
-    held = session.get(HeldConsent, (row.grant, "grantee")) if row.grant is not None else None
+    held = session.get(HeldConsent, (row.patient, row.grant, "grantee")) if row.grant is not None else None
     salt = secret.get("subject_salt")
     return OwnOpening(
         id=row.id,
@@ -141,6 +141,7 @@ class OneUseKeys:
 def _live_access(node: Node, practitioner: Practitioner, body: wire.OpenAccessBody) -> wire.AccessHandle | None:
     until = instant(node.clock.now() + LEAST_REMAINING)
     query = select(OpenedAccess).where(
+        OpenedAccess.patient == body.patient,
         OpenedAccess.grant == body.grant,
         OpenedAccess.practitioner == practitioner.id,
         OpenedAccess.purpose == body.purpose,
@@ -165,7 +166,8 @@ def _prepare_access(
 ) -> tuple[OpenedAccess, OpenAccess]:
     now = instant(node.clock.now())
     with node.database.reading() as session:
-        held = session.get(HeldConsent, (check_identifier(body.grant, "grant"), "grantee"))
+        names = check_identifier(body.patient, "patient"), check_identifier(body.grant, "grant")
+        held = session.get(HeldConsent, (*names, "grantee"))
         if held is None:
             raise NotFound("this hospital holds no such grant", reason="no-grant")
         if held.confirmed_at is None:

@@ -80,7 +80,7 @@ def _forget(node: Node, statement: statements.Statement) -> None:
     envelope = statement.envelope
     kind = GrantEntry if isinstance(statement.body, statements.GrantTerms) else DissentEntry
     with node.database.transaction() as session:
-        row = session.get(HeldConsent, (envelope.id, "custodian"))
+        row = session.get(HeldConsent, (envelope.patient, envelope.id, "custodian"))
         if row is not None and projection.entry(session, kind, envelope.patient, envelope.id) is None:
             session.delete(row)
 

@@ -131,7 +131,7 @@ def _entry(
 
 
 def _sealed_consent(node: Node, session: Session, patient: str, consent_id: str) -> wire.SealedMessage | None:
-    copy, key = held_consents.find(node, session, consent_id, "custodian"), wrap_key(session, patient)
+    copy, key = held_consents.find(node, session, patient, consent_id, "custodian"), wrap_key(session, patient)
     if copy is None or key is None:
         return None
     content = jcs.canonical({"consent": copy.consent, "salt": copy.salt})

@@ -58,10 +58,10 @@ def hold(
     """Keep a Consent; the same one again is a success without effect, and what was confirmed stays.
 
     Raises:
-        Conflict: the id is another patient's; on the ledger ids are scoped to the patient, so a stranger can use one.
+        Conflict: the patient has used the id for another Consent.
     """
-    row = session.get(HeldConsent, (consent_id, role))
-    if row is not None and (row.patient, row.custodian, row.kind) != (patient, custodian, kind):
+    row = session.get(HeldConsent, (patient, consent_id, role))
+    if row is not None and (row.custodian, row.kind) != (custodian, kind):
         raise Conflict("the id is used for another Consent", reason="consent-id")
     if row is None:
         row = HeldConsent(
@@ -70,7 +70,9 @@ def hold(
             role=role,
             patient=patient,
             custodian=custodian,
-            content=node.secrets.seal_local(_context(consent_id, role), jcs.canonical(wire.to_json(copy)), node.random),
+            content=node.secrets.seal_local(
+                _context(patient, consent_id, role), jcs.canonical(wire.to_json(copy)), node.random
+            ),
             received_at=instant(node.clock.now()),
         )
         session.add(row)
@@ -84,18 +86,18 @@ def open_copy(node: Node, row: HeldConsent) -> ConsentCopy:
         Tampered: the row was altered or moved.
     """
     role: Role = "custodian" if row.role == "custodian" else "grantee"
-    opened = node.secrets.open_local(_context(row.id, role), row.content)
+    opened = node.secrets.open_local(_context(row.patient, row.id, role), row.content)
     try:
         return wire.from_json(ConsentCopy, jcs.parse_object(opened))
     except Invalid as error:
         raise Tampered("a held Consent cannot be read", reason="sealed-value") from error
 
 
-def find(node: Node, session: Session, consent_id: str, role: Role) -> ConsentCopy | None:
-    """The held Consent of a grant or dissent, or None."""
-    row = session.get(HeldConsent, (consent_id, role))
+def find(node: Node, session: Session, patient: str, consent_id: str, role: Role) -> ConsentCopy | None:
+    """The held Consent of a patient's grant or dissent, or None."""
+    row = session.get(HeldConsent, (patient, consent_id, role))
     return None if row is None else open_copy(node, row)
 
 
-def _context(consent_id: str, role: Role) -> list[str]:
-    return ["held_consent", "content", role, consent_id]
+def _context(patient: str, consent_id: str, role: Role) -> list[str]:
+    return ["held_consent", "content", role, patient, consent_id]

@@ -138,7 +138,7 @@ def verify_grant(node: Node, session: Session, patient: str, grant_id: str) -> G
     terms = statement.body
     if not isinstance(terms, statements.GrantTerms) or state.terms != terms:
         raise Tampered("an active grant has other terms than were signed", reason="forged-grant", place=grant_id)
-    copy = held_consents.find(node, session, grant_id, "custodian")
+    copy = held_consents.find(node, session, patient, grant_id, "custodian")
     if copy is None:
         raise Denied("this hospital has not received the grant's Consent", reason="no-consent")
     copy.verify_digest(terms.consent_digest)

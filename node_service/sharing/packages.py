@@ -48,14 +48,17 @@ def list_received(node: Node) -> list[wire.ReceivedGrant]:
         return [_entry(node, row) for row in session.scalars(query.limit(MAX_RECEIVED))]
 
 
-def confirm_match(node: Node, staff: str, grant: str, body: wire.MatchConfirmation) -> wire.ReceivedGrant:
+def confirm_match(node: Node, staff: str, patient: str, grant: str, body: wire.MatchConfirmation) -> wire.ReceivedGrant:
     """A person confirms whose records a grant opens; only then may it be used.
+
+    Args:
+        patient: the id at the custodian, as the package names it; a grant's id is unique only for its patient.
 
     Raises:
         NotFound: no such package, or no such person here.
     """
     with node.database.transaction() as session:
-        row = session.get(HeldConsent, (grant, "grantee"))
+        row = session.get(HeldConsent, (patient, grant, "grantee"))
         if row is None or (body.local_patient is not None and session.get(Person, body.local_patient) is None):
             raise NotFound("there is no such grant or person")
         row.local_patient, row.confirmed_by = body.local_patient, staff

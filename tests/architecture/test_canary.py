@@ -259,8 +259,8 @@ def share(actors: Actors, seeds: Seeds, patient: str, elsewhere: Path) -> None:
     assert [one.content.reader.name for one in wallet.requests(HOME) if one.content is not None] == [name]
     choice = GrantChoice(grantee=AWAY, contribute=True, request=asked.id)
     granted = wallet.grant(HOME, choice, actors.away.url)
-    shared.confirm_match(granted.id, None)
-    access = shared.open_access(granted.id, "TREAT").id
+    shared.confirm_match(granted.patient, granted.id, None)
+    access = shared.open_access(granted.patient, granted.id, "TREAT").id
     assert shared.chart(access).items
     given = {key: value for key, value in observation(seeds, "").items() if key != "subject"}
     shared.contribute(access, wire.ContributionBody(resource=json.dumps(given, ensure_ascii=False)))

@@ -71,8 +71,8 @@ def live(custodian: Hospital, reader: Hospital, wallet: Wallet) -> str:
         wire.AccessRequest(card=card, purpose="TREAT", categories=["allergy"], message="for the ward")
     )
     granted = wallet.grant(msp, GrantChoice(grantee=reader.msp_id, request=asked.id), reader.url)
-    reader.clinician.confirm_match(granted.id, None)
-    access = reader.clinician.open_access(granted.id, "TREAT").id
+    reader.clinician.confirm_match(granted.patient, granted.id, None)
+    access = reader.clinician.open_access(granted.patient, granted.id, "TREAT").id
     assert reader.clinician.chart(access).items
     body = wire.EmergencyBody(card=card, reason="unconscious", categories=["allergy"])
     emergency = reader.clinician.break_glass(body).id

@@ -70,7 +70,7 @@ STAFF_ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("post", "/api/records/{record}/lock"): OFFICERS,
     ("post", "/api/shared/requests"): CLINICIAN,
     ("get", "/api/shared/grants"): CLINICIAN | {"registrar"},
-    ("post", "/api/shared/grants/{grant}/confirm"): CLINICIAN | {"registrar"},
+    ("post", "/api/shared/grants/{patient}/{grant}/confirm"): CLINICIAN | {"registrar"},
     ("post", "/api/shared/accesses"): CLINICIAN,
     ("post", "/api/shared/emergencies"): CLINICIAN,
     ("post", "/api/shared/emergencies/{emergency}/reviews"): frozenset({"privacy-officer"}),

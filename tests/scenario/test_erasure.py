@@ -76,9 +76,9 @@ def test_an_erasure_is_asked_decided_attested_and_certified(
     patient, records = admitted(renhe, 1)
     wallet = enrolled(renhe, new_wallet(), patient)
     granted = wallet.grant("RenheMSP", GrantChoice(grantee="TongjiMSP"), tongji.url)
-    tongji.clinician.confirm_match(granted.id, None)
+    tongji.clinician.confirm_match(granted.patient, granted.id, None)
     eventually(lambda: renhe.staff("archive").status().outbox == 0)
-    access = tongji.clinician.open_access(granted.id, "TREAT")
+    access = tongji.clinician.open_access(granted.patient, granted.id, "TREAT")
     assert records["Observation"] in {one.entry.record for one in tongji.clinician.chart(access.id).items}
 
     asked = wallet.erasures.ask("RenheMSP", [records["Observation"]], through=tongji.url)

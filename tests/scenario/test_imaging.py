@@ -52,8 +52,8 @@ def test_a_series_is_read_elsewhere_under_a_grant_with_the_custodians_exact_byte
     wallet = new_wallet()
     enrolled(renhe, wallet, patient)
     granted = wallet.grant("RenheMSP", GrantChoice(grantee="TongjiMSP"), tongji.url)
-    tongji.clinician.confirm_match(granted.id, None)
-    access = tongji.clinician.open_access(granted.id, "TREAT")
+    tongji.clinician.confirm_match(granted.patient, granted.id, None)
+    access = tongji.clinician.open_access(granted.patient, granted.id, "TREAT")
     eventually(lambda: doctor.status().outbox == 0)
     shared = tongji.clinician.members(access.id, record)
     assert [one.digest for one in shared] == [one.digest for one in members]

@@ -104,8 +104,8 @@ def test_a_person_shares_everything_and_the_reader_has_the_custodians_exact_byte
     assert {entry.state for entry in own.values()} == {"anchored"}
 
     granted = wallet.grant(HOME, GrantChoice(grantee=AWAY), actors.away.url)
-    actors.shared.confirm_match(granted.id, None)
-    access = actors.shared.open_access(granted.id, "TREAT").id
+    actors.shared.confirm_match(granted.patient, granted.id, None)
+    access = actors.shared.open_access(granted.patient, granted.id, "TREAT").id
     chart = actors.shared.chart(access).items
     assert {item.entry.record for item in chart if item.entry.kind == "patient"} == set(own)
     assert {item.entry.kind for item in chart} <= {"patient", "directory"}

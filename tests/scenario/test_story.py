@@ -54,9 +54,9 @@ def test_records_are_read_elsewhere_under_a_grant_and_not_once_its_revocation_is
     assert granted.delivered
     (received,) = [one for one in tongji.clinician.grants() if one.id == granted.id]
     with pytest.raises(Conflict):
-        tongji.clinician.open_access(granted.id, "TREAT")
-    tongji.clinician.confirm_match(received.id, None)
-    access = tongji.clinician.open_access(granted.id, "TREAT")
+        tongji.clinician.open_access(granted.patient, granted.id, "TREAT")
+    tongji.clinician.confirm_match(received.patient, received.id, None)
+    access = tongji.clinician.open_access(granted.patient, granted.id, "TREAT")
 
     eventually(lambda: renhe.staff("dr").status().outbox == 0)
     chart = tongji.clinician.chart(access.id)

@@ -197,8 +197,8 @@ def test_a_request_is_answered_by_a_grant_that_is_previewed_confirmed_read_and_r
     granted = at_home.ok(*arguments, typed="y\n")
     (grant,) = re.findall(at_home.says("Granted: ", "已授权：") + f"({IDENTIFIER})", granted)
 
-    tongji.clinician.confirm_match(grant, None)
-    access = tongji.clinician.open_access(grant, "TREAT").id
+    tongji.clinician.confirm_match(card.patient, grant, None)
+    access = tongji.clinician.open_access(card.patient, grant, "TREAT").id
     eventually(lambda: renhe.staff("dr").status().outbox == 0)
     assert {item.entry.record for item in tongji.clinician.chart(access).items} == {patient[1]}
     seen = at_home.ok("accesses", HOME)
@@ -222,11 +222,12 @@ def test_everything_is_revoked_at_once_through_another_member(
         re.findall(IDENTIFIER, at_home.ok("grant", HOME, AWAY, tongji.url, "--yes", "--category", category))[0]
         for category in ("allergy", "administrative")
     ]
+    card = wire.PatientCard.model_validate_json(at_home.ok("card", HOME))
     at_home.ok("revoke-all", HOME, "--through", hospitals[THIRD].url)
     for grant in grants:
-        tongji.clinician.confirm_match(grant, None)
+        tongji.clinician.confirm_match(card.patient, grant, None)
         with pytest.raises((NotFound, Denied)):
-            tongji.clinician.open_access(grant, "TREAT")
+            tongji.clinician.open_access(card.patient, grant, "TREAT")
     yes = at_home.says("yes", "是")
     assert not re.search(rf"│\s*{yes}\s*│", at_home.ok("grants", HOME))
 

@@ -66,8 +66,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
         wallet = new_wallet(folder / "wallet.json")
         wallet.enrol(actors.home.url, actors.registrar.issue_enrolment_code(person.patient).code)
         granted = wallet.grant(HOME, GrantChoice(grantee=AWAY), actors.away.url)
-        actors.shared.confirm_match(granted.id, None)
-        access = actors.shared.open_access(granted.id, "TREAT").id
+        actors.shared.confirm_match(granted.patient, granted.id, None)
+        access = actors.shared.open_access(granted.patient, granted.id, "TREAT").id
         yield Shared(actors, wallet, person.patient, granted.id, access, folder / "wallet.json")
 
 

@@ -269,10 +269,11 @@ class Doctor:
         received = self._ask("received", packages.list_received)
         if not received:
             return
-        grant = self._people.chance.choice(received[:8]).id
+        chosen = self._people.chance.choice(received[:8])
+        patient, grant = chosen.patient, chosen.id
         match = wire.MatchConfirmation(local_patient=None)
-        self._ask("match", lambda node: packages.confirm_match(node, self._who.id, grant, match))
-        body = wire.OpenAccessBody(grant=grant, purpose="TREAT")
+        self._ask("match", lambda node: packages.confirm_match(node, self._who.id, patient, grant, match))
+        body = wire.OpenAccessBody(patient=patient, grant=grant, purpose="TREAT")
         self._keep(self._ask("open", lambda node: accesses.open_access(node, self._who, body)))
 
     def _break_glass(self) -> None:

@@ -69,7 +69,7 @@ def revoke(report: Report, cast: Cast) -> None:
     waited = time.monotonic() - said
     check(waited < REFUSED_WITHIN_S, "refused only after more than a second")
     try:
-        cast.shared.open_access(cast.grant, "TREAT")
+        cast.shared.open_access(cast.patient, cast.grant, "TREAT")
     except (NotFound, Denied):
         block = done.receipt.block if done.receipt else 0
         report.say(

@@ -120,7 +120,7 @@ def enrol(report: Report, cast: Cast) -> None:
 def refuse_stranger(report: Report, cast: Cast) -> None:
     """A doctor elsewhere gets nothing without a grant."""
     try:
-        cast.shared.open_access(identifier(os.urandom(16)), "TREAT")
+        cast.shared.open_access(cast.patient, identifier(os.urandom(16)), "TREAT")
     except (NotFound, Denied) as refusal:
         report.say(f"refused: {refusal.detail}", f"已拒绝：{refusal.detail}")
         return
@@ -170,14 +170,14 @@ def grant(report: Report, cast: Cast, choice: GrantChoice) -> None:
     granted = cast.wallet.grant(cast.custodian.msp_id, choice, cast.reader.url)
     check(granted.delivered, "the grant did not reach the reader")
     cast.grant = granted.id
-    cast.shared.confirm_match(granted.id, None)
+    cast.shared.confirm_match(granted.patient, granted.id, None)
     report.say(f"grant {granted.id} is in block {granted.block}", f"授权 {granted.id} 已写入区块 {granted.block}")
 
 
 def read_shared(report: Report, cast: Cast, choice: GrantChoice, seen: wire.Preview) -> None:
     """The doctor pulls, opens and verifies; the bytes are the custodian's, and just those that were previewed."""
     started = time.monotonic()
-    cast.access = cast.shared.open_access(cast.grant, "TREAT").id
+    cast.access = cast.shared.open_access(cast.patient, cast.grant, "TREAT").id
     cast.chart = cast.shared.chart(cast.access).items
     own = [item for item in cast.chart if item.entry.kind == "patient"]
     released = {item.entry.record for item in own}

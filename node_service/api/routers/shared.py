@@ -54,12 +54,12 @@ async def list_grants(serving: Serving, _member: ClinicianOrRegistrar) -> list[R
     return await serving.node.in_database(packages.list_received, serving.node)
 
 
-@router.post("/grants/{grant}/confirm")
+@router.post("/grants/{patient}/{grant}/confirm")
 async def confirm_match(
-    serving: Serving, member: ClinicianOrRegistrar, grant: str, body: MatchConfirmation
+    serving: Serving, member: ClinicianOrRegistrar, patient: str, grant: str, body: MatchConfirmation
 ) -> ReceivedGrant:
     """A person says whose records a grant is about."""
-    return await serving.node.in_database(packages.confirm_match, serving.node, member.id, grant, body)
+    return await serving.node.in_database(packages.confirm_match, serving.node, member.id, patient, grant, body)
 
 
 @router.post("/accesses", status_code=201)

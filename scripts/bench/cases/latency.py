@@ -78,9 +78,10 @@ def _until_anchored(running: Served, number: int) -> float:
 
 def _until_refused(running: Served, wallet: Wallet, shared: SharedClient) -> float:
     home, reader = running.north.msp_id, running.network.hospitals[1]
-    grant = wallet.grant(home, GrantChoice(grantee=reader.msp_id), reader.url).id
-    shared.confirm_match(grant, None)
-    access = shared.open_access(grant, "TREAT").id
+    granted = wallet.grant(home, GrantChoice(grantee=reader.msp_id), reader.url)
+    grant = granted.id
+    shared.confirm_match(granted.patient, grant, None)
+    access = shared.open_access(granted.patient, grant, "TREAT").id
     if not shared.chart(access).items:
         raise AssertionError("the grant opens nothing")
     wallet.revoke(home, grant)

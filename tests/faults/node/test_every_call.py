@@ -158,7 +158,11 @@ def check_whole(hospital: Hospital, records: int) -> None:
 def test_whichever_statement_of_the_custodians_database_fails_no_key_leaves_without_its_row(story: Story) -> None:
     custodian, reader, who = story.consortium[A].node, story.consortium[B].node, doctor()
     grant = story.wallet.share(story.consortium[B])
-    access = run(accesses.open_access(reader, who, wire.OpenAccessBody(grant=grant, purpose="TREAT"))).id
+    access = run(
+        accesses.open_access(
+            reader, who, wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT")
+        )
+    ).id
     with reader.database.reading() as session:
         opening = own_opening(reader, session, who.id, access)
     record = story.records["Observation"].record

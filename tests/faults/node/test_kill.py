@@ -189,8 +189,8 @@ def check_granted(actors: Actors, wallet: Wallet, choice: GrantChoice, told: Gra
     if not told.delivered:  # the custodian was killed while the wallet asked it for the reader's key
         assert wallet.deliver_packages() == {}
     assert Counter(grant.id for grant in actors.shared.grants())[told.id] == 1
-    actors.shared.confirm_match(told.id, None)
-    access = actors.shared.open_access(told.id, "TREAT")
+    actors.shared.confirm_match(told.patient, told.id, None)
+    access = actors.shared.open_access(told.patient, told.id, "TREAT")
     assert actors.shared.chart(access.id).items
 
 

@@ -54,8 +54,8 @@ def test_reads_that_wait_for_a_suspended_custodian_get_nothing_that_was_revoked_
     actors: Actors, wallet: Wallet
 ) -> None:
     granted = wallet.grant(HOME, GrantChoice(grantee=AWAY), actors.away.url)
-    actors.shared.confirm_match(granted.id, None)
-    access = actors.shared.open_access(granted.id, "TREAT").id
+    actors.shared.confirm_match(granted.patient, granted.id, None)
+    access = actors.shared.open_access(granted.patient, granted.id, "TREAT").id
     assert actors.shared.chart(access).items
     answers: list[wire.SharedChart | YilianError] = []
     suspend(actors.home)

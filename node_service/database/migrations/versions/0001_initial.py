@@ -111,19 +111,18 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
     )
     op.create_table(
         "held_consent",
-        sa.Column("id", sa.String(length=26), nullable=False),
-        sa.Column("kind", sa.String(length=64), nullable=False),
-        sa.Column("role", sa.String(length=64), nullable=False),
         sa.Column("patient", sa.String(length=26), nullable=False),
+        sa.Column("id", sa.String(length=26), nullable=False),
+        sa.Column("role", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
         sa.Column("custodian", sa.String(length=64), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.String(length=20), nullable=False),
         sa.Column("local_patient", sa.String(length=26), nullable=True),
         sa.Column("confirmed_by", sa.String(length=26), nullable=True),
         sa.Column("confirmed_at", sa.String(length=20), nullable=True),
-        sa.PrimaryKeyConstraint("id", "role"),
+        sa.PrimaryKeyConstraint("patient", "id", "role"),
     )
-    op.create_index(op.f("ix_held_consent_patient"), "held_consent", ["patient"], unique=False)
     op.create_table(
         "idempotency_key",
         sa.Column("principal", sa.String(length=96), nullable=False),

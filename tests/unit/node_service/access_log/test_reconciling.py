@@ -73,7 +73,7 @@ def test_honest_accounts_agree_and_are_counted(read: Story) -> None:
 
 def test_keys_released_to_another_hospital_are_matched_by_their_access(read: Story) -> None:
     grant = read.wallet.share(read.consortium[B])
-    body, who = wire.OpenAccessBody(grant=grant, purpose="TREAT"), doctor()
+    body, who = wire.OpenAccessBody(patient=read.wallet.patient, grant=grant, purpose="TREAT"), doctor()
     handle = run(accesses.open_access(read.consortium[B].node, who, body))
     assert run(read.reading.chart(who, handle.id)).items
     report = reconciled(read)

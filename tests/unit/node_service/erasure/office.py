@@ -103,7 +103,11 @@ class Office:
         """B's doctor has read the whole chart under a grant; return doctor and access."""
         reader = self.story.consortium[B]
         grant, who = self.story.wallet.share(reader), doctor()
-        handle = run(accesses.open_access(reader.node, who, wire.OpenAccessBody(grant=grant, purpose="TREAT")))
+        handle = run(
+            accesses.open_access(
+                reader.node, who, wire.OpenAccessBody(patient=self.story.wallet.patient, grant=grant, purpose="TREAT")
+            )
+        )
         assert run(self.story.reading.chart(who, handle.id)).items
         return who, handle.id
 

@@ -124,7 +124,11 @@ def test_a_hospital_that_read_the_record_loses_its_keys_attests_and_tells_its_re
     assert office.case(case.id).items[0].missing == []
     with reader.database.reading() as session:
         grant = session.scalars(select(HeldConsent.id).where(HeldConsent.role == "grantee")).one()
-    opened = run(accesses.open_access(reader, who, wire.OpenAccessBody(grant=grant, purpose="TREAT")))
+    opened = run(
+        accesses.open_access(
+            reader, who, wire.OpenAccessBody(patient=office.story.wallet.patient, grant=grant, purpose="TREAT")
+        )
+    )
     chart = run(office.story.reading.chart(who, opened.id))
     assert office.record("Observation") not in {one.entry.record for one in chart.items}
     assert chart.items

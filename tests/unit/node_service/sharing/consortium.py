@@ -346,7 +346,7 @@ class Wallet:
         done = run(consents.receive_grant(self.custodian.node, self.patient, body))
         run(packages.receive_package(grantee.node, self.package(body, grantee)))
         confirmation = wire.MatchConfirmation(local_patient=None)
-        packages.confirm_match(grantee.node, identifier(os.urandom(16)), done.id, confirmation)
+        packages.confirm_match(grantee.node, identifier(os.urandom(16)), self.patient, done.id, confirmation)
         return done.id
 
 

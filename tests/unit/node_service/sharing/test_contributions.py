@@ -43,7 +43,7 @@ class KeepingExchange(LocalExchange):
 
 def opened(story: Story, *permissions: str) -> tuple[Practitioner, str, str]:
     grant = story.wallet.share(story.consortium[B], permissions=permissions)
-    who, body = doctor(), wire.OpenAccessBody(grant=grant, purpose="TREAT")
+    who, body = doctor(), wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT")
     return who, run(accesses.open_access(story.consortium[B].node, who, body)).id, grant
 
 

@@ -42,7 +42,9 @@ def opened(story: Story, grant: str | None = None, who: Practitioner | None = No
     """An access of hospital B under a grant."""
     node, who = story.consortium[B].node, who or doctor()
     grant = grant or story.wallet.share(story.consortium[B])
-    handle = run(accesses.open_access(node, who, wire.OpenAccessBody(grant=grant, purpose="TREAT")))
+    handle = run(
+        accesses.open_access(node, who, wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT"))
+    )
     with node.database.reading() as session:
         return accesses.own_opening(node, session, who.id, handle.id)
 
@@ -128,7 +130,7 @@ def test_a_grant_revoked_before_it_arrived_never_opens(story: Story) -> None:
     node = story.consortium[A].node
     assert reason_of(lambda: run(consents.receive_grant(node, story.wallet.patient, body))) == "revoked"
     with node.database.reading() as session:
-        assert session.get(HeldConsent, (grant, "custodian")) is None
+        assert session.get(HeldConsent, (story.wallet.patient, grant, "custodian")) is None
 
 
 def test_a_dissent_withholds_what_a_live_grant_allows(story: Story) -> None:

@@ -19,7 +19,11 @@ def test_a_shared_document_has_the_same_bytes_and_does_not_tell_from_what_a_reco
     story.consortium.follow()
     grant = story.wallet.share(away, categories=("document",))
     who = doctor()
-    handle = run(accesses.open_access(away.node, who, wire.OpenAccessBody(grant=grant, purpose="TREAT")))
+    handle = run(
+        accesses.open_access(
+            away.node, who, wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT")
+        )
+    )
     items = {item.entry.record: item for item in run(story.reading.chart(who, handle.id)).items}
     assert items.keys() == {document.record, reference.record}
     assert decode_bytes(items[document.record].content, "content", max_length=1 << 20) == body

@@ -19,7 +19,7 @@ from node_service.client import exchange_wire, wire
 from node_service.database.models import Alarm, EmergencyAdmission, HeldConsent
 from node_service.ledger_sync.submission import submit_and_wait
 from node_service.records.entries import entries as record_entries
-from node_service.sharing import accesses, candidates, consents, openings, release, wallet_records
+from node_service.sharing import accesses, candidates, consents, openings, packages, release, wallet_records
 from tests.unit.node_service.sharing.conftest import Story
 from tests.unit.node_service.sharing.consortium import A, B, C, doctor, run
 from tests.unit.node_service.sharing.test_denials import ask, opened, released_ids
@@ -116,20 +116,30 @@ def test_another_patient_cannot_remove_a_consent_by_using_its_id(story: Story) -
     with pytest.raises(YilianError):
         run(consents.receive_grant(node, other.wallet.patient, body))
     with node.database.reading() as session:
-        held = session.get(HeldConsent, (grant, "custodian"))
+        held = session.get(HeldConsent, (story.wallet.patient, grant, "custodian"))
         assert held is not None
         assert held.patient == story.wallet.patient
     assert ask(story, opened(story, grant)).items
 
 
-def test_one_id_is_one_patients_consent(story: Story) -> None:
-    node, other = story.consortium[A].node, begin_story_of_another(story, 1)
-    grant = story.wallet.share(story.consortium[B])
-    consent, salt = other.wallet.consent(), os.urandom(32)
-    text, signature = other.wallet.sign(other.wallet.terms(consent, salt), id=grant)
-    body = wire.ConsentedStatement(statement=text, signature=signature, consent=consent, salt=encode_bytes(salt))
-    with pytest.raises(Conflict):
-        run(consents.receive_grant(node, other.wallet.patient, body))
+def test_a_stranger_who_used_a_grants_id_first_stands_in_nobodys_way(story: Story) -> None:
+    """Who sees a grant's id early can sign one with the same id: both are held, matched and opened apart."""
+    away, other = story.consortium[B], begin_story_of_another(story, 1)
+    grant = identifier(os.urandom(16))
+    for wallet in (other.wallet, story.wallet):
+        consent, salt = wallet.consent(), os.urandom(32)
+        text, signature = wallet.sign(wallet.terms(consent, salt), id=grant)
+        body = wire.ConsentedStatement(statement=text, signature=signature, consent=consent, salt=encode_bytes(salt))
+        run(consents.receive_grant(story.consortium[A].node, wallet.patient, body))
+        run(packages.receive_package(away.node, wallet.package(body, away)))
+    found = {(one.patient, one.id, one.confirmed) for one in packages.list_received(away.node)}
+    assert found == {(wallet.patient, grant, False) for wallet in (other.wallet, story.wallet)}
+    patient, staff = story.wallet.patient, identifier(os.urandom(16))
+    packages.confirm_match(away.node, staff, patient, grant, wire.MatchConfirmation(local_patient=None))
+    opening = wire.OpenAccessBody(patient=patient, grant=grant, purpose="TREAT")
+    run(accesses.open_access(away.node, doctor(), opening))
+    with pytest.raises(Conflict, match="confirmed"):
+        run(accesses.open_access(away.node, doctor(), opening.model_copy(update={"patient": other.wallet.patient})))
 
 
 def test_a_hospital_that_changes_practitioners_is_held_all_the_same(story: Story) -> None:

@@ -23,7 +23,7 @@ from tests.unit.node_service.sharing.consortium import A, B, doctor, history, ru
 
 
 def read_all(story: Story, grant: str, name: str = "Dr Wang") -> tuple[str, set[str]]:
-    who, body = doctor(name), wire.OpenAccessBody(grant=grant, purpose="TREAT")
+    who, body = doctor(name), wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT")
     handle = run(accesses.open_access(story.consortium[B].node, who, body))
     chart = run(story.reading.chart(who, handle.id))
     return handle.id, {item.entry.record for item in chart.items if item.entry.kind == "patient"}

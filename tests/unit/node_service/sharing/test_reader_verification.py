@@ -35,7 +35,9 @@ def reading(story: Story, alter: Alter) -> tuple[SharedReading, Practitioner, st
     """Shared reading at B over an altering exchange, under an open access."""
     node, who = story.consortium[B].node, doctor()
     grant = story.wallet.share(story.consortium[B])
-    handle = run(accesses.open_access(node, who, wire.OpenAccessBody(grant=grant, purpose="TREAT")))
+    handle = run(
+        accesses.open_access(node, who, wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT"))
+    )
     exchange = AlteringExchange(B, story.consortium.hospitals, alter)
     return SharedReading(node, exchange), who, handle.id
 

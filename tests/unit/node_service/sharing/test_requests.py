@@ -79,11 +79,13 @@ def test_a_package_names_a_grant_that_only_a_person_can_put_to_use(story: Story)
     node, body, who = story.consortium[B].node, granted(story), doctor()
     grant = run(packages.receive_package(node, story.wallet.package(body, story.consortium[B])))
     assert [(one.id, one.confirmed) for one in packages.list_received(node)] == [(grant, False)]
-    opening = wire.OpenAccessBody(grant=grant, purpose="TREAT")
+    opening = wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT")
     with pytest.raises(Conflict) as unconfirmed:
         run(accesses.open_access(node, who, opening))
     assert unconfirmed.value.reason == "unconfirmed"
-    packages.confirm_match(node, identifier(os.urandom(16)), grant, wire.MatchConfirmation(local_patient=None))
+    packages.confirm_match(
+        node, identifier(os.urandom(16)), story.wallet.patient, grant, wire.MatchConfirmation(local_patient=None)
+    )
     first = run(accesses.open_access(node, who, opening))
     assert run(accesses.open_access(node, who, opening)).id == first.id
     assert run(accesses.open_access(node, doctor(), opening)).id != first.id
@@ -92,7 +94,9 @@ def test_a_package_names_a_grant_that_only_a_person_can_put_to_use(story: Story)
 def test_the_same_package_again_keeps_the_confirmation(story: Story) -> None:
     node, body = story.consortium[B].node, granted(story)
     grant = run(packages.receive_package(node, story.wallet.package(body, story.consortium[B])))
-    packages.confirm_match(node, identifier(os.urandom(16)), grant, wire.MatchConfirmation(local_patient=None))
+    packages.confirm_match(
+        node, identifier(os.urandom(16)), story.wallet.patient, grant, wire.MatchConfirmation(local_patient=None)
+    )
     run(packages.receive_package(node, story.wallet.package(body, story.consortium[B])))
     assert packages.list_received(node)[0].confirmed
 
@@ -102,7 +106,11 @@ def test_a_match_with_nobody_here_is_refused(story: Story) -> None:
     grant = run(packages.receive_package(node, story.wallet.package(body, story.consortium[B])))
     with pytest.raises(NotFound):
         packages.confirm_match(
-            node, identifier(os.urandom(16)), grant, wire.MatchConfirmation(local_patient=identifier(os.urandom(16)))
+            node,
+            identifier(os.urandom(16)),
+            story.wallet.patient,
+            grant,
+            wire.MatchConfirmation(local_patient=identifier(os.urandom(16))),
         )
 
 
@@ -174,7 +182,9 @@ def test_a_grant_is_taken_only_in_the_signers_own_session(story: Story) -> None:
 def test_the_reader_in_the_access_entry_is_the_one_that_the_patient_is_told(story: Story) -> None:
     node, who = story.consortium[B].node, doctor("Dr Li")
     grant = story.wallet.share(story.consortium[B])
-    handle = run(accesses.open_access(node, who, wire.OpenAccessBody(grant=grant, purpose="TREAT")))
+    handle = run(
+        accesses.open_access(node, who, wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT"))
+    )
     with node.database.reading() as session:
         opening = accesses.own_opening(node, session, who.id, handle.id)
     opened = open_message(story.wallet.wrap, messages.reader(handle.id, story.wallet.patient), opening.reader)

@@ -55,7 +55,7 @@ def series(story: Story, files: list[bytes]) -> str:
 
 def opened(story: Story) -> tuple[Practitioner, str]:
     grant = story.wallet.share(story.consortium[B], categories=("imaging",))
-    who, body = doctor(), wire.OpenAccessBody(grant=grant, purpose="TREAT")
+    who, body = doctor(), wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT")
     return who, run(accesses.open_access(story.consortium[B].node, who, body)).id
 
 
@@ -106,7 +106,7 @@ def test_an_instance_that_no_released_manifest_lists_has_no_ranges(story: Story,
 
 def test_a_resource_without_members_has_none(story: Story) -> None:
     grant = story.wallet.share(story.consortium[B])
-    who, body = doctor(), wire.OpenAccessBody(grant=grant, purpose="TREAT")
+    who, body = doctor(), wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT")
     access = run(accesses.open_access(story.consortium[B].node, who, body)).id
     with pytest.raises(NotFound):
         run(story.reading.members(who, access, story.records["Condition"].record))

@@ -19,7 +19,13 @@ from tests.unit.node_service.sharing.consortium import A, B, doctor, run
 def test_a_granted_chart_is_read_elsewhere_with_the_custodians_exact_bytes(story: Story) -> None:
     grant = story.wallet.share(story.consortium[B])
     who = doctor()
-    handle = run(accesses.open_access(story.consortium[B].node, who, wire.OpenAccessBody(grant=grant, purpose="TREAT")))
+    handle = run(
+        accesses.open_access(
+            story.consortium[B].node,
+            who,
+            wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT"),
+        )
+    )
     chart = run(story.reading.chart(who, handle.id))
     shown = {item.entry.resource_type: item for item in chart.items}
     assert set(shown) == {"Encounter", "Condition", "Observation", "Organization"}
@@ -33,7 +39,13 @@ def test_a_granted_chart_is_read_elsewhere_with_the_custodians_exact_bytes(story
 def test_a_revoked_grant_is_refused_at_once_with_an_access_still_open(story: Story) -> None:
     grant = story.wallet.share(story.consortium[B])
     who = doctor()
-    handle = run(accesses.open_access(story.consortium[B].node, who, wire.OpenAccessBody(grant=grant, purpose="TREAT")))
+    handle = run(
+        accesses.open_access(
+            story.consortium[B].node,
+            who,
+            wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT"),
+        )
+    )
     assert run(story.reading.chart(who, handle.id)).items
     story.wallet.relay(statements.Revoke("grant", grant), through=story.consortium[B])
     with pytest.raises((Denied, NotFound)) as refused:
@@ -46,7 +58,13 @@ def test_a_chart_too_long_for_one_answer_is_refused_and_says_what_to_do(
 ) -> None:
     grant = story.wallet.share(story.consortium[B])
     who = doctor()
-    handle = run(accesses.open_access(story.consortium[B].node, who, wire.OpenAccessBody(grant=grant, purpose="TREAT")))
+    handle = run(
+        accesses.open_access(
+            story.consortium[B].node,
+            who,
+            wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT"),
+        )
+    )
     length = sum(len(decode_bytes(item.content, "content")) for item in run(story.reading.chart(who, handle.id)).items)
     monkeypatch.setattr(shared_reading, "MAX_CHART_BYTES", length)
     assert run(story.reading.chart(who, handle.id)).items

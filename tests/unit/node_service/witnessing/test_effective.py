@@ -27,7 +27,7 @@ from tests.unit.node_service.witnessing.conftest import World
 def opened(world: World) -> tuple[Any, str, str]:
     grant = world.story.wallet.share(world.consortium[B])
     who = doctor()
-    body = wire.OpenAccessBody(grant=grant, purpose="TREAT")
+    body = wire.OpenAccessBody(patient=world.story.wallet.patient, grant=grant, purpose="TREAT")
     return who, grant, run(accesses.open_access(world.consortium[B].node, who, body)).id
 
 

@@ -28,7 +28,7 @@ def opened(world: World) -> tuple[Any, str, str]:
     """A doctor at B with an open access under a grant."""
     grant = world.story.wallet.share(world.consortium[B])
     who = doctor()
-    body = wire.OpenAccessBody(grant=grant, purpose="TREAT")
+    body = wire.OpenAccessBody(patient=world.story.wallet.patient, grant=grant, purpose="TREAT")
     return who, grant, run(accesses.open_access(world.consortium[B].node, who, body)).id
 
 

@@ -15,6 +15,7 @@ from domain.forks import parse_fork, verify_fork
 from domain.identifiers import identifier
 from domain.receipt_form import parse_receipt
 from domain.receipts import verify_receipt
+from network.witness.folder import WitnessKey
 from node_service.client import wire
 from node_service.database.models import AccessRow
 from node_service.database.witness_models import WitnessCheckpoint, WitnessEvidence
@@ -129,7 +130,7 @@ def test_foreign_lines_in_a_note_spoil_no_other_signature(world: World) -> None:
 def test_a_record_and_an_access_row_have_receipts_without_the_parties_signatures(world: World) -> None:
     grant = world.story.wallet.share(world.consortium[B])
     who = doctor()
-    body = wire.OpenAccessBody(grant=grant, purpose="TREAT")
+    body = wire.OpenAccessBody(patient=world.story.wallet.patient, grant=grant, purpose="TREAT")
     access = run(accesses.open_access(world.consortium[B].node, who, body)).id
     run(world.story.reading.chart(who, access))
     world.consortium.clock.advance(11)
@@ -153,7 +154,7 @@ def test_a_record_and_an_access_row_have_receipts_without_the_parties_signatures
 @pytest.mark.parametrize("kind", ["grant", "statement-used", "access"])
 def test_writes_of_the_patient_have_receipts_and_a_strangers_have_none(world: World, kind: str) -> None:
     grant = world.story.wallet.share(world.consortium[B])
-    body = wire.OpenAccessBody(grant=grant, purpose="TREAT")
+    body = wire.OpenAccessBody(patient=world.story.wallet.patient, grant=grant, purpose="TREAT")
     access = run(accesses.open_access(world.consortium[B].node, doctor(), body)).id
     world.consortium[A].settle()
     name = access if kind == "access" else grant
@@ -196,3 +197,14 @@ def test_nobody_gets_the_receipt_of_a_row_about_somebody_else(world: World) -> N
         proofs.access_row(node, receipts, 1, row.log_index, identifier(bytes(16)))
     with pytest.raises(NotFound):
         proofs.access_row(node, receipts, 1, 10_000)
+
+
+def test_a_member_with_many_keys_takes_one_line_of_a_note() -> None:
+    """Else a few such members would fill a note up, and nothing would be witnessed any more."""
+    checkpoint = Checkpoint(checkpoints.origin_of("yilian"), 7, bytes(32))
+    keys = [WitnessKey(bytes([number]) * 32) for number in range(32)]
+    notes = [sign_checkpoint(checkpoint, C, key.public, key.sign) for key in keys]
+    kept = collecting.signed_by(checkpoints.merge(notes), C, [key.public for key in keys])
+    assert kept is not None
+    assert len(kept.signatures) == 1
+    assert checkpoints.verify_note(kept, {C: [key.public for key in keys]}) == (C,)
