@@ -169,18 +169,19 @@ class WitnessCollector:
 
 
 def signed_by(note: SignedNote, msp_id: str, keys: Sequence[bytes]) -> SignedNote | None:
-    """The note with the lines of one member's keys alone, each verified; None where there is none.
+    """The note with one line by a member's keys alone, verified; None where there is none.
 
-    What else a note carries could spoil the lines of others when notes are merged.
+    What else a note carries could spoil the lines of others when notes are merged: a member with many keys could fill
+    a note up, so that nobody else's signature fits in it.
 
     Raises:
-        Tampered: a line by one of the keys does not hold.
+        Tampered: the line does not hold.
     """
     name = checkpoints.key_name(note.checkpoint.channel, msp_id)
     known = {(name, checkpoints.key_hash(name, key)) for key in keys}
     lines = tuple(line for line in note.signatures if (line.name, line.key_hash) in known)
     if not lines:
         return None
-    kept = SignedNote(note.checkpoint, lines)
+    kept = SignedNote(note.checkpoint, lines[:1])
     checkpoints.verify_note(kept, {msp_id: keys})
     return kept
