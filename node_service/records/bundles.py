@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ from domain.identifiers import IDENTIFIER_BYTES, decode_bytes, encode_bytes, ide
 from domain.instants import instant
 from domain.ports import CustodyEntry, NoKey
 from node_service.context import Node
-from node_service.database.models import BundleEntry, BundleSkeleton
+from node_service.database.models import BundleEntry, BundleSkeleton, Record
 from node_service.fhir.bundle import BundleParts, Skeleton, reassemble
 from node_service.fhir.splice import Splice
 from node_service.records.input import received_bytes
@@ -33,6 +33,7 @@ from offchain.envelope.wraps import KeyBinding, Wrap
 SKELETON_TYPE: Final = "application/vnd.yilian.bundle-skeleton+json;version=1"
 _FORMAT: Final = "yilian-bundle-1"
 _KEYS_AT_ONCE: Final = 1000
+_RECORDS_PER_QUERY: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,36 +51,38 @@ class SealedSkeleton:
 def seal_skeleton(
     node: Node, source_token: bytes, bundle: BundleParts, placed: Mapping[int, tuple[str, int]]
 ) -> SealedSkeleton:
-    """Seal what is left of a Bundle and put it into the store.
+    """Seal what is left of a Bundle, put it into the store, and make what its wrap needs.
 
     Args:
         node: the hospital.
         source_token: blind identity of the received Bundle.
         bundle: its parts.
-        placed: record and version by entry; resources without one stay in the skeleton as received.
+        placed: record and version of every entry that holds a resource.
 
     Raises:
-        Unavailable: the store failed.
+        Unavailable: store or custody failed.
     """
-    parts = [
-        list(placed[number]) if number in placed else encoded.decode()
-        for number, encoded in received_bytes(bundle.entries)
-    ]
+    parts = [list(placed[number]) for number, _ in received_bytes(bundle.entries)]
     document = {"format": _FORMAT, "resources": parts, "skeleton": bundle.skeleton.encode().decode()}
     content = json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
     object_id = identifier(node.random(IDENTIFIER_BYTES))
     key = DataKey(node.random(32))
     header = Header(object_id, node.msp_id, node.random(SALT_BYTES))
     sealed: SealedBytes = seal(PlainBytes(content, Description(SKELETON_TYPE)), key, header)
+    bundle_id = identifier(node.random(IDENTIFIER_BYTES))
+    node.custody.prepare([bundle_id])
     node.blobs.put(sealed)
     records = frozenset(record for record, _ in placed.values())
-    return SealedSkeleton(
-        identifier(node.random(IDENTIFIER_BYTES)), object_id, source_token, sealed.digest, key, records
-    )
+    return SealedSkeleton(bundle_id, object_id, source_token, sealed.digest, key, records)
 
 
 def write_skeleton(node: Node, session: Session, skeleton: SealedSkeleton) -> None:
-    """Write the row in the caller's transaction."""
+    """Write the row in the caller's transaction; nothing where a record was erased or retracted meanwhile.
+
+    Its erasure looked for Bundles before this one was there, and would not look again.
+    """
+    if _names_closed(session, skeleton.records):
+        return
     wrap = node.custody.wrap([(KeyBinding(skeleton.object_id, skeleton.id, 1), skeleton.key)])[0]
     session.add(
         BundleSkeleton(
@@ -94,6 +97,16 @@ def write_skeleton(node: Node, session: Session, skeleton: SealedSkeleton) -> No
     rows = [{"record": record, "bundle": skeleton.id} for record in sorted(skeleton.records)]
     if rows:
         session.connection().execute(insert(BundleEntry), rows)
+
+
+def _names_closed(session: Session, records: Collection[str]) -> bool:
+    named = sorted(records)
+    for start in range(0, len(named), _RECORDS_PER_QUERY):
+        batch = named[start : start + _RECORDS_PER_QUERY]
+        closed = select(Record.id).where(Record.id.in_(batch), Record.status.in_(("erased", "retracted")))
+        if session.execute(closed.limit(1)).first() is not None:
+            return True
+    return False
 
 
 def has_skeleton(session: Session, source_token: bytes) -> bool:
@@ -114,16 +127,12 @@ def reassemble_bundle(node: Node, bundle: str) -> bytes:
         row = session.get(BundleSkeleton, bundle)
     if row is None:
         raise NotFound("there is no such Bundle", reason="no-bundle")
-    skeleton, parts = _open_skeleton(node, row)
-    versions = [(part[0], part[1]) for part in parts if isinstance(part, list)]
+    skeleton, versions = _open_skeleton(node, row)
     opened = _open_versions(node, versions)
-    return reassemble(
-        skeleton,
-        [opened[part[0], part[1]] if isinstance(part, list) else (part.encode(), ()) for part in parts],
-    )
+    return reassemble(skeleton, [opened[version] for version in versions])
 
 
-def _open_skeleton(node: Node, row: BundleSkeleton) -> tuple[Skeleton, list[Any]]:
+def _open_skeleton(node: Node, row: BundleSkeleton) -> tuple[Skeleton, list[tuple[str, int]]]:
     entry = CustodyEntry(identifier(node.random(IDENTIFIER_BYTES)), INTERNAL, 1, instant(node.clock.now()))
     binding = KeyBinding(row.object_id, row.id, 1)
     key = node.custody.unwrap_many(entry, [(binding, Wrap.parse(row.wrap))])[0]
@@ -134,7 +143,8 @@ def _open_skeleton(node: Node, row: BundleSkeleton) -> tuple[Skeleton, list[Any]
     document = json.loads(plain.content)
     if document.get("format") != _FORMAT:
         raise Invalid("the skeleton is of an unknown version", reason="wrong-skeleton")
-    return Skeleton.decode(document["skeleton"].encode()), document["resources"]
+    placed = [(record, version) for record, version in document["resources"]]
+    return Skeleton.decode(document["skeleton"].encode()), placed
 
 
 def _open_versions(

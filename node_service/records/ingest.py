@@ -49,6 +49,16 @@ class _Run:
     placed: dict[int, tuple[str, int]] = field(default_factory=dict)
     names_closed: bool = False
 
+    @property
+    def is_kept_whole(self) -> bool:
+        """True for a Bundle all of whose resources became records: a refused one would lie in the skeleton.
+
+        It may be about somebody none of whose records the Bundle holds, so no erasure would reach it there.
+        """
+        if self.given.bundle is None or self.names_closed:
+            return False
+        return all(entry.resource is None or entry.index in self.placed for entry in self.given.bundle.entries)
+
     def report(self) -> IngestReport:
         """The report of the run."""
         return IngestReport(
@@ -88,7 +98,7 @@ def ingest_fhir(
         return run.report()
     for items in given.rounds():
         _store_round(node, run, items)
-    if given.bundle is not None and not run.names_closed and not (given.is_transaction and run.refused):
+    if run.is_kept_whole:
         _store_skeleton(node, run)
     return run.report()
 

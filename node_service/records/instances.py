@@ -40,6 +40,7 @@ MEMBER_VERSION: Final = 1
 
 MAX_UPLOAD_NAME_CHARACTERS: Final = 64
 MAX_RACES: Final = 4
+OPEN: Final = ("active", "locked")
 _GENDERS: Final = {"M": "male", "F": "female", "O": "other"}
 
 
@@ -165,14 +166,18 @@ def _write(node: Node, arrival: _Arrival, sealed: _Sealed) -> InstanceReceipt:
     claim = _claim(node, arrival.source, arrival.header)
     with node.database.reading() as session:
         people.load(session, [claim])
+        present = _series(session, arrival)
+    record_id = identifier(node.random(IDENTIFIER_BYTES)) if present is None else present.id
+    if present is None or present.status in OPEN:
+        node.custody.prepare([record_id])  # a wait for a medium, so before the database is locked
     with node.database.transaction() as session:
-        record = session.scalars(select(Record).where(Record.source_token == arrival.series_token)).one_or_none()
+        record = _series(session, arrival)
         if record is None:
-            record = _open_record(node, session, arrival, people, claim)
+            record = _open_record(node, session, arrival, people, claim, record_id)
         elif (arrival.patient or claim.identifier_tokens) and record.patient not in people.leads_to(claim):
             # Somebody who was never seen before, too, is somebody else than the patient of the series.
             raise Conflict("the series belongs to another patient", reason="other-patient", place=record.id)
-        if record.status not in ("active", "locked"):
+        if record.status not in OPEN:
             raise Conflict("the series is closed", reason=f"record-{record.status}", place=record.id)
         known = session.get(MemberRow, (record.id, arrival.member_token))
         if known is None:
@@ -185,11 +190,17 @@ def _write(node: Node, arrival: _Arrival, sealed: _Sealed) -> InstanceReceipt:
         return InstanceReceipt(upload=arrival.upload, record=record.id, changed=known is None)
 
 
-def _open_record(node: Node, session: Session, arrival: _Arrival, people: People, claim: Claim) -> Record:
+def _series(session: Session, arrival: _Arrival) -> Record | None:
+    return session.scalars(select(Record).where(Record.source_token == arrival.series_token)).one_or_none()
+
+
+def _open_record(
+    node: Node, session: Session, arrival: _Arrival, people: People, claim: Claim, record_id: str
+) -> Record:
     patient = people.decide(claim).patient
     people.write(session)
     record = Record(
-        id=identifier(node.random(IDENTIFIER_BYTES)),
+        id=record_id,
         kind="patient",
         patient=patient,
         resource_type=RESOURCE_TYPE,

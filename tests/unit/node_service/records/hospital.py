@@ -140,3 +140,17 @@ def start_hospital(directory: Path, **settings: Any) -> Hospital:
     register(hospital.ledger)
     hospital.follow()
     return hospital
+
+
+class PreparedOnly:
+    """A custody that wraps only for records whose secrets :meth:`FileKeyring.prepare` made before."""
+
+    def __init__(self, custody: Any) -> None:
+        self._custody = custody
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._custody, name)
+
+    def wrap(self, keys: Any) -> Any:
+        assert set(self._custody.standing([binding.record_id for binding, _ in keys])) == {"kept"}
+        return self._custody.wrap(keys)

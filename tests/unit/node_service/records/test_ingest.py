@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import os
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from domain.errors import Invalid, NotFound
+from domain.identifiers import encode_bytes, identifier
 from node_service.client.wire import IngestReport
 from node_service.database.models import BundleSkeleton, Person, QualityFinding, Record, RecordVersion
-from node_service.records.bundles import reassemble_bundle
+from node_service.records.bundles import SealedSkeleton, write_skeleton
 from node_service.records.ingest import ingest_fhir
 from node_service.records.persons import open_card
 from node_service.records.reading import open_version
-from tests.unit.node_service.records.hospital import Hospital
+from offchain.envelope.keys import DataKey
+from tests.unit.node_service.records.hospital import Hospital, PreparedOnly
 
 JSON = "application/fhir+json"
 NDJSON = "application/fhir+ndjson"
@@ -253,14 +257,41 @@ def test_one_bad_entry_stops_a_transaction_whole_with_its_place(hospital: Hospit
     assert people(hospital) == 0
 
 
-def test_one_bad_entry_of_a_batch_stops_nothing_else_and_the_bundle_still_reassembles(hospital: Hospital) -> None:
+def test_one_bad_entry_of_a_batch_stops_nothing_else(hospital: Hospital) -> None:
     body = bundle("batch", patient(), {"resourceType": "Observation", "status": "final"}, observation(), method="POST")
     report = take(hospital, body)
     assert len(report.stored) == 2
     assert len(report.refused) == 1
+
+
+def test_of_a_bundle_with_a_refused_resource_nothing_is_kept_that_no_erasure_would_reach(hospital: Hospital) -> None:
+    """The refused text may be about somebody none of whose records the Bundle holds."""
+    take(hospital, bundle("batch", patient(), {"resourceType": "Observation", "status": "final"}, method="POST"))
     with hospital.node.database.reading() as session:
-        (skeleton,) = session.scalars(select(BundleSkeleton.id)).all()
-    assert reassemble_bundle(hospital.node, skeleton) == body
+        assert session.scalars(select(BundleSkeleton.id)).all() == []
+
+
+def test_what_is_left_of_a_bundle_is_not_written_once_one_of_its_records_is_erased(hospital: Hospital) -> None:
+    take(hospital, bundle("batch", patient(), observation(), method="POST"))
+    with hospital.node.database.transaction() as session:
+        session.execute(delete(BundleSkeleton))
+        record = session.scalars(select(Record).where(Record.resource_type == "Observation")).one()
+        record.status = "erased"
+    skeleton_id, object_id = identifier(os.urandom(16)), identifier(os.urandom(16))
+    key, digest = DataKey(bytes(range(32))), encode_bytes(bytes(32))
+    skeleton = SealedSkeleton(skeleton_id, object_id, bytes(32), digest, key, frozenset({record.id}))
+    with hospital.node.database.transaction() as session:
+        write_skeleton(hospital.node, session, skeleton)
+        assert session.scalars(select(BundleSkeleton.id)).all() == []
+
+
+def test_no_secret_is_made_while_the_database_is_locked(hospital: Hospital) -> None:
+    """Making one waits for the disk and for the replica."""
+    node = replace(hospital.node, custody=PreparedOnly(hospital.node.custody))
+    body = bundle("batch", patient(), observation(), method="POST")
+    assert len(ingest_fhir(node, body, JSON, "his").stored) == 2
+    with node.database.reading() as session:
+        assert len(session.scalars(select(BundleSkeleton.id)).all()) == 1
 
 
 def test_a_bad_line_is_named_and_stops_nothing(hospital: Hospital) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from node_service.records.entries import entry
 from node_service.records.instances import receive_instance
 from node_service.records.reading import open_member, open_members
 from node_service.records.series import close_upload
-from tests.unit.node_service.records.hospital import Hospital
+from tests.unit.node_service.records.hospital import Hospital, PreparedOnly
 
 SERIES = "1.2.826.0.1.3680043.8.498.1"
 
@@ -139,6 +140,14 @@ def test_what_a_header_said_is_forgotten_by_the_rows_once_the_manifest_has_it(ho
     upload(hospital, instance(1))
     with hospital.node.database.reading() as session:
         assert session.scalars(select(Member.attributes)).all() == [None]
+
+
+def test_no_secret_is_made_while_the_database_is_locked(hospital: Hospital) -> None:
+    """Making one waits for the disk and for the replica."""
+    node = replace(hospital.node, custody=PreparedOnly(hospital.node.custody))
+    first = receive_instance(node, instance(1), "first", "pacs")
+    assert receive_instance(node, instance(2), "first", "pacs").record == first.record
+    assert close_upload(node, "first").dicom_instances == 2
 
 
 def test_what_is_not_dicom_is_refused_and_leaves_no_row(hospital: Hospital) -> None:
