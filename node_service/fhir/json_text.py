@@ -18,16 +18,23 @@ from domain.json_places import line_and_column
 
 MAX_BYTES: Final = 40 << 20
 MAX_VALUES: Final = 500_000
-MAX_RESOURCE_VALUES: Final = 125_000
-"""Values of a text and of one resource: 20 MiB of ``[]`` would take 40 times their bytes (HL7's own largest examples
-of Bundles and resources have nine tenths of each bound)."""
+MAX_RESOURCE_VALUES: Final = 110_000
+"""Values of a text and of one resource: 20 MiB of ``[]`` would take 40 times their bytes (HL7's own largest Bundle has
+477,599 values, its largest resource 108,020)."""
+
+MAX_WIDE_BYTES: Final = 20 << 20
+"""Of a text with one character beyond U+FFFF: it takes four bytes for each of its characters, and so do its slices."""
+
+MAX_ESCAPES: Final = 4_000_000
+"""Backslashes of a text: each is looked at several times (no example of HL7 has a tenth of this)."""
 
 MAX_DEPTH: Final = 64
 
 _SPACE = re.compile(r"[ \t\n\r]*")
-_KEY = re.compile(r'("(?:[^"\\\x00-\x1f]|\\.)*+")[ \t\n\r]*:[ \t\n\r]*')
+_KEY = re.compile(r'("(?:[^"\\\x00-\x1f]++|\\.)*+")[ \t\n\r]*:[ \t\n\r]*')
 _AFTER_VALUE = re.compile(r"[ \t\n\r]*(?:(?P<comma>,)[ \t\n\r]*|(?P<closing>[}\]]))")
 _STRING_OR_VALUE = re.compile(r'"(?:[^"\\\n]++|\\.)*+"?|[,\[{]')
+_WIDE = re.compile(b"[\xf0-\xf4]")
 _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
@@ -35,15 +42,22 @@ def decode(encoded: bytes, *, max_bytes: int = MAX_BYTES) -> str:
     """The text of bounded UTF-8 bytes.
 
     Raises:
-        Invalid: longer than ``max_bytes``, more than :data:`MAX_VALUES` values, or not UTF-8.
+        Invalid: longer than ``max_bytes``, wide and longer than :data:`MAX_WIDE_BYTES`, more than :data:`MAX_VALUES`
+            values or :data:`MAX_ESCAPES` backslashes, or not UTF-8.
     """
     if len(encoded) > max_bytes:
         raise Invalid(f"the JSON is longer than {max_bytes} bytes", reason="too-large")
+    if len(encoded) > MAX_WIDE_BYTES and (wide := _WIDE.search(encoded)):
+        detail = f"JSON with characters beyond U+FFFF is not longer than {MAX_WIDE_BYTES} bytes"
+        raise Invalid(detail, reason="too-large", place=f"byte {wide.start()}")
     try:
         text = encoded.decode("utf-8")
     except UnicodeDecodeError as error:
         raise Invalid("the text is not UTF-8", reason="not-utf8", place=f"byte {error.start}") from None
     check_count(text, MAX_VALUES)
+    if text.count("\\") > MAX_ESCAPES:
+        place = line_and_column(text, text.index("\\"))
+        raise Invalid(f"the JSON has more than {MAX_ESCAPES} backslashes", reason="too-large", place=place)
     return text
 
 

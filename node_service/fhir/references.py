@@ -14,9 +14,9 @@ from node_service.fhir.json_text import byte_offsets
 
 MAX_REFERENCE_CHARS: Final = 4096
 
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*+"(?P<colon>[ \t\n\r]*:[ \t\n\r]*)?', re.DOTALL)
+_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+"(?P<colon>[ \t\n\r]*:[ \t\n\r]*)?', re.DOTALL)
 _PLAIN_MEMBER = re.compile(
-    r'(?<!\\)"(?P<name>reference|url)"[ \t\n\r]*:[ \t\n\r]*(?P<value>"(?:[^"\\]|\\.)*+")', re.DOTALL
+    r'"(?<!\\")(?P<name>reference|url)"[ \t\n\r]*:[ \t\n\r]*(?P<value>"(?:[^"\\]++|\\.)*+")', re.DOTALL
 )
 _BINARY_URL = re.compile(
     r"(?:https?://[^?#]*/)?Binary/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?|urn:uuid:.+"
@@ -80,7 +80,9 @@ def is_reference(name: str, written: str) -> bool:
 
     A transaction has to rewrite both (FHIR R4, section 3.1.0.11.2).
     """
-    return name == "reference" or (name == "url" and _BINARY_URL.fullmatch(written) is not None)
+    if name != "url":
+        return name == "reference"
+    return len(written) <= MAX_REFERENCE_CHARS and _BINARY_URL.fullmatch(written) is not None
 
 
 def reference_paths(value: JsonObject) -> list[str]:

@@ -23,8 +23,12 @@ from node_service.fhir.references import Reference, find_references
 
 _RESOURCE_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")
 _RESOURCE_TYPE = re.compile(r"[A-Z][A-Za-z]{1,63}")
-_CONTROL = re.compile(r"(?<!\\)(?:\\\\)*\\(?:u00(?:0[0-8bcefBCEF]|1[0-9a-fA-F])|[bf])")
-"""An escape of what a string may not hold (FHIR R4, section 2.24.0.1): U+0000 ends a text in many other programs."""
+_CONTROL = re.compile(r"\\(?:u00(?:0[0-8bcefBCEF]|1[0-9a-fA-F])|[bf])")
+"""An escape of what a string may not hold (FHIR R4, section 2.24.0.1): U+0000 ends a text in many other programs.
+
+It begins with a letter of its own, not with a look behind: that alone took two seconds in 40 MiB, and held all others.
+"""
+_BACKSLASH: Final = "\\\\"
 
 _SERVER_META: Final = ("versionId", "lastUpdated")
 
@@ -105,6 +109,9 @@ def read_resource(cursor: Cursor) -> Resource:
     except Invalid as error:
         place = place_of(error.reason, cursor.text, start, max_depth=MAX_DEPTH) or line_and_column(cursor.text, start)
         raise Invalid(error.detail, reason=error.reason, place=place) from None
+    if control := _CONTROL.search(text.replace(_BACKSLASH, "--")):
+        place = line_and_column(cursor.text, start + control.start())
+        raise Invalid("a string of FHIR holds no control characters", reason="control-character", place=place)
     return Resource(
         resource_type=check_resource_type(value),
         id=_resource_id(value),
@@ -120,9 +127,6 @@ def _check_text(text: str, value: JsonObject) -> None:
     if text.count("{") + text.count("[") > MAX_DEPTH:
         check_depth(value)
     check_surrogates(text, value)
-    if control := _CONTROL.search(text):
-        place = line_and_column(text, control.end() - 1)
-        raise Invalid("a string of FHIR holds no control characters", reason="control-character", place=place)
 
 
 def check_resource_type(value: JsonObject) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +22,9 @@ SECRET: Final = "Zyxqwv"
 
 _QUOTED: Final = re.compile(rf"(?<![A-Za-z0-9]){SECRET}")
 """Not within a word: a place may hold what has the form of an element's name, such as ``valueZyxqwv``."""
+
+MAX_CPU_S: Final = 2.0
+"""Work on one input: processor time, since a clock also counts what other programs of the machine do meanwhile."""
 
 CORPUS: Final = Path(__file__).parent / "corpus"
 
@@ -40,6 +44,12 @@ class Target:
     fuzz_one: Callable[[bytes], None]
     make_seeds: Callable[[], Sequence[bytes]]
     takes_json: bool = field(default=True, kw_only=True)
+
+    def fuzz_in_time(self, data: bytes) -> None:
+        """As ``fuzz_one``, and claim that it takes at most :data:`MAX_CPU_S`."""
+        begun = time.process_time()
+        self.fuzz_one(data)
+        assert time.process_time() - begun <= MAX_CPU_S, "one input keeps the reader busy"
 
     def seeds(self) -> list[bytes]:
         """Seeds, and the inputs that were found to break this reader once (``corpus/<name>``)."""

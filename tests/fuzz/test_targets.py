@@ -19,7 +19,6 @@ from tests.fuzz.target import SECRET, Target, accepted
 from tests.fuzz.targets import TARGETS
 
 MAX_INPUTS = 100_000
-MAX_SECONDS_PER_INPUT = 2.0
 MAX_KEPT = 50
 
 
@@ -41,12 +40,10 @@ def run(target: Target, seconds: float, seed: int) -> int:
 
 def feed(target: Target, data: bytes) -> None:
     """One input; on failure it is told as hexadecimal, ready for the corpus."""
-    begun = time.process_time()
     try:
-        target.fuzz_one(data)
+        target.fuzz_in_time(data)
     except Exception as error:
         raise AssertionError(f"{target.name} fails on bytes.fromhex('{data.hex()}')") from error
-    assert time.process_time() - begun < MAX_SECONDS_PER_INPUT, f"{target.name} hangs on {data.hex()}"
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS.keys())
