@@ -2,24 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
-import zlib
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from io import BytesIO
-from itertools import count
 from pathlib import Path
-from typing import BinaryIO, Final
-
-import pydicom
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filereader import read_dataset, read_partial, read_preamble
-from pydicom.tag import BaseTag, Tag
-from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectoryStorage
-from pydicom.valuerep import PersonName
-
-from domain.errors import Invalid
+from typing import Final
 
 MAX_HEADER_BYTES: Final = 64 << 20
 """Header bytes that are looked at, also after inflating: enhanced multi-frame images carry tens of MiB."""
@@ -27,16 +12,6 @@ MAX_HEADER_BYTES: Final = 64 << 20
 MAX_ELEMENTS: Final = 20_000
 MAX_TEXT_CHARS: Final = 1024
 _PREAMBLE_BYTES: Final = 132
-_MAX_UID_CHARS: Final = 64
-_PIXEL_GROUP: Final = 0x7FE0
-
-_KEYWORDS: Final = [
-    "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality",
-    "PatientID", "IssuerOfPatientID", "PatientName", "PatientSex", "PatientBirthDate", "StudyDate", "SeriesDate",
-    "AcquisitionDate", "ContentDate", "BodyPartExamined", "InstanceNumber",
-]  # fmt: skip
-
-_TAGS: Final[list[BaseTag | int]] = [Tag(keyword) for keyword in _KEYWORDS]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,136 +94,6 @@ def parse_header(
     Raises:
         Invalid: it cannot be read, or lacks the UIDs that every composite instance has.
     """
-    with _quiet():
-        meta, dataset = _read(head[:max_header_bytes], max_header_bytes)
-        if _text(meta, "MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
-            return None
-        return _header(path, source, length_bytes, meta, dataset)
+    from node_service.dicom.data_set import header_of  # noqa: PLC0415 - imports pydicom, which few commands need
 
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence pydicom: its warnings and log lines quote values of the file, which may be a patient's."""
-    logger = pydicom.config.logger
-    before, logger.disabled = logger.disabled, True
-    try:
-        with warnings.catch_warnings(), pydicom.config.disable_value_validation():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.disabled = before
-
-
-def _read(head: bytes, max_header_bytes: int) -> tuple[FileMetaDataset, Dataset]:
-    stream = BytesIO(head)
-    try:
-        meta = _read_meta(stream)
-        if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            return meta, _read_deflated(stream, max_header_bytes)
-        stream.seek(0)
-        dataset = read_partial(stream, stop_when=_before_pixels(), force=True, specific_tags=_TAGS)
-    except Exception:  # noqa: BLE001 - pydicom, zlib and struct have no common base, some quote values
-        raise Invalid("the DICOM header cannot be read", reason="not-dicom") from None
-    return dataset.file_meta, dataset
-
-
-def _read_meta(stream: BinaryIO) -> FileMetaDataset:
-    """File meta information (group 0002), which is always explicit VR little endian."""
-    read_preamble(stream, force=True)
-    start = stream.tell()
-    elements = read_dataset(stream, False, True, stop_when=_before_pixels(last_group=2))
-    if not elements:
-        stream.seek(start)
-    return FileMetaDataset(elements)
-
-
-def _read_deflated(stream: BinaryIO, max_header_bytes: int) -> Dataset:
-    """Inflate no more than the bound: the file may be a bomb (PS3.5 A.5)."""
-    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(), max_header_bytes)
-    return read_dataset(
-        BytesIO(inflated), False, True, stop_when=_before_pixels(), specific_tags=_TAGS,
-    )  # fmt: skip
-
-
-def _before_pixels(last_group: int = _PIXEL_GROUP - 1) -> Callable[[BaseTag, str | None, int], bool]:
-    """Where to stop; a header of millions of empty elements would keep the reader busy for a minute."""
-    numbers = count(1)
-
-    def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        if next(numbers) > MAX_ELEMENTS:
-            raise Invalid(f"the DICOM header has more than {MAX_ELEMENTS} elements", reason="too-many")
-        return tag.group > last_group
-
-    return stop
-
-
-def _header(path: Path, source: str, length_bytes: int, meta: FileMetaDataset, dataset: Dataset) -> Header:
-    return Header(
-        path=path,
-        source=source,
-        study_uid=_uid(dataset, "StudyInstanceUID"),
-        series_uid=_uid(dataset, "SeriesInstanceUID"),
-        sop_instance_uid=_uid(dataset, "SOPInstanceUID"),
-        sop_class_uid=_uid(dataset, "SOPClassUID"),
-        transfer_syntax_uid=_text(meta, "TransferSyntaxUID") or "1.2.840.10008.1.2",
-        modality=_text(dataset, "Modality"),
-        body_part=_text(dataset, "BodyPartExamined"),
-        series_date=_date(dataset, ("SeriesDate", "AcquisitionDate", "ContentDate", "StudyDate")),
-        instance_number=_number(dataset, "InstanceNumber"),
-        length_bytes=length_bytes,
-        patient=_patient(dataset),
-    )
-
-
-def _patient(dataset: Dataset) -> DicomPatient:
-    name = _value(dataset, "PatientName")
-    person = name if isinstance(name, PersonName) else PersonName("")
-    return DicomPatient(
-        patient_id=_text(dataset, "PatientID"),
-        issuer=_text(dataset, "IssuerOfPatientID"),
-        name_alphabetic=_bounded(person.alphabetic),
-        name_ideographic=_bounded(person.ideographic),
-        name_phonetic=_bounded(person.phonetic),
-        sex=_text(dataset, "PatientSex"),
-        birth_date=_date(dataset, ("PatientBirthDate",)),
-    )
-
-
-def _value(dataset: Dataset, keyword: str) -> object:
-    """The first value of an element, ``None`` where it is absent, empty or cannot be decoded."""
-    try:
-        value = dataset.get(keyword)
-    except Exception:  # noqa: BLE001 - a converter may raise anything on hostile bytes; an unreadable value is absent
-        return None
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return value[0] if value else None
-    return value
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    value = _value(dataset, keyword)
-    return "" if value is None else _bounded(str(value))
-
-
-def _bounded(text: str) -> str:
-    return text.strip(" \x00")[:MAX_TEXT_CHARS]
-
-
-def _uid(dataset: Dataset, keyword: str) -> str:
-    uid = _text(dataset, keyword)
-    if not uid or len(uid) > _MAX_UID_CHARS or not uid.replace(".", "").isdecimal() or not uid.isascii():
-        raise Invalid("an image needs its UIDs (PS3.5 section 9.1)", reason="wrong-value", place=keyword)
-    return uid
-
-
-def _date(dataset: Dataset, keywords: Sequence[str]) -> str:
-    for keyword in keywords:
-        text = _text(dataset, keyword).replace(".", "")
-        if len(text) == 8 and text.isascii() and text.isdecimal():
-            return text
-    return ""
-
-
-def _number(dataset: Dataset, keyword: str) -> int | None:
-    text = _text(dataset, keyword).lstrip("+")
-    return int(text) if len(text) <= 12 and text.removeprefix("-").isdecimal() and text.isascii() else None
+    return header_of(head[:max_header_bytes], source, length_bytes, path, max_header_bytes)

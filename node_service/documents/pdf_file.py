@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import re
-import zlib
 from dataclasses import dataclass
 from typing import Final
-
-from pypdf import PdfReader
-from pypdf.errors import PyPdfError
 
 from domain.errors import Invalid
 
 MAX_DOCUMENT_BYTES: Final = 64 << 20
-MAX_PAGES: Final = 100_000
 _HEADER_WITHIN_BYTES: Final = 1024
 _END_WITHIN_BYTES: Final = 2048
 _HEADER = re.compile(rb"%PDF-([12]\.\d)")
 _END = re.compile(rb"startxref\s{1,8}\d{1,12}\s{1,8}%%EOF")
-_UNREADABLE: Final = (
-    PyPdfError, ValueError, TypeError, KeyError, IndexError, AttributeError, AssertionError, ArithmeticError,
-    RecursionError, NotImplementedError, OSError, zlib.error,
-)  # fmt: skip
-"""What pypdf raises for files that are not as the standard says; nothing else is done with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +43,7 @@ def read_pdf(encoded: bytes) -> PdfFile:
     if not _END.search(encoded, max(0, len(encoded) - _END_WITHIN_BYTES)):
         raise Invalid("a PDF file ends with startxref and %%EOF", reason="truncated", place="trailer")
     version = header[1].decode()
-    logging.getLogger("pypdf").setLevel(logging.CRITICAL)  # its warnings repeat what stands in the file
-    try:
-        reader = PdfReader(io.BytesIO(encoded), strict=True)
-        if reader.is_encrypted:
-            return PdfFile(version, None, encrypted=True)
-        return PdfFile(version, _pages(reader), encrypted=False)
-    except _UNREADABLE:
-        return PdfFile(version, None, encrypted=False)
+    from node_service.documents.pdf_pages import count_pages  # noqa: PLC0415 - imports pypdf, which few commands need
 
-
-def _pages(reader: PdfReader) -> int | None:
-    """What the root of the page tree says; the tree itself is not walked, since a hostile one never ends."""
-    tree = reader.root_object["/Pages"]
-    count = tree.get_object()["/Count"]  # type: ignore[index]
-    return int(count) if isinstance(count, int) and 0 < count <= MAX_PAGES else None
+    pages, encrypted = count_pages(encoded)
+    return PdfFile(version, pages, encrypted=encrypted)

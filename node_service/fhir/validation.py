@@ -10,10 +10,8 @@ import re
 from collections.abc import Iterator
 from functools import cache
 from itertools import islice
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fhir.resources.R4B import get_fhir_model_class
-from fhir_core.fhirabstractmodel import FHIRAbstractModel
 from pydantic import ValidationError
 
 from domain.errors import Invalid
@@ -22,6 +20,9 @@ from node_service.fhir.quality import Finding, FindingCode
 from node_service.fhir.resource import Resource
 from node_service.fhir.structure import Problem, name_of, structural_problems
 from node_service.fhir.types import DEFINITION_TYPES, R4_SHAPED_TYPES, R4_TYPES
+
+if TYPE_CHECKING:
+    from fhir_core.fhirabstractmodel import FHIRAbstractModel
 
 MAX_PROBLEMS: Final = 50
 
@@ -137,6 +138,8 @@ def _without_r4_shaped(value: JsonObject) -> JsonObject:
 
 @cache
 def _model(resource_type: str) -> type[FHIRAbstractModel]:
+    from fhir.resources.R4B import get_fhir_model_class  # noqa: PLC0415 - a node that validates nothing needs no models
+
     return get_fhir_model_class(resource_type)
 
 
