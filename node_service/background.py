@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Final, Protocol
@@ -110,8 +111,9 @@ class Worker:
             self._woken.clear()  # before the turn: what is committed during it wakes for the next
             if self._stop.is_set():
                 return
-            due = self.turn(self._clock.now())
-            self._rest(max(0.0, (due - self._clock.now()).total_seconds()))
+            now, began = self._clock.now(), time.monotonic()
+            pause = (self.turn(now) - now).total_seconds()  # by the turn's own clock: it may be set during the turn
+            self._rest(max(0.0, pause - (time.monotonic() - began)))
 
     def _rest(self, seconds: float) -> None:
         quiet = seconds if self._has_failed else min(seconds, self._quiet_s)

@@ -132,6 +132,39 @@ def test_a_commit_wakes_a_step_that_is_due_much_later(running: Callable[..., Wor
     assert step.began.acquire(timeout=WITHIN_S)
 
 
+class SetBack:
+    """A clock that is set back by a day after it was first read."""
+
+    def __init__(self) -> None:
+        self._reads = iter((NOW,))
+
+    def now(self) -> datetime:
+        return next(self._reads, NOW - timedelta(days=1))
+
+
+class Again:
+    """A step that is due again at once."""
+
+    def __init__(self) -> None:
+        self.turns = threading.Semaphore(0)
+
+    def step(self, now: datetime) -> datetime:
+        self.turns.release()
+        return now + timedelta(milliseconds=1)
+
+
+def test_a_clock_that_is_set_back_during_a_turn_puts_no_worker_to_sleep(database: Database) -> None:
+    step = Again()
+    worker = Worker("anchorer", step, SetBack(), database, lambda _name: None)
+    worker.start()
+    try:
+        assert step.turns.acquire(timeout=WITHIN_S)
+        assert step.turns.acquire(timeout=WITHIN_S)
+    finally:
+        worker.ask_to_stop()
+        assert worker.join(WITHIN_S)
+
+
 def test_a_commit_during_a_turn_is_not_overlooked(running: Callable[..., Worker]) -> None:
     step = Counted()
     worker = running(step)
