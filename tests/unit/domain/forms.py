@@ -5,7 +5,19 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
-from domain import effective, entries, erasure, leaves, queries, receipt_form, statements, transactions, witness_log
+from domain import (
+    effective,
+    entries,
+    erasure,
+    grants,
+    leaves,
+    queries,
+    receipt_form,
+    statements,
+    transactions,
+    wallet_consent,
+    witness_log,
+)
 from domain.checkpoints import Checkpoint
 from domain.identifiers import encode_bytes, identifier
 from domain.paths import LeafPath
@@ -106,5 +118,9 @@ FORMS: tuple[object, ...] = (
     erasure.Attested("B", NOW),
     erasure.Missing("B", "told"),
     erasure.KeptRecord(ID, NOW, "rule"),
+    erasure.Certificate("channel", "A", "k1", ID, ID, DIGEST, NOW, (), (erasure.KeptRecord(ID, NOW, "rule"),)),
+    grants.AccessRequest("B", ID, "TREAT", NOW),
+    grants.RecordFacts("result", "read", NOW),
+    wallet_consent.Parties(ID, ID, "A", NOW),
     erasure.ErasedRecord(ID, "tx", NOW, NOW, NOW, (erasure.Attested("B", NOW),), (erasure.Missing("C", "told"),)),
 )

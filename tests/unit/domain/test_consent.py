@@ -366,8 +366,35 @@ def test_a_date_is_as_long_as_it_is_written(text: str, start: str, end: str) -> 
      None, 5, "2022-01-01T10:00:00+99:00", "9999-99-99"],
 )  # fmt: skip
 def test_what_is_no_fhir_date_is_invalid(text: object) -> None:
-    with pytest.raises(Invalid):
-        read_date(text, UTC)
+    with pytest.raises(Invalid) as refused:
+        read_date(text, UTC, "onset")
+    assert refused.value.place == "onset"
+
+
+@pytest.mark.parametrize(
+    "period",
+    [None, "2022", {}, {"begin": "2022"}, {"start": "x"}, {"end": "x"}, {"start": "2022", "end": "2021"},
+     {"start": "2022-01-01T10:00:01Z", "end": "2022-01-01T10:00:00Z"}, {"start": None}],
+)  # fmt: skip
+def test_what_is_no_fhir_period_is_invalid(period: object) -> None:
+    with pytest.raises(Invalid) as refused:
+        read_period(period, UTC, "onset")
+    assert refused.value.place == "onset"
+
+
+def test_a_period_is_open_where_a_side_is_not_written() -> None:
+    whole = read_date("2022", UTC)
+    assert read_period({"start": "2022"}, UTC) == Interval(whole.start, None)
+    assert read_period({"end": "2022"}, UTC) == Interval(None, whole.end)
+    assert read_period({"start": "2022", "end": "2022"}, UTC) == whole
+
+
+def test_an_interval_holds_its_start_and_not_its_end() -> None:
+    interval, tick = days(5, 10), timedelta(microseconds=1)
+    start, end = datetime(2022, 1, 5, tzinfo=UTC), datetime(2022, 1, 10, tzinfo=UTC)
+    assert [interval.contains(at) for at in (start - tick, start, end - tick, end)] == [False, True, True, False]
+    assert days(None, 10).contains(start - tick)
+    assert days(5, None).contains(end)
 
 
 def test_the_year_9999_means_for_ever() -> None:

@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from domain.erasure import (
+    MAX_CERTIFICATE_BYTES,
     Attested,
     Certificate,
     ErasedRecord,
@@ -48,14 +49,20 @@ def test_the_digest_has_the_documented_form() -> None:
 
 
 @pytest.mark.parametrize(
-    ("records", "salt"),
-    [([], bytes(32)), ([TWO, ONE], bytes(32)), ([ONE, ONE], bytes(32)), (["x"], bytes(32)), ([ONE], bytes(31)),
-     (sorted(identifier(number.to_bytes(16, "big")) for number in range(201)), bytes(32))],
-    ids=["none", "unsorted", "twice", "no-id", "short-salt", "too-many"],
+    ("records", "salt", "place"),
+    [([], bytes(32), "records"), ([TWO, ONE], bytes(32), "records"), ([ONE, ONE], bytes(32), "records"),
+     (["x"], bytes(32), "records"), ([ONE], bytes(31), "salt"), ([ONE], bytes(33), "salt"),
+     (sorted(identifier(number.to_bytes(16, "big")) for number in range(201)), bytes(32), "records")],
+    ids=["none", "unsorted", "twice", "no-id", "short-salt", "long-salt", "too-many"],
 )  # fmt: skip
-def test_what_no_statement_names_is_refused(records: list[str], salt: bytes) -> None:
-    with pytest.raises(Invalid):
+def test_what_no_statement_names_is_refused(records: list[str], salt: bytes, place: str) -> None:
+    with pytest.raises(Invalid) as refused:
         records_digest(records, salt)
+    assert refused.value.place == place
+
+
+def test_a_statement_may_name_two_hundred_records() -> None:
+    assert records_digest(sorted(identifier(number.to_bytes(16, "big")) for number in range(200)), bytes(32))
 
 
 def test_a_certificate_is_read_as_it_was_written() -> None:
@@ -74,12 +81,37 @@ def test_an_altered_or_foreign_certificate_is_tampered() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"v": 2}, {"type": "receipt"}, {"alg": "SM2"}, {"more": 1}, {"erased": [{"record": ONE}]}, {"custodian": "?"}],
-    ids=["version", "type", "algorithm", "unknown-field", "half-a-record", "custodian"],
+    ("change", "place"),
+    [
+        ({"v": 0}, "v"), ({"v": 2}, "v"), ({"v": ...}, "v"), ({"type": "receipt"}, "type"), ({"type": ...}, "type"),
+        ({"alg": "SM2"}, "alg"), ({"alg": ...}, "alg"), ({"more": 1}, "certificate"), ({"kid": ...}, "certificate.kid"),
+        ({"erased": [{"record": ONE}]}, "erased.attested"), ({"erased": [1]}, "erased"), ({"kept": [1]}, "kept"),
+        ({"custodian": "?"}, "custodian"),
+    ],
 )  # fmt: skip
-def test_a_certificate_of_another_form_is_refused(change: dict[str, Any]) -> None:
+def test_a_certificate_of_another_form_is_refused(change: dict[str, Any], place: str) -> None:
     fields = {**json.loads(certificate().encode()), **change}
-    text = json.dumps(fields, sort_keys=True, separators=(",", ":"))
-    with pytest.raises(Invalid):
-        parse_certificate(text)
+    kept = {name: value for name, value in fields.items() if value is not ...}
+    with pytest.raises(Invalid) as refused:
+        parse_certificate(json.dumps(kept, sort_keys=True, separators=(",", ":")))
+    assert refused.value.place == place
+
+
+def test_a_certificate_has_bounds() -> None:
+    with pytest.raises(Invalid) as refused:
+        parse_certificate(" " * (MAX_CERTIFICATE_BYTES + 1))
+    assert refused.value.reason == "too-large"
+    kept = KeptRecord(TWO, AT, "rule")
+    assert len(certificate(kept=(kept,) * 1000).kept) == 1000
+    for name, values in (("kept", (kept,) * 1001), ("erased", certificate().erased * 1001)):
+        with pytest.raises(Invalid) as refused:
+            certificate(**{name: values})
+        assert refused.value.place == name
+
+
+def test_a_certificate_is_verified_with_a_key_and_a_signature() -> None:
+    text = certificate().encode()
+    for signature, key, place in (("x", PUBLIC, "signature"), (signed(text), "x", "signing_key")):
+        with pytest.raises(Invalid) as refused:
+            verify_certificate(text, signature, key)
+        assert refused.value.place == place

@@ -55,9 +55,9 @@ def test_names_have_a_closed_alphabet_and_a_length(
 ) -> None:
     for text in good:
         assert check(text, "name") == text
-    for text in bad:
+    for wrong in bad:
         with pytest.raises(Invalid) as refused:
-            check(text, "name")
+            check(wrong, "name")
         assert refused.value.place == "name"
 
 

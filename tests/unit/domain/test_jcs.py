@@ -106,10 +106,71 @@ def test_length_is_bounded_before_reading() -> None:
     assert caught.value.reason == "too-large"
 
 
-@pytest.mark.parametrize("value", [1.0, b"a", {1: 2}, object(), (1,), {"a": {2}}])
-def test_what_is_no_signed_json_is_not_encoded(value: object) -> None:
-    with pytest.raises(Invalid):
+def test_a_text_may_be_as_long_as_its_bound() -> None:
+    text = b'"' + b"a" * 10 + b'"'
+    assert jcs.load(text, max_bytes=12, max_depth=0) == "a" * 10
+    with pytest.raises(Invalid) as caught:
+        jcs.load(text, max_bytes=11, max_depth=0)
+    assert caught.value.reason == "too-large"
+
+
+@pytest.mark.parametrize(
+    ("encoded", "place"),
+    [
+        (b'{"a":1,"a":1}', "line 1 column 8"),
+        (b'{"a":[[[[1]]]]}', "line 1 column 8"),
+        (b'["\\ud800"]', "line 1 column 2"),
+        (b'{"a":"\xff"}', "byte 6"),
+        (b'{"a"\n}', "line 2 column 1"),
+        (b'{"a":NaN}', "line 1 column 6"),
+        (b'{"a":1e999}', "line 1 column 6"),
+        (b"[" + b"1" * 5000 + b"]", "line 1 column 2"),
+    ],
+)
+def test_a_refused_text_is_refused_at_its_place(encoded: bytes, place: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        jcs.load(encoded, max_bytes=1 << 20, max_depth=3)
+    assert caught.value.place == place
+    assert " " in caught.value.detail
+
+
+def nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": [value]} if depth % 2 == 0 else [value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (1.0, "not-signable"),
+        (b"a", "not-signable"),
+        ({1: 2}, "not-json"),
+        (object(), "not-signable"),
+        ((1,), "not-signable"),
+        ({"a": {2}}, "not-signable"),
+        (2**53, "integer-range"),
+        (-(2**53), "integer-range"),
+        ("\ud800", "lone-surrogate"),
+        ({"\udfff": 1}, "lone-surrogate"),
+        ("e\u0301", "not-nfc"),
+        ({"e\u0301": 1}, "not-nfc"),
+        (nested(17), "too-deep"),
+        ([[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]], "too-deep"),
+        ({"a": nested(16)}, "too-deep"),
+    ],
+)
+def test_what_is_no_signed_json_is_not_encoded(value: object, reason: str) -> None:
+    with pytest.raises(Invalid) as caught:
         jcs.canonical(value)
+    assert caught.value.reason == reason
+    assert " " in caught.value.detail
+
+
+@pytest.mark.parametrize("value", [2**53 - 1, 1 - 2**53, True, None, nested(15), nested(8), "\ud7ff\ue000", "é"])
+def test_what_lies_at_the_bounds_is_encoded_and_read_back(value: object) -> None:
+    assert jcs.parse(jcs.canonical(value)) == value
 
 
 def test_an_object_is_expected_where_one_is() -> None:
