@@ -207,9 +207,13 @@ def _change(original: ast.FunctionDef, mutant: ast.FunctionDef) -> str:
 
 
 def _without_sentences(function: ast.FunctionDef) -> str:
-    """The body with every text that has a space in it made equal."""
+    """The body with every text that has a space in it made equal, and every error's detail, also where it is None."""
     body = ast.parse(_body(function))
     for node in ast.walk(body):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+            detail = node.exc.args[0]
+            if isinstance(detail, ast.JoinedStr) or (isinstance(detail, ast.Constant) and detail.value is None):
+                node.exc.args[0] = ast.Constant(" ")
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
             node.value = " "
     return ast.dump(body)

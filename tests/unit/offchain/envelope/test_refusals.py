@@ -26,12 +26,12 @@ from offchain.envelope.composite import (
 from offchain.envelope.content import Description, PlainBytes, encode_preamble
 from offchain.envelope.header import Header, header_bytes
 from offchain.envelope.hpke import HPKE_HYBRID, HPKE_X25519, RecipientPrivateKey, RecipientPublicKey, hpke_open
-from offchain.envelope.keys import CustodyKey, RecordSecret, SessionKey
+from offchain.envelope.keys import CustodyKey, DataKey, RecordSecret, SessionKey
 from offchain.envelope.messages import MAX_MESSAGE_BYTES, SealedMessage, open_message, seal_message
 from offchain.envelope.seal import seal, seal_stream
-from offchain.envelope.sealed import SealedBytes, received
+from offchain.envelope.sealed import SealedBytes, SealedObject, received
 from offchain.envelope.suite import A256GCM_64_TEST, MAX_CHUNKS, SALT_BYTES
-from offchain.envelope.unseal import unseal
+from offchain.envelope.unseal import OpenedObject, unseal
 from offchain.envelope.wraps import (
     A256GCM,
     MAX_WRAPPED_BYTES,
@@ -355,3 +355,47 @@ def test_an_object_received_may_be_as_long_as_its_bound() -> None:
 def test_bytes_in_memory_are_read_only_under_their_own_digest() -> None:
     assert refusal(lambda: SEALED.verified(DIGEST, TEST_SUITES)) == (Tampered, "not-anchored", DIGEST)
     assert refusal(lambda: SEALED.verified(SEALED.digest)) == (Invalid, "suite", "header.suite")
+
+
+def opened() -> OpenedObject:
+    return unseal(SEALED.verified(SEALED.digest, TEST_SUITES), KEY, object_id=OBJECT_ID)
+
+
+def test_an_object_is_opened_for_its_own_id_and_key_alone() -> None:
+    sealed, other = SEALED.verified(SEALED.digest, TEST_SUITES), fresh_id()
+    assert refusal(partial(unseal, sealed, KEY, object_id=other)) == (Tampered, "other-object", other)
+    assert refusal(partial(unseal, sealed, DataKey(bytes(32)), object_id=OBJECT_ID))[:2] == (Tampered, "wrong-key")
+
+
+def test_content_is_read_up_to_its_bound_and_within_its_length() -> None:
+    assert opened().whole(max_bytes=100).content == bytes(100)
+    assert refusal(lambda: opened().whole(max_bytes=99)) == (Invalid, "too-large", "")
+    assert opened().range(0, 100) == bytes(100)
+    assert opened().range(100, 0) == b""
+    for offset, length in ((-1, 2), (1, 100), (101, 0), (5, -1)):
+        assert refusal(partial(opened().range, offset, length)) == (Invalid, "range", "")
+
+
+def test_a_verified_object_says_under_which_digest() -> None:
+    sealed = SealedObject.verified(
+        SEALED.read_at, len(SEALED.data), SEALED.digest, SEALED.chunk_list, allowed=TEST_SUITES
+    )
+    assert (sealed.digest, sealed.whole().digest) == (SEALED.digest, SEALED.digest)
+
+
+@pytest.mark.parametrize("fields", [b"{}", b'{"contentType":1}', b'{"contentType":"a/b","fileName":1}'])
+def test_a_description_of_another_form_is_refused(fields: bytes) -> None:
+    assert refusal(partial(Description.parse, fields)) == (Invalid, "invalid", "description")
+
+
+def test_a_preamble_may_fill_the_first_chunk() -> None:
+    fixed = len(encode_preamble(Description("a"), 1, A256GCM_64_TEST))
+    full = Description("a" * (65 - fixed))
+    assert len(encode_preamble(full, 1, A256GCM_64_TEST)) == 64
+    longer = Description("a" * (66 - fixed))
+    assert refusal(partial(encode_preamble, longer, 1, A256GCM_64_TEST)) == (Invalid, "preamble", "")
+
+
+def test_attributes_of_manifest_and_member_are_signed_json() -> None:
+    assert refusal(lambda: Manifest((MEMBER,), {"weight": 1.5})) == (Invalid, "not-signable", "")
+    assert refusal(lambda: replace(MEMBER, attributes={"weight": 1.5})) == (Invalid, "not-signable", "")
