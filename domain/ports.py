@@ -130,27 +130,29 @@ class Ledger(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FreshTarget:
-    """How far the own projection has to be before anything is released.
+class Voice:
+    """What one voice says: so far the own projection has to be before anything is released.
 
     Attributes:
-        block: the highest block that was heard of.
-        header_hash: of that block as the voice has it; None where the own ledger itself was asked.
+        block: the highest block that it has.
+        header_hash: of that block; None where the own ledger itself was asked.
         msp: whose voice it is.
+        asked_s: when it was asked, by :meth:`Voices.now_s`.
         answer: its signed answer, which is kept as evidence if it contradicts the own projection.
     """
 
     block: int
     header_hash: bytes | None
     msp: str
-    answer: SignedText | None
+    asked_s: float
+    answer: SignedText | None = None
 
 
 class Voices(Protocol):
     """Says how far the ledger is, better than the own peer alone, which may be cut off or lie."""
 
-    async def ask(self, parties: frozenset[str]) -> FreshTarget:
-        """The highest block now, heard also from somebody who is no party to what is about to be released.
+    async def ask(self, parties: frozenset[str]) -> Sequence[Voice]:
+        """Who is heard now, the highest block first; one of them is no party to what is about to be released.
 
         Args:
             parties: custodian and requester; alone they may not decide what is fresh.
@@ -158,6 +160,9 @@ class Voices(Protocol):
         Raises:
             Unavailable: no such voice was heard in time (``no-witness``), or the peer is down.
         """
+
+    def now_s(self) -> float:
+        """Seconds that never go back, and go on while the machine sleeps."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,8 +1,9 @@
 """The custodian's side of a shared read: search and release, decided here and logged before any key leaves.
 
 Procedure (architecture.md, "Shared read"): 1 the projection is fresh; 2 the opening is verified; 3 each record is
-decided; 4 keys come out of custody; 5 directory records that a permitted resource refers to join; 6 on the then
-present view the opening is verified once more, and the access row that names every released record is committed;
+decided; 4 keys come out of custody; 5 directory records that a permitted resource refers to join; 6 it is asked again
+what is fresh, and in one transaction, while that is young, the opening is verified once more on the then present view
+and the access row that names every released record is committed;
 7 the answer: data keys under a session key, and that sealed to the one-use key of the access entry.
 """
 
@@ -35,7 +36,7 @@ from node_service.sharing.directory import directory_references
 from node_service.sharing.openings import EmergencyBasis, LiveOpening, verify_opening
 from node_service.sharing.refusals import log_refusal
 from node_service.sharing.sealed_messages import from_wire
-from node_service.witnessing.freshness import wait_until_fresh
+from node_service.witnessing.freshness import Fresh, wait_until_fresh
 from offchain.envelope.hpke import HPKE_HYBRID, RecipientPublicKey
 from offchain.envelope.keys import SessionKey
 from offchain.envelope.messages import SealedMessage
@@ -48,6 +49,7 @@ MAX_INLINE_TOTAL_BYTES: Final = 64 << 20
 MAX_DIRECTORY_RECORDS: Final = 1000
 MAX_READER_BYTES: Final = 8 * 1024
 DIRECTORY_DEPTH: Final = 2
+_TRIES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,16 @@ class Prepared:
     chunks: tuple[bytes, ...]
     inline: SealedBytes | None = field(repr=False)
     references: frozenset[str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    """A release that lacks only its row in the access log."""
+
+    live: LiveOpening
+    ids: tuple[str, ...]
+    reader: SealedMessage | None
+    released: exchange_wire.Released = field(repr=False)
 
 
 async def search(node: Node, caller: str, body: exchange_wire.ExchangeSearch) -> wire.RecordPage:
@@ -87,7 +99,12 @@ async def release(node: Node, caller: str, body: exchange_wire.ExchangeRelease) 
     reader = reader_of(body.opening)
     one_use = RecipientPublicKey.parse(HPKE_HYBRID, body.public_key, "public_key")
     await wait_until_fresh(node, caller)
-    return await node.in_crypto(_release, node, caller, body, one_use, reader)
+    ready = await node.in_crypto(_ready, node, caller, body, one_use, reader)
+    for _ in range(_TRIES):
+        fresh = await wait_until_fresh(node, caller)  # deciding may have taken long, and something may be refused since
+        if await node.in_database(_commit, node, caller, body.opening, ready, fresh):
+            return ready.released
+    raise Unavailable("what was fresh was old again when it came to release; ask again", reason="not-fresh")
 
 
 def verified_opening(node: Node, session: Session, caller: str, opening: exchange_wire.Opening) -> LiveOpening:
@@ -142,13 +159,13 @@ def _readable_page(
         after = page.next
 
 
-def _release(
+def _ready(
     node: Node,
     caller: str,
     body: exchange_wire.ExchangeRelease,
     one_use: RecipientPublicKey,
     reader: SealedMessage | None,
-) -> exchange_wire.Released:
+) -> _Ready:
     with node.database.reading() as session:
         live = verified_opening(node, session, caller, body.opening)
         if not hmac.compare_digest(one_use.digest, live.key_digest):
@@ -157,12 +174,19 @@ def _release(
     emergencies.admit(node, live, reader)
     prepared = _with_directory(node, live, _prepare(node, live, chosen, MAX_INLINE_TOTAL_BYTES))
     released = _released(live, prepared, one_use)  # before the last look, so that nothing slow lies behind it
+    return _Ready(live, tuple(item.entry.record for item in prepared), reader, released)
+
+
+def _commit(node: Node, caller: str, opening: exchange_wire.Opening, ready: _Ready, fresh: Fresh) -> bool:
+    """Look for the last time and write the row; False, and nothing done, where what was fresh is old by now."""
+    live = ready.live
     with node.database.transaction() as session:
-        ids = tuple(item.entry.record for item in prepared)
-        _verify_unchanged(node, session, live, verify_opening(node, session, caller, body.opening), ids)
+        _verify_unchanged(node, session, live, verify_opening(node, session, caller, opening), ready.ids)
         action = "break-glass" if isinstance(live.basis, EmergencyBasis) else "release"
-        record(node, session, access_entry(live, action, ids, reader))
-    return released
+        if not fresh.is_young(node):
+            return False
+        record(node, session, access_entry(live, action, ready.ids, ready.reader))
+    return True
 
 
 def _verify_unchanged(node: Node, session: Session, live: LiveOpening, now: LiveOpening, ids: tuple[str, ...]) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from domain import jcs, witness_answers
@@ -10,32 +12,53 @@ from domain.errors import Tampered, Unavailable
 from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.jcs import JsonObject
-from domain.ports import FreshTarget
+from domain.ports import Voice
 from node_service.context import Node
 from node_service.database.witness_models import WitnessEvidence
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import raise_alarm
 
 ALARM: Final = "freshness"
+RELEASE_WITHIN_S: Final = 0.75
+"""What was asked longer ago is no reason to release any more: somebody may know of a refusal for a second by now."""
 
 
-async def wait_until_fresh(node: Node, *parties: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Fresh:
+    """The own projection was as far as somebody without a stake said when asked.
+
+    Attributes:
+        asked_s: when the first of them was asked, by the voices' clock.
+    """
+
+    asked_s: float
+
+    def is_young(self, node: Node) -> bool:
+        """Whether keys may leave now for what was said then; looked at in the transaction that lets them go."""
+        return node.voices.now_s() - self.asked_s <= RELEASE_WITHIN_S
+
+
+async def wait_until_fresh(node: Node, *parties: str) -> Fresh:
     """Wait until the own projection passed the highest block that a voice of no party, or anybody with it, has seen.
+
+    All of them must have the own blocks: a higher one of a party does not hide that another has a different ledger.
 
     Args:
         parties: beside this hospital, whoever takes part in what is about to be released.
 
     Raises:
         Unavailable: no voice was heard (``no-witness``), or the projection is behind for longer than two seconds.
-        Tampered: a witness has another block at that place than the own projection; an alarm stands then.
+        Tampered: a witness has another block at its place than the own projection; an alarm stands then.
     """
-    target = await node.voices.ask(frozenset((node.msp_id, *parties)))
+    voices = await node.voices.ask(frozenset((node.msp_id, *parties)))
+    highest = voices[0]
     try:
-        await node.commits.projected(target.block + 1, node.settings.freshness_timeout_s)
+        await node.commits.projected(highest.block + 1, node.settings.freshness_timeout_s)
     except Unavailable as error:
-        raise Unavailable(error.detail, reason=error.reason, place=target.msp) from error
-    if target.header_hash is not None:
-        await node.in_database(_verify_header, node, target)
+        raise Unavailable(error.detail, reason=error.reason, place=highest.msp) from error
+    if any(voice.header_hash is not None for voice in voices):
+        await node.in_database(_verify_headers, node, voices)
+    return Fresh(min(voice.asked_s for voice in voices))
 
 
 async def catch_up(node: Node) -> None:
@@ -62,24 +85,28 @@ def keep_evidence(node: Node, kind: str, document: bytes) -> None:
             session.add(row)
 
 
-def _verify_header(node: Node, target: FreshTarget) -> None:
+def _verify_headers(node: Node, voices: Sequence[Voice]) -> None:
     with node.database.reading() as session:
-        own = projection.header_hash(session, target.block)
-    if own == target.header_hash:
-        return
-    keep_evidence(node, "header", jcs.canonical(_contradiction(node, target, own)))
+        own = {voice.block: projection.header_hash(session, voice.block) for voice in voices}
+    for voice in voices:
+        if voice.header_hash not in (None, own[voice.block]):
+            _raise_contradiction(node, voice, own[voice.block])
+
+
+def _raise_contradiction(node: Node, voice: Voice, own: bytes | None) -> None:
+    keep_evidence(node, "header", jcs.canonical(_contradiction(node, voice, own)))
     error = Tampered(
         "another member's witness has another block at this place than this node",
         reason="header",
-        place=f"block {target.block} of {target.msp}",
+        place=f"block {voice.block} of {voice.msp}",
     )
     raise_alarm(node.database, ALARM, error, instant(node.clock.now()))
     raise error
 
 
-def _contradiction(node: Node, target: FreshTarget, own: bytes | None) -> JsonObject:
-    answer: JsonObject = {} if target.answer is None else {**witness_answers.to_json(target.answer)}
+def _contradiction(node: Node, voice: Voice, own: bytes | None) -> JsonObject:
+    answer: JsonObject = {} if voice.answer is None else {**witness_answers.to_json(voice.answer)}
     return {
-        "v": 1, "type": "header", "channel": node.ledger.channel, "block": target.block, "answer": answer,
+        "v": 1, "type": "header", "channel": node.ledger.channel, "block": voice.block, "answer": answer,
         "own": {"msp": node.msp_id, "header": None if own is None else encode_bytes(own)},
     }  # fmt: skip

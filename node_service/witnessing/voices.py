@@ -18,7 +18,7 @@ from anyio import CapacityLimiter
 
 from domain.errors import Unavailable, YilianError
 from domain.identifiers import decode_bytes, encode_bytes
-from domain.ports import FreshTarget, Ledger, RandomSource
+from domain.ports import Ledger, RandomSource, Voice
 from domain.signed_texts import SignedText
 from domain.witness_answers import NONCE_BYTES, Answer, verify_answer
 from node_service.witnessing.members import Witness
@@ -32,6 +32,11 @@ Ask = Callable[[str, str], Awaitable[SignedText]]
 """Puts a nonce to the witness at an address."""
 
 
+def elapsed_s() -> float:
+    """Seconds that never go back, and go on while the machine sleeps: what was fresh then is not fresh afterwards."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class LedgerVoices:
     """The height in the ledger that all members share: the embedded one, whose operator is one anyway."""
 
@@ -39,14 +44,19 @@ class LedgerVoices:
         self._ledger = ledger
         self._limiter = limiter
 
-    async def ask(self, parties: frozenset[str]) -> FreshTarget:
+    async def ask(self, parties: frozenset[str]) -> Sequence[Voice]:
         """The last block of the shared ledger.
 
         Raises:
             Unavailable: the ledger is down.
         """
+        asked_s = self.now_s()
         height = await anyio.to_thread.run_sync(self._ledger.height, limiter=self._limiter)
-        return FreshTarget(height - 1, None, self._ledger.msp_id, None)
+        return (Voice(height - 1, None, self._ledger.msp_id, asked_s),)
+
+    def now_s(self) -> float:
+        """As :func:`elapsed_s`."""
+        return elapsed_s()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +84,7 @@ class WitnessVoices:
         channel: of the ledger.
         witnesses: who they are at present.
         ask: puts a question; its answer is verified here.
-        now_s: the own monotonic clock.
+        now_s: the own clock, as :func:`elapsed_s`.
     """
 
     def __init__(
@@ -83,37 +93,44 @@ class WitnessVoices:
         witnesses: Callable[[], Awaitable[Sequence[Witness]]],
         ask: Ask,
         random: RandomSource,
-        now_s: Callable[[], float] = time.monotonic,
+        now_s: Callable[[], float] = elapsed_s,
     ) -> None:
         self._channel, self._witnesses, self._ask, self._random, self._now_s = channel, witnesses, ask, random, now_s
         self._heard: dict[str, _Heard] = {}
         self._round: _Round | None = None
 
-    async def ask(self, parties: frozenset[str]) -> FreshTarget:
-        """The highest block in answers to questions that are at most half a second old when this is called.
+    def now_s(self) -> float:
+        """The own clock."""
+        return self._now_s()
+
+    async def ask(self, parties: frozenset[str]) -> Sequence[Voice]:
+        """All answers to questions that are at most half a second old when this is called, the highest block first.
 
         Raises:
             Unavailable: nobody was heard who is no party (``no-witness``).
         """
         since = self._now_s() - WINDOW_S
-        target = self._target(parties, since)
-        if target is None:
+        fresh = self._fresh(parties, since)
+        if not fresh:
             await self._listen(await self._questions(since), parties, since)
-            target = self._target(parties, since)
-        if target is None:
+            fresh = self._fresh(parties, since)
+        if not fresh:
             raise Unavailable(
                 "no other hospital's witness answers, so nobody can say what is still permitted; try again shortly",
                 reason="no-witness",
             )
-        return target
+        return fresh
 
-    def _target(self, parties: frozenset[str], since: float) -> FreshTarget | None:
+    def _fresh(self, parties: frozenset[str], since: float) -> list[Voice]:
+        """None where all that were heard are parties."""
         fresh = [heard for heard in self._heard.values() if heard.asked_s >= since]
         if all(heard.answer.msp in parties for heard in fresh):
-            return None
-        highest = max(fresh, key=lambda heard: (heard.answer.block, heard.answer.msp not in parties))
-        header = decode_bytes(highest.answer.header, "header")
-        return FreshTarget(highest.answer.block, header, highest.answer.msp, highest.signed)
+            return []
+        fresh.sort(key=lambda heard: (heard.answer.block, heard.answer.msp not in parties), reverse=True)
+        return [
+            Voice(one.answer.block, decode_bytes(one.answer.header, "header"), one.answer.msp, one.asked_s, one.signed)
+            for one in fresh
+        ]
 
     async def _questions(self, since: float) -> frozenset[asyncio.Task[None]]:
         """The questions of a round that is young enough, or of a new one."""
@@ -131,7 +148,7 @@ class WitnessVoices:
         end = time.monotonic() + PATIENCE_S
         while left and (wait := end - time.monotonic()) > 0:
             _, left = await asyncio.wait(left, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
-            if self._target(parties, since) is not None:
+            if self._fresh(parties, since):
                 end = min(end, time.monotonic() + LINGER_S)
 
     async def _question(self, witness: Witness, asked_s: float) -> None:

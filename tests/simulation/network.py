@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from domain.errors import Unavailable
-from domain.ports import CommittedBlock, FreshTarget
+from domain.ports import CommittedBlock, Voice
 from network.embedded.ledger import EmbeddedLedger
 from tests.simulation.faults import Faults, Place
 from tests.simulation.scheduler import Scheduler
@@ -57,6 +57,11 @@ class Network:
             self._deliver(self.peers, msp_id, height, "peer-late")
             self._deliver(self.witnesses, msp_id, height, "witness-late")
 
+    @property
+    def now_s(self) -> float:
+        """Seconds since the beginning."""
+        return self._scheduler.now
+
     def _deliver(self, seen: dict[str, int], msp_id: str, height: int, late: str) -> None:
         def arrive() -> None:
             seen[msp_id] = max(seen[msp_id], height)
@@ -77,8 +82,8 @@ class SimulatedVoices:
     def __init__(self, msp_id: str, place: Place, network: Network) -> None:
         self._msp_id, self._place, self._network = msp_id, place, network
 
-    async def ask(self, parties: frozenset[str]) -> FreshTarget:
-        """The highest block of whoever answers, if one of them is no party."""
+    async def ask(self, parties: frozenset[str]) -> list[Voice]:
+        """Whoever answers, the highest block first, if one of them is no party."""
         self._place.point()
         heard = {
             msp_id: seen
@@ -87,5 +92,10 @@ class SimulatedVoices:
         }
         if not set(heard) - parties:
             raise Unavailable("no other hospital's witness answers", reason="no-witness")
-        seen, msp_id = max((seen, msp_id) for msp_id, seen in heard.items())
-        return FreshTarget(seen - 1, self._network.headers[seen - 1], msp_id, None)
+        highest_first = sorted(((seen, msp_id) for msp_id, seen in heard.items()), reverse=True)
+        now_s = self.now_s()
+        return [Voice(seen - 1, self._network.headers[seen - 1], msp_id, now_s) for seen, msp_id in highest_first]
+
+    def now_s(self) -> float:
+        """Seconds since the beginning."""
+        return self._network.now_s

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from node_service.database.witness_models import WitnessEvidence
 from node_service.ledger_sync.alarm import alarms
 from node_service.sharing import accesses, objects, release
 from node_service.witnessing.freshness import wait_until_fresh
+from node_service.witnessing.voices import elapsed_s
 from tests.unit.node_service.sharing.consortium import A, B, C, doctor, run
 from tests.unit.node_service.witnessing.conftest import World, witness_key
 
@@ -196,3 +198,78 @@ def test_every_door_of_the_custodian_asks(world: World) -> None:
         with pytest.raises(Unavailable) as refused:
             run(door)
         assert refused.value.reason == "no-witness"
+
+
+def test_a_partys_higher_block_does_not_hide_that_the_third_hospital_has_another_ledger(world: World) -> None:
+    """A custodian whose peer follows a fork without the revocation, and a reader whose witness vouches for it."""
+    grant = world.story.wallet.share(world.consortium[B])
+    world.witnesses[C].follow(world.consortium.clock.now())
+    world.witnesses[C].stands = True
+    world.story.wallet.relay(statements.Revoke("grant", grant), through=world.consortium[B])
+    world.consortium.follow()
+
+    def forked(content: bytes) -> bytes:
+        told = answer_of(content)
+        return signed_by(C, witness_answers.Answer(told.channel, C, told.nonce, told.block, DIGEST, told.checkpoint))
+
+    world.witnesses[C].forges = forked
+    world.later()
+    with pytest.raises(Tampered) as found:
+        fresh(world, B)
+    assert C in found.value.place
+
+
+def asking_hook(world: World, monkeypatch: pytest.MonkeyPatch, meanwhile: Callable[[], object]) -> None:
+    """Something happens while a release is being prepared, after it was found fresh."""
+    prepare = release._with_directory
+
+    def slow(*arguments: Any) -> Any:
+        prepared = prepare(*arguments)
+        meanwhile()
+        return prepared
+
+    monkeypatch.setattr(release, "_with_directory", slow)
+
+
+def test_a_request_that_was_fresh_and_takes_long_is_asked_again_before_its_keys_leave(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The custodian's follower stands still, so its own view holds no revocation; the third hospital's does."""
+    who, grant, access = opened(world)
+
+    def meanwhile() -> None:
+        world.consortium[A].commits.frozen = True
+        world.story.wallet.relay(statements.Revoke("grant", grant), through=world.consortium[C])
+        world.later()
+
+    asking_hook(world, monkeypatch, meanwhile)
+    with pytest.raises(Unavailable) as refused:
+        run(world.story.reading.chart(who, access))
+    assert refused.value.reason == "projection-behind"
+
+
+def test_what_was_fresh_is_old_where_the_last_transaction_waits_or_the_machine_sleeps(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who, _, access = opened(world)
+    look, slept = release._verify_unchanged, [0.8]
+
+    def sleepy(*arguments: Any) -> None:
+        look(*arguments)
+        world.later(slept.pop() if slept else 0.0)
+
+    monkeypatch.setattr(release, "_verify_unchanged", sleepy)
+    asked = world.witnesses[C].questions
+    assert run(world.story.reading.chart(who, access)).items  # asked again, then released
+    assert world.witnesses[C].questions > asked + 1
+    slept.extend([0.8] * 3)
+    world.later()
+    with pytest.raises(Unavailable) as refused:
+        run(world.story.reading.chart(who, access))
+    assert refused.value.reason == "not-fresh"
+
+
+def test_time_goes_on_while_the_machine_sleeps() -> None:
+    """Linux's monotonic clock stands still in suspend: an answer from before would still be fresh on waking."""
+    before = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert before <= elapsed_s() <= time.clock_gettime(time.CLOCK_BOOTTIME)
