@@ -13,19 +13,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from domain.errors import Tampered
 from domain.instants import check_instant
 from network.embedded.export import export
 from network.verifier.folder import block_files
 from network.verifier.report import VerifiedBlock, VerifiedChain
-from node_service.access_log.fsck import Report, check
-from node_service.access_log.reconciling import reconcile
-from node_service.composition import build
-from node_service.records.scrub import ObjectFinding, check_objects
-from node_service.settings import Settings
 from patient_wallet.shown import cell, print_whole
 from yilian.audit_export import verify_folder
-from yilian.audit_log_commands import add_log, add_reconcile, print_reconciliation, verify_reconciled
+from yilian.audit_log_commands import add_log, add_reconcile
 from yilian.audit_query import AuditFilter, AuditRow, rows_of
 from yilian.contract_versions import CONTRACT
 from yilian.language import Text
@@ -185,27 +179,6 @@ def _add_fsck(audit: typer.Typer, t: Text) -> None:
             bool, typer.Option(help=t("Read every stored object too.", "同时读取每个已存对象。"))
         ] = True,
     ) -> None:
-        console = Console()
-        running = build(Settings.from_environment())
-        try:
-            report, keys = check(running.node), reconcile(running.node)
-            with Console(stderr=True).status(t("reading objects", "读取对象中")) as status:
-                altered = check_objects(running.node, lambda n: status.update(str(n))) if objects else []
-        finally:
-            running.resources.close()
-        _print_fsck(console, report, altered, t)
-        print_reconciliation(keys, t)
-        if report.findings or altered:
-            raise Tampered(t("the node's logs or objects were altered", "节点的日志或对象被改动"), reason="fsck")
-        verify_reconciled(keys, t)
+        from yilian.node_check import check_node  # noqa: PLC0415 - imports the whole node
 
-
-def _print_fsck(console: Console, report: Report, altered: list[ObjectFinding], t: Text) -> None:
-    table = Table(t("log", "日志"), t("rows", "行"), t("anchored", "已锚定"), t("finding", "发现"))
-    for log in report.logs:
-        found = log.finding
-        finding = t("none", "无") if found is None else f"{found.reason}: {found.row or found.index}"
-        table.add_row(f"{log.log}/{log.incarnation}", str(log.size), str(log.anchored_size), finding)
-    print_whole(table)
-    for item in altered:
-        console.print(f"{item.reason}: {item.digest} ({item.row})", style="red", markup=False)
+        check_node(t, objects=objects)

@@ -11,12 +11,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from domain.errors import Tampered
-from node_service.access_log.reconciling import Reconciliation, reconcile
 from node_service.client.audit_client import AuditClient
-from node_service.composition import build
-from node_service.settings import Settings
-from patient_wallet.shown import cell, print_whole
+from patient_wallet.shown import print_whole
 from yilian.audit_export import anchored_heads
 from yilian.ingest_commands import DEFAULT_NODE, sign_in
 from yilian.language import Text
@@ -95,40 +91,6 @@ def add_reconcile(audit: typer.Typer, t: Text) -> None:
     def reconcile_keys(
         as_json: Annotated[bool, typer.Option("--json", help=t("Print JSON.", "输出 JSON。"))] = False,
     ) -> None:
-        running = build(Settings.from_environment())
-        try:
-            report = reconcile(running.node)
-        finally:
-            running.resources.close()
-        if as_json:
-            typer.echo(json.dumps(dataclasses.asdict(report)))
-        else:
-            print_reconciliation(report, t)
-        verify_reconciled(report, t)
+        from yilian.node_check import check_reconciled  # noqa: PLC0415 - imports the whole node
 
-
-def verify_reconciled(report: Reconciliation, t: Text) -> None:
-    """Fail where the accounts do not agree.
-
-    Raises:
-        Tampered: a finding.
-    """
-    if report.findings:
-        first = report.findings[0]
-        detail = t("opened keys and logs do not agree", "开启的密钥与日志不符")
-        raise Tampered(f"{detail}: {first.place}", reason=first.reason, place=first.place)
-
-
-def print_reconciliation(report: Reconciliation, t: Text) -> None:
-    """The accounts for people."""
-    table = Table(t("account", "账目"), t("keys or rows", "密钥或行"))
-    for purpose, keys in report.released.items():
-        table.add_row(t(f"keys opened: {purpose}", f"开启的密钥：{purpose}"), str(keys))
-    table.add_row(t("keys opened, on the ledger", "账本上的开启数"), str(report.anchored))
-    table.add_row(t("rows that record a reading", "记录读取的行"), str(report.rows))
-    table.add_row(t("of these without a key", "其中未开启密钥的行"), str(report.rows_without_keys))
-    print_whole(table)
-    for row in report.without_keys:
-        typer.echo(t(f"row without a key: {cell(row)}", f"未开启密钥的行：{cell(row)}"))
-    for finding in report.findings:
-        Console().print(f"{finding.reason}: {finding.place} ({finding.keys})", style="red", markup=False)
+        check_reconciled(t, as_json=as_json)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, String, column, inspect, select, table
 
-from domain.errors import Conflict
 from node_service.database.engine import Database
+
+NEWEST: Final = "0001"
+"""The newest of ``versions``."""
+
+_VERSION: Final = table("alembic_version", column("version_num", String))
 
 
 def upgrade(url: str) -> None:
@@ -24,23 +25,17 @@ def upgrade(url: str) -> None:
     database = Database(url)
     try:
         with database.transaction() as session:
-            config = configuration()
             connection = session.connection()
-            _refuse_newer(config, MigrationContext.configure(connection).get_current_revision())
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            revision = _revision(connection)
+            if revision != NEWEST:
+                from node_service.database.migrations.running import run  # noqa: PLC0415 - imports Alembic, 0.2 s
+
+                run(connection, revision)
     finally:
         database.close()
 
 
-def configuration() -> Config:
-    """Alembic's configuration of this package."""
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent).replace("%", "%%"))
-    return config
-
-
-def _refuse_newer(config: Config, revision: str | None) -> None:
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if revision is not None and revision not in known:
-        raise Conflict("the database was written by a newer version of the node", reason="newer-schema")
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table(_VERSION.name):
+        return None
+    return connection.execute(select(_VERSION.c.version_num)).scalar()

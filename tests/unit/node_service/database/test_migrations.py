@@ -5,11 +5,13 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from domain.errors import Conflict
 from node_service.database.engine import Database
-from node_service.database.migrations import upgrade
+from node_service.database.migrations import NEWEST, upgrade
+from node_service.database.migrations.running import configuration
 from node_service.database.models import Base
 
 
@@ -25,6 +27,10 @@ def test_migrations_and_models_describe_the_same_schema(url: str) -> None:
         context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
     database.close()
+
+
+def test_the_newest_migration_is_named() -> None:
+    assert ScriptDirectory.from_config(configuration()).get_current_head() == NEWEST
 
 
 def test_an_upgrade_of_an_up_to_date_database_changes_nothing(url: str) -> None:
