@@ -96,8 +96,9 @@ soak: install ## the fault tests with full counts, and the simulator for TESTS_S
 fuzz: install ## search every reader of outside bytes for inputs that break it; FUZZ=target FUZZ_SECONDS=n
 	$(RUN)python -m tests.fuzz $(FUZZ) --seconds $(FUZZ_SECONDS)
 
-mutation: install ## mutation score of what guards patients' data; in a copy of the checkout
-	$(RUN)python -m scripts.mutation $(foreach name,$(ONLY),--only $(name)) $(if $(SECONDS_),--seconds $(SECONDS_))
+mutation: install ## mutation score of what guards patients' data; in a copy of the checkout; SAMPLE=n SEED=n draws some
+	$(RUN)python -m scripts.mutation --survivors $(foreach name,$(ONLY),--only $(name)) \
+	  $(if $(SECONDS_),--seconds $(SECONDS_)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 clean: ## remove what was installed and built here
 	rm -rf patient_wallet/node_modules .venv .tools .mypy_cache .ruff_cache .hypothesis .yilian .bench .fuzz

@@ -90,12 +90,12 @@ def main(
 def _chosen_modules(only: Sequence[str] | None) -> list[str]:
     every = [path for area in TESTS_OF for path in (ROOT / area).rglob("*.py") if path.name != "__init__.py"]
     names = sorted(path.relative_to(ROOT).as_posix() for path in every)
-    if not only:
-        return names
-    chosen = {name for name in names for one in only if name == one or name.startswith(f"{one.rstrip('/')}/")}
-    for one in only:
-        if not any(name == one or name.startswith(f"{one.rstrip('/')}/") for name in names):
+    chosen: set[str] = set()
+    for one in only or TESTS_OF:
+        within = {name for name in names if name == one or name.startswith(f"{one.rstrip('/')}/")}
+        if not within:
             raise typer.BadParameter(f"{one} is no module or folder of {', '.join(TESTS_OF)}")
+        chosen |= within
     return sorted(chosen)
 
 
