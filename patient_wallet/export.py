@@ -16,7 +16,12 @@ from offchain.envelope.composite import Manifest
 from patient_wallet.opening import OpenedRecord
 from patient_wallet.wallet import Wallet
 
-_SUFFIXES: Final = {"application/fhir+json": ".json", "application/dicom": ".dcm", "application/pdf": ".pdf"}
+_SUFFIXES: Final = {
+    "application/fhir+json": ".json",
+    "application/dicom": ".dcm",
+    "application/pdf": ".pdf",
+    "application/xml": ".xml",
+}
 _RESOURCE_TYPE: Final = re.compile(r"[A-Za-z]{1,64}")
 Progress = Callable[[int], None]
 

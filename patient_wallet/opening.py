@@ -9,7 +9,8 @@ from domain import leaves
 from domain.errors import Tampered
 from domain.identifiers import decode_bytes
 from node_service.client import wire
-from offchain.envelope.composite import MANIFEST_TYPE, Manifest, Member, open_manifest, verify_member
+from offchain.envelope import composite
+from offchain.envelope.composite import MANIFEST_TYPE, Manifest, Member, open_manifest
 from offchain.envelope.content import PlainBytes
 from offchain.envelope.keys import DataKey, derive_owner_salt
 from offchain.envelope.sealed import SealedBytes, SealedObject
@@ -64,11 +65,10 @@ def open_member(member: Member, data: bytes) -> PlainBytes:
     """Verify and open one member of a composite record.
 
     Raises:
-        Tampered: it is not the object that the manifest names.
+        Tampered: it is not the object that the manifest names, or not as long.
     """
     verified = SealedBytes.of(data).verified(member.digest)
-    verify_member(member, verified)
-    return unseal(verified, member.key, object_id=member.object_id).whole(max_bytes=MAX_RECORD_BYTES)
+    return composite.open_member(member, verified).whole(max_bytes=MAX_RECORD_BYTES)
 
 
 def _open(entry: wire.RecordEntry, sealed: SealedObject, key: DataKey, object_id: str) -> OpenedRecord:

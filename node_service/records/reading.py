@@ -18,7 +18,8 @@ from node_service.context import Node
 from node_service.database.models import PatientKey, Record, RecordVersion
 from node_service.database.models import Wrap as WrapRow
 from node_service.records.writing import CUSTODIAN
-from offchain.envelope.composite import Manifest, Member, open_manifest, verify_member
+from offchain.envelope import composite
+from offchain.envelope.composite import Manifest, Member, open_manifest
 from offchain.envelope.keys import DataKey
 from offchain.envelope.unseal import OpenedObject, unseal
 from offchain.envelope.wraps import KeyBinding, Wrap
@@ -177,8 +178,7 @@ def open_member(node: Node, member: Member) -> Iterator[OpenedObject]:
         Unavailable: store.
     """
     with node.blobs.get(member.digest) as sealed:
-        verify_member(member, sealed)
-        yield unseal(sealed, member.key, object_id=member.object_id)
+        yield composite.open_member(member, sealed)
 
 
 def version_keys(

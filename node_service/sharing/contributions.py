@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from domain import ed25519, leaves, messages
@@ -22,6 +23,8 @@ from node_service.client import exchange_wire, wire
 from node_service.context import Node
 from node_service.database.models import Record, RecordVersion
 from node_service.fhir.category import category
+from node_service.fhir.compartment import compartment
+from node_service.fhir.references import ReferenceKind, parse_reference
 from node_service.fhir.resource import Resource, parse_resource
 from node_service.fhir.splice import splice
 from node_service.fhir.validation import verify_resource
@@ -49,6 +52,8 @@ from offchain.envelope.sealed import SealedBytes
 from offchain.envelope.suite import DATA_KEY_BYTES, SALT_BYTES
 from offchain.envelope.unseal import unseal
 
+_RELATIVE: Final = ReferenceKind.RELATIVE
+_PATIENT: Final = "Patient"
 MAX_SEALED_BYTES: Final = 4 << 20
 ANY_TIME: Final = "0001-01-01T00:00:00Z"
 """A grant's ``recorded_until`` limits what is read, not what is added."""
@@ -179,7 +184,29 @@ def _opened_version(
         raise Invalid("a FHIR resource is expected", place="sealed", reason="media-type")
     resource = parse_resource(content.content, max_bytes=MAX_SEALED_BYTES)
     verify_resource(resource)
+    _verify_subject(node, live.patient, resource)
     return SealedVersion(_draft(node, live, author, body, resource, content), body.object_id, key, sealed)
+
+
+def _verify_subject(node: Node, patient: str, resource: Resource) -> None:
+    """Nothing that says it is about somebody else is filed here: a finding in the wrong chart harms two people.
+
+    The custodian's own names are compared: the patient's id, or one of the patient's Patient records.
+
+    Raises:
+        Denied: a reference names another Patient, or the subject cannot be told to be this one (``other-patient``).
+    """
+    named = {one.text for one in resource.references if one.target_type == _PATIENT}
+    subject = compartment(resource.value)
+    if subject.patient is not None:
+        named.add(subject.patient.reference)
+    targets = {parse_reference(written) for written in named}
+    ids = {target for kind, resource_type, target in targets if kind is _RELATIVE and resource_type == _PATIENT}
+    with node.database.reading() as session:
+        own = select(Record.id).where(Record.patient == patient, Record.resource_type == _PATIENT, Record.id.in_(ids))
+        known = {patient, *session.scalars(own)}
+    if len(ids) != len(targets) or not ids <= known:
+        raise Denied("the resource is about another patient", reason="other-patient", place="sealed")
 
 
 def _draft(

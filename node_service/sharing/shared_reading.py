@@ -25,10 +25,10 @@ from node_service.sharing.verification import (
     verify_leaf,
 )
 from node_service.witnessing.freshness import catch_up
-from offchain.envelope.composite import Manifest, Member, verify_member
+from offchain.envelope import composite
+from offchain.envelope.composite import Manifest, Member
 from offchain.envelope.content import PlainBytes
 from offchain.envelope.sealed import SealedBytes
-from offchain.envelope.unseal import unseal
 
 RECORDS_PER_RELEASE: Final = 500
 MAX_CHART_RECORDS: Final = 20_000
@@ -236,9 +236,7 @@ def _check_asked_for(released: exchange_wire.Released, records: Sequence[str]) -
 def _open_member(member: Member, data: bytes) -> PlainBytes:
     with foreign_input():
         sealed = SealedBytes.of(data)
-        opened = sealed.verified(member.digest)
-        verify_member(member, opened)
-        return unseal(opened, member.key, object_id=member.object_id).whole(max_bytes=MAX_OBJECT_BYTES)
+        return composite.open_member(member, sealed.verified(member.digest)).whole(max_bytes=MAX_OBJECT_BYTES)
 
 
 def _shared(one: VerifiedRecord) -> wire.SharedRecord:

@@ -23,7 +23,7 @@ from offchain.envelope.keys import DataKey, SecretKey
 from offchain.envelope.seal import seal
 from offchain.envelope.sealed import SealedBytes, SealedObject
 from offchain.envelope.suite import DATA_KEY_BYTES
-from offchain.envelope.unseal import unseal
+from offchain.envelope.unseal import OpenedObject, unseal
 from offchain.envelope.wraps import MAX_WRAPPED_BYTES, decrypt_key, encrypt_key
 
 MANIFEST_TYPE: Final = "application/vnd.yilian.manifest+json;version=1"
@@ -136,6 +136,19 @@ def verify_member(member: Member, sealed: SealedObject) -> None:
     """
     if (sealed.header.object_id, sealed.digest) != (member.object_id, member.digest):
         raise Tampered("the object is not the member that the manifest names", reason="other-object")
+
+
+def open_member(member: Member, sealed: SealedObject) -> OpenedObject:
+    """Open a member as the manifest describes it.
+
+    Raises:
+        Tampered: it is another object, is altered, or is not as long as the manifest says.
+    """
+    verify_member(member, sealed)
+    opened = unseal(sealed, member.key, object_id=member.object_id)
+    if opened.length != member.length:
+        raise Tampered("the member is not as long as the manifest says", reason="length", place=member.object_id)
+    return opened
 
 
 def _wrapping_key(key: DataKey, manifest_id: str) -> _MemberWrappingKey:

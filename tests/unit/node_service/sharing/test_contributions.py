@@ -93,6 +93,38 @@ def test_a_kind_outside_the_grant_is_refused(story: Story) -> None:
     assert refused.value.reason == "category"
 
 
+def about(reference: JsonObject) -> JsonObject:
+    return {**RESULT, "subject": reference}
+
+
+def test_a_contribution_names_the_patient_as_the_custodian_does(story: Story) -> None:
+    patient = story.records["Patient"].record
+    for written in (story.wallet.patient, patient, f"{patient}/_history/1"):
+        assert contribute(story, story.consortium.exchange(B), about({"reference": f"Patient/{written}"})).record
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        {"reference": "Patient/somebody"},
+        {"reference": "https://elsewhere.example/fhir/Patient/somebody"},
+        {"reference": "urn:uuid:c757873d-ec9a-4326-a141-556f43239520", "type": "Patient"},
+        {"type": "Patient", "identifier": {"system": "urn:oid:1.2.3", "value": "another"}},
+    ],
+)
+def test_what_is_about_another_patient_is_not_filed_under_this_one(story: Story, reference: JsonObject) -> None:
+    with pytest.raises(Denied) as refused:
+        contribute(story, story.consortium.exchange(B), about(reference))
+    assert refused.value.reason == "other-patient"
+
+
+def test_another_patients_record_of_the_same_hospital_is_another_patient(story: Story) -> None:
+    other = begin_story_of_another(story, 1)
+    for name in (other.wallet.patient, other.records["Patient"].record):
+        with pytest.raises(Denied, match="another patient"):
+            contribute(story, story.consortium.exchange(B), about({"reference": f"Patient/{name}"}))
+
+
 def test_the_same_delivery_twice_is_one_record(story: Story) -> None:
     exchange = KeepingExchange(B, story.consortium.hospitals)
     first = contribute(story, exchange)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from domain import jcs
@@ -10,6 +12,7 @@ from offchain.envelope.composite import (
     Manifest,
     Member,
     open_manifest,
+    open_member,
     seal_manifest,
     verify_member,
 )
@@ -41,10 +44,16 @@ def test_a_manifest_opens_to_its_members_and_their_keys_open_them() -> None:
     assert opened == MANIFEST
     for member, instance in INSTANCES[:2]:
         found = opened.member(member.object_id)
-        whole = instance.verified(found.digest)
-        verify_member(found, whole)
-        plain = unseal(whole, found.key, object_id=found.object_id).whole(max_bytes=found.length)
+        plain = open_member(found, instance.verified(found.digest)).whole(max_bytes=found.length)
         assert len(plain.content) == found.length
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_member_of_another_length_than_the_manifest_says_is_refused(by: int) -> None:
+    member, sealed = INSTANCES[0]
+    with pytest.raises(Tampered) as caught:
+        open_member(replace(member, length=member.length + by), sealed.verified(sealed.digest))
+    assert caught.value.reason == "length"
 
 
 def test_a_later_instance_makes_a_new_version_that_reuses_the_sealed_members() -> None:
