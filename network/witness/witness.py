@@ -62,13 +62,18 @@ class WritePlaced:
     path: tuple[bytes, ...]
 
 
+def elapsed_s() -> float:
+    """Seconds that never go back, and go on while the machine sleeps: on waking, nothing old is vouched for."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
+
+
 class Witness:
     """One witness of one channel. ``step`` is called by one thread, everything else by any.
 
     Args:
         source: the own peer's blocks.
         replay: executes the contract again.
-        monotonic: seconds that never go back.
+        monotonic: as :func:`elapsed_s`.
     """
 
     def __init__(
@@ -79,7 +84,7 @@ class Witness:
         database: WitnessDatabase,
         replay: ContractReplay,
         *,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = elapsed_s,
     ) -> None:
         self.identity = identity
         self._key, self._source, self._database = key, source, database
@@ -90,6 +95,7 @@ class Witness:
         self._head: tuple[int, str] = (0, "")
         self._alarm: Alarm | None = None
         self._heard_at = monotonic()
+        self._level_at: float | None = None
 
     @property
     def size(self) -> int:
@@ -126,6 +132,8 @@ class Witness:
             self._alarm = Alarm("internal", f"block {self._verifier.height}")
             raise
         self._heard_at = self._monotonic()
+        if self.size >= height:
+            self._level_at = self._heard_at
         return now + (POLL if self.size >= height else timedelta())
 
     def wait(self, timeout_s: float) -> bool:
@@ -137,9 +145,11 @@ class Witness:
 
         Raises:
             Invalid: no nonce.
-            Unavailable: an alarm stands, or the peer has been silent.
+            Unavailable: an alarm stands, the peer has been silent, or it has long had blocks that are not verified yet.
         """
         size, header = self._signing_head()
+        if self._level_at is None or self._monotonic() - self._level_at > MAX_SILENCE_S:
+            raise Unavailable("the witness has not verified yet what its peer has", reason="catching-up")
         body = self._checkpoint(size).body()
         answer = Answer(self.identity.channel, self.identity.msp, check_nonce(nonce), size - 1, header, body)
         return sign_answer(answer, self._key.sign)

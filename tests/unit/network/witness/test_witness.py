@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import sqlite3
@@ -26,6 +27,7 @@ from network.blocks.transaction import Transaction
 from network.embedded.founding import init
 from network.verifier.chain import ChainVerifier
 from network.verifier.replay import ContractReplay, StateView
+from network.witness.source import RawBlocks
 from network.witness.witness import MAX_SILENCE_S, Witness
 from tests.unit.network.witness.conftest import CHANNEL, HOSPITALS, World, catch_up, witness_key
 from yilian.contract_versions import contract_replayer
@@ -372,3 +374,35 @@ def test_a_silent_peer_ends_the_answers(world: World) -> None:
     assert set(refusals(witness)) == {"silent-peer"}
     witness.step(NOW)
     assert witness.note().checkpoint.size == 5
+
+
+class Endless:
+    """A peer whose blocks come one by one, more than the witness takes at a time."""
+
+    def __init__(self, source: RawBlocks) -> None:
+        self._source = source
+        self.told = 0
+
+    def height(self) -> int:
+        return self._source.height()
+
+    def blocks(self, start: int) -> Iterator[bytes]:
+        yield from itertools.islice(self._source.blocks(start), self.told - start)
+
+    def wait_for_block(self, height: int, timeout_s: float) -> bool:
+        return True
+
+
+def test_a_witness_that_catches_up_does_not_vouch_for_an_old_height(world: World) -> None:
+    """A new or emptied witness would tell a custodian that nothing was refused since the beginning."""
+    source = Endless(world.source())
+    witness = world.witness("AMSP", source=source)
+    for source.told in (2, 4):
+        witness.step(NOW)
+        assert witness.note(2).checkpoint.size == 2  # what is verified is signed, for receipts
+        with pytest.raises(Unavailable) as refused:
+            witness.answer(NONCE)
+        assert refused.value.reason == "catching-up"
+    source.told = 5
+    witness.step(NOW)
+    assert witness.answer(NONCE)
