@@ -321,13 +321,24 @@ def test_up_to_today_is_cut_by_the_terms_and_not_by_the_consent() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [{"preset": "these-records"}, {"records": ("Observation/x",)}, {"preset": "all"}, {"permissions": ()},
-     {"purposes": ("BTG",)}, {"categories": ("secret",)}, {"valid_from": "today"}],
+    ("changes", "place"),
+    [({"preset": "these-records"}, "records"), ({"records": ("Observation/x",)}, "records"),
+     ({"preset": "all"}, "preset"), ({"permissions": ()}, "permissions"), ({"permissions": ("write",)}, "permissions"),
+     ({"purposes": ("BTG",)}, "purposes"), ({"categories": ("secret",)}, "categories"),
+     ({"valid_from": "today"}, "valid_from"), ({"valid_until": "today"}, "valid_until"),
+     ({"withheld": ("Observation/x",)}, "records"), ({"withheld": (f"observation/{an_id('r')}",)}, "records")],
 )  # fmt: skip
-def test_a_wallet_writes_no_consent_that_it_does_not_understand(changes: dict[str, Any]) -> None:
-    with pytest.raises(Invalid):
+def test_a_wallet_writes_no_consent_that_it_does_not_understand(changes: dict[str, Any], place: str) -> None:
+    with pytest.raises(Invalid) as refused:
         wallet_consent(PARTIES, **{**DEFAULTS, **changes})
+    assert refused.value.place == place
+
+
+def test_a_wallet_writes_no_dissent_that_it_does_not_understand() -> None:
+    for purposes, categories, place in ((("x",), ("result",), "purposes"), (("TREAT",), (), "categories")):
+        with pytest.raises(Invalid) as refused:
+            wallet_dissent(PARTIES, purposes=purposes, categories=categories)
+        assert refused.value.place == place
 
 
 def test_a_wallets_dissent_is_fhir_r4_and_wins() -> None:
@@ -458,8 +469,29 @@ def test_a_patient_is_its_own_patient_and_directory_resources_have_none() -> Non
 
 @pytest.mark.parametrize("resource", [{}, {"resourceType": "Patient"}, {"resourceType": 1, "id": "x"}])
 def test_what_is_no_resource_has_no_facts(resource: Any) -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid) as refused:
         resource_facts(resource)
+    assert refused.value.place == "resource"
+
+
+def test_facts_have_the_category_that_is_known_and_dates_their_zone() -> None:
+    resource: Any = {"resourceType": "Observation", "id": "x", "effectiveDateTime": "2022-01-05"}
+    found = resource_facts(resource, category="result", zone=CHINA)
+    assert (found.category, found.clinical) == ("result", read_date("2022-01-05", CHINA))
+    assert resource_facts(resource).category is None
+
+
+def test_a_resource_has_a_bounded_number_of_references() -> None:
+    resource: Any = {
+        "resourceType": "List",
+        "id": "x",
+        "entry": [{"reference": f"Observation/{n}"} for n in range(10_000)],
+    }
+    assert len(resource_facts(resource).references) == 10_000
+    resource["entry"].append({"reference": "Observation/more"})
+    with pytest.raises(Invalid) as refused:
+        resource_facts(resource)
+    assert refused.value.place == "resource"
 
 
 @pytest.mark.parametrize("meaning", ["related", "dependents"])

@@ -13,6 +13,7 @@ from domain import (
     erasure,
     grants,
     leaves,
+    ports,
     queries,
     receipt_form,
     statements,
@@ -328,3 +329,33 @@ def test_two_members_share_no_name_and_no_witness_key() -> None:
     assert dataclasses.replace(members, members=(member, other)).keys == {"A": (decode_bytes(KEY, "key"),), "B": ()}
     for second in (receipt_form.Member("A", ()), receipt_form.Member("B", (KEY,))):
         assert place_of_refusal(members, members=(member, second)) == "members"
+
+
+ARGUMENTS: Final = [form for form in FORMS if type(form) in {*transactions.NAMES.values(), *queries.NAMES.values()}]
+
+
+@pytest.mark.parametrize("form", ARGUMENTS, ids=name_of)
+def test_arguments_are_read_as_they_were_written(form: Any) -> None:
+    of_name = transactions if type(form).__name__ in transactions.NAMES else queries
+    assert of_name.parse(*of_name.encode(form)) == form
+
+
+def test_a_query_of_accesses_leaves_out_what_it_does_not_ask_by() -> None:
+    assert queries.encode(queries.QueryAccesses(id=ID)) == ("QueryAccesses", f'{{"id":"{ID}"}}'.encode())
+    assert queries.encode(queries.QueryAccesses(None, None, 5)) == ("QueryAccesses", b'{"after":null,"limit":5}')
+
+
+@pytest.mark.parametrize("kind", entries.OBJECT_TYPES.values(), ids=lambda kind: kind.__name__)
+def test_a_state_value_is_read_as_it_was_written(kind: type[Any]) -> None:
+    assert entries.parse(kind, entries.encode(of(kind))) == of(kind)
+
+
+def test_a_custody_entry_names_the_field_that_breaks_a_rule() -> None:
+    entry = ports.CustodyEntry(ID, "release", 0, NOW)
+    for field, value, place in (
+        ("entry_id", "x", "entryId"),
+        ("purpose", "", "purpose"),
+        ("evaluated", -1, "evaluated"),
+        ("at", "now", "at"),
+    ):
+        assert place_of_refusal(entry, **{field: value}) == place

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import hmac
 import json
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -211,6 +213,19 @@ def test_commitments_depend_on_every_part() -> None:
     assert len(commitments) == 7
     with pytest.raises(Invalid):
         leaves.owner_commitment(an_id("p"), "result", b"short")
+
+
+def test_commitments_are_over_the_documented_bytes() -> None:
+    """docs/formats/ledger.md, "Leaves": anybody computes them again from these texts."""
+    salt, text = bytes(range(32)), encode_bytes(bytes(range(32)))
+
+    def committed(*parts: str) -> str:
+        return encode_bytes(sha256(json.dumps(parts, separators=(",", ":")).encode()).digest())
+
+    assert leaves.owner_commitment("p", "result", salt) == committed("owner", "p", "result", text)
+    assert leaves.subject_tag("p", salt) == committed("subject", "p", text)
+    assert leaves.keyed_digest({"a": 1}, salt) == encode_bytes(hmac.digest(salt, b'{"a":1}', "sha256"))
+    assert leaves.author_message("r", "d", "A", "B") == b'["contribution","r","d","A","B"]'
 
 
 def test_a_contribution_is_signed_for_one_record_author_and_custodian() -> None:
