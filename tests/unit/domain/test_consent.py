@@ -6,7 +6,7 @@ import copy
 import json
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from fhir.resources.R4B.consent import Consent as FhirConsent
 from domain.consent import ConsentRequest, evaluate
 from domain.decisions import Deny, Permit
 from domain.errors import Invalid
-from domain.intervals import Interval, read_date, read_period
 from domain.jcs import canonical
 from domain.resource_facts import ResourceFacts, resource_facts
 from domain.wallet_consent import PRESETS, Parties, recorded_until, wallet_consent, wallet_dissent
@@ -352,148 +351,6 @@ def test_a_wallets_dissent_is_fhir_r4_and_wins() -> None:
     assert asked(dissent, purpose="BTG") == "denied"
 
 
-CHINA = timezone(timedelta(hours=8))
-
-
-@pytest.mark.parametrize(
-    ("text", "start", "end"),
-    [
-        ("2022", "2022-01-01T00:00:00+08:00", "2023-01-01T00:00:00+08:00"),
-        ("2022-02", "2022-02-01T00:00:00+08:00", "2022-03-01T00:00:00+08:00"),
-        ("2022-12", "2022-12-01T00:00:00+08:00", "2023-01-01T00:00:00+08:00"),
-        ("2022-12-31", "2022-12-31T00:00:00+08:00", "2023-01-01T00:00:00+08:00"),
-        ("2022-06-13T10:00:00Z", "2022-06-13T10:00:00+00:00", "2022-06-13T10:00:01+00:00"),
-        ("2022-06-13T10:00:00.999-05:00", "2022-06-13T10:00:00-05:00", "2022-06-13T10:00:01-05:00"),
-    ],
-)
-def test_a_date_is_as_long_as_it_is_written(text: str, start: str, end: str) -> None:
-    expected = Interval(datetime.fromisoformat(start), datetime.fromisoformat(end))
-    assert read_date(text, CHINA) == expected
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["", "22", "2022-13", "2022-02-30", "2022-1-1", "2022-01-01T10:00Z", "2022-01-01T10:00:00", "0000", "２０２２",
-     None, 5, "2022-01-01T10:00:00+99:00", "9999-99-99"],
-)  # fmt: skip
-def test_what_is_no_fhir_date_is_invalid(text: object) -> None:
-    with pytest.raises(Invalid) as refused:
-        read_date(text, UTC, "onset")
-    assert refused.value.place == "onset"
-
-
-@pytest.mark.parametrize(
-    "period",
-    [None, "2022", {}, {"begin": "2022"}, {"start": "x"}, {"end": "x"}, {"start": "2022", "end": "2021"},
-     {"start": "2022-01-01T10:00:01Z", "end": "2022-01-01T10:00:00Z"}, {"start": None}],
-)  # fmt: skip
-def test_what_is_no_fhir_period_is_invalid(period: object) -> None:
-    with pytest.raises(Invalid) as refused:
-        read_period(period, UTC, "onset")
-    assert refused.value.place == "onset"
-
-
-def test_a_period_is_open_where_a_side_is_not_written() -> None:
-    whole = read_date("2022", UTC)
-    assert read_period({"start": "2022"}, UTC) == Interval(whole.start, None)
-    assert read_period({"end": "2022"}, UTC) == Interval(None, whole.end)
-    assert read_period({"start": "2022", "end": "2022"}, UTC) == whole
-
-
-def test_an_interval_holds_its_start_and_not_its_end() -> None:
-    interval, tick = days(5, 10), timedelta(microseconds=1)
-    start, end = datetime(2022, 1, 5, tzinfo=UTC), datetime(2022, 1, 10, tzinfo=UTC)
-    assert [interval.contains(at) for at in (start - tick, start, end - tick, end)] == [False, True, True, False]
-    assert days(None, 10).contains(start - tick)
-    assert days(5, None).contains(end)
-
-
-def test_the_year_9999_means_for_ever() -> None:
-    assert read_period({"start": "2022", "end": "9999-12-31"}, UTC).contains(datetime(9999, 12, 31, 23, tzinfo=UTC))
-
-
-def days(start: int | None, end: int | None) -> Interval:
-    return Interval(
-        None if start is None else datetime(2022, 1, start, tzinfo=UTC),
-        None if end is None else datetime(2022, 1, end, tzinfo=UTC),
-    )
-
-
-@pytest.mark.parametrize(
-    ("inner", "covered", "overlapping"),
-    [
-        (days(5, 10), True, True),
-        (days(6, 9), True, True),
-        (days(4, 10), False, True),
-        (days(5, 11), False, True),
-        (days(1, 5), False, False),
-        (days(10, 12), False, False),
-        (days(None, 6), False, True),
-        (days(9, None), False, True),
-        (days(None, None), False, True),
-        (days(None, 5), False, False),
-        (days(10, None), False, False),
-    ],
-)
-def test_covering_and_overlapping(inner: Interval, covered: bool, overlapping: bool) -> None:
-    outer = days(5, 10)
-    assert (outer.covers(inner), outer.overlaps(inner)) == (covered, overlapping)
-    assert inner.overlaps(outer) == overlapping
-    assert days(None, None).covers(inner)
-
-
-def test_facts_are_read_from_a_resource() -> None:
-    found = resource_facts(
-        {
-            "resourceType": "Procedure",
-            "id": "p",
-            "subject": {"reference": "Patient/x/_history/2"},
-            "performedPeriod": {"start": "2022-01-05", "end": "2022-01-09"},
-            "performer": [{"actor": {"reference": "Practitioner/a"}}, {"actor": {"display": "somebody"}}],
-            "recorder": {"reference": "Practitioner/b"},
-            "encounter": {"reference": "Encounter/e"},
-        }
-    )
-    assert (found.reference, found.type, found.patient) == ("Procedure/p", "Procedure", "Patient/x")
-    assert found.clinical == days(5, 10)
-    assert found.authors == ("Practitioner/a", "", "Practitioner/b")
-    assert "Encounter/e" in found.references
-
-
-def test_a_patient_is_its_own_patient_and_directory_resources_have_none() -> None:
-    assert resource_facts({"resourceType": "Patient", "id": "x"}).patient == "Patient/x"
-    assert resource_facts({"resourceType": "Organization", "id": "x"}).patient is None
-    group = {"resourceType": "Observation", "id": "x", "subject": {"reference": "Group/g"}}
-    assert resource_facts(group).patient is None  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("resource", [{}, {"resourceType": "Patient"}, {"resourceType": 1, "id": "x"}])
-def test_what_is_no_resource_has_no_facts(resource: Any) -> None:
-    with pytest.raises(Invalid) as refused:
-        resource_facts(resource)
-    assert refused.value.place == "resource"
-
-
-def test_facts_have_the_category_that_is_known_and_dates_their_zone() -> None:
-    resource: Any = {"resourceType": "Observation", "id": "x", "effectiveDateTime": "2022-01-05"}
-    found = resource_facts(resource, category="result", zone=CHINA)
-    assert (found.category, found.clinical) == ("result", read_date("2022-01-05", CHINA))
-    assert resource_facts(resource).category is None
-
-
-def test_a_resource_has_a_bounded_number_of_references() -> None:
-    resource: Any = {
-        "resourceType": "List",
-        "id": "x",
-        "entry": [{"reference": f"Observation/{n}"} for n in range(10_000)],
-    }
-    assert len(resource_facts(resource).references) == 10_000
-    resource["entry"].append({"reference": "Observation/more"})
-    with pytest.raises(Invalid) as refused:
-        resource_facts(resource)
-    assert refused.value.place == "resource"
-
-
 @pytest.mark.parametrize("meaning", ["related", "dependents"])
 def test_what_refers_to_an_encounter_goes_with_it(load: Load, meaning: str) -> None:
     consent = load("Consent-ex-consent-intermediate-data")
@@ -612,31 +469,6 @@ def test_a_nested_permission_allows_no_action_that_the_root_does_not(load: Load)
         {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/consentaction", "code": "collect"}]}
     ]
     assert asked(consent, action="collect") == "permit"
-
-
-@pytest.mark.parametrize(
-    "dates",
-    [
-        {"effectiveTiming": {"event": ["2004-01-01"]}, "issued": "2022-06-01T00:00:00Z"},
-        {"_effectiveDateTime": {"extension": []}, "issued": "2022-06-01T00:00:00Z"},
-        {"onsetAge": {"value": 12}, "recordedDate": "2022-06-01"},
-        {"onsetString": "childhood", "recordedDate": "2022-06-01"},
-        {"performedString": "long ago", "recordedDate": "2022-06-01"},
-        {"occurrenceString": "long ago", "recordedDate": "2022-06-01"},
-        {},
-    ],
-)
-def test_when_it_was_written_down_does_not_stand_for_when_it_happened(dates: dict[str, Any]) -> None:
-    assert resource_facts({"resourceType": "Observation", "id": "x", **dates}).clinical is None
-
-
-@pytest.mark.parametrize(
-    "dates",
-    [{"effectiveDateTime": "2022-01-05", "_effectiveDateTime": {"id": "a"}, "issued": "2022-06-01"},
-     {"performer": [{}], "issued": "2022-01-05"}],
-)  # fmt: skip
-def test_the_clinical_date_is_read_where_it_is_written(dates: dict[str, Any]) -> None:
-    assert resource_facts({"resourceType": "Observation", "id": "x", **dates}).clinical == days(5, 6)
 
 
 @pytest.mark.parametrize("name", ["records", "withheld"])
