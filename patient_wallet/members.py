@@ -6,6 +6,7 @@ fears that all of them lie together takes the members file from elsewhere (``yil
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,6 +18,8 @@ from node_service.client.receipt_wire import Registry
 from node_service.client.wallet_client import WalletClient
 
 MAX_VIEWS: Final = 5
+MAX_ASKED: Final = 16
+WITHIN_S: Final = 20.0
 BOX: Final = "members"
 
 
@@ -65,7 +68,9 @@ class KnownMembers:
 
 
 def gather(client: Callable[[str], WalletClient], channel: str, known: Sequence[str]) -> KnownMembers:
-    """Ask hospitals for the members, those that the first answer names too; all that answer must agree.
+    """Ask hospitals for the members, those that an answer names too; all that answer must agree.
+
+    Whoever names a thousand members that never answer does not hold a refusal up by it.
 
     Args:
         known: addresses to begin with, the custodian's first.
@@ -75,10 +80,13 @@ def gather(client: Callable[[str], WalletClient], channel: str, known: Sequence[
         Tampered: two hospitals name different members, keys or addresses, or one answers what cannot be.
     """
     views: dict[str, KnownMembers] = {}
-    waiting = list(dict.fromkeys(known))
+    waiting = list(dict.fromkeys(url.rstrip("/") for url in known))
+    asked: set[str] = set()
     failed: YilianError | None = None
-    while waiting and len(views) < MAX_VIEWS:
+    deadline = time.monotonic() + WITHIN_S
+    while waiting and len(views) < MAX_VIEWS and len(asked) < MAX_ASKED and time.monotonic() < deadline:
         url = waiting.pop(0)
+        asked.add(url)
         try:
             view = _view(client(url).registry_view(), channel)
         except Tampered:
@@ -87,7 +95,7 @@ def gather(client: Callable[[str], WalletClient], channel: str, known: Sequence[
             failed = error  # down, or of a version that does not tell
             continue
         views[url] = view
-        waiting += [one for one in view.urls.values() if one not in views and one not in waiting]
+        waiting += [one for one in view.urls.values() if one not in asked and one not in waiting]
     if not views:
         raise Unavailable("no hospital tells who the members are", reason="no-members") from failed
     first = next(iter(views.values()))

@@ -64,18 +64,23 @@ class Relay:
 
     Args:
         client: a client without a session for an address.
-        members: None where nobody could be asked who they are.
+        members: None where nobody could be asked who they are, or they do not agree.
+        others: addresses known from elsewhere, for that case.
     """
 
     client: Callable[[str], WalletClient]
     registration: Registration
     members: KnownMembers | None
     proof_within_s: float = PROOF_WITHIN_S
+    others: Sequence[str] = ()
 
     def addresses(self, grantee: str | None, through: str | None) -> list[str]:
         """The custodian, the one that the patient names, and others beside the grantee."""
-        own, known = self.registration.msp_id, {} if self.members is None else self.members.urls
-        others = [url for msp, url in sorted(known.items()) if msp not in (own, grantee)][:RELAYS]
+        own = self.registration.msp_id
+        if self.members is None:
+            others = list(dict.fromkeys(self.others))
+        else:
+            others = [url for msp, url in sorted(self.members.urls.items()) if msp not in (own, grantee)][:RELAYS]
         named = [] if through is None else [through.rstrip("/")]
         return list(dict.fromkeys([*named, self.registration.url.rstrip("/"), *others]))
 

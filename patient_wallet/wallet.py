@@ -310,9 +310,8 @@ class Wallet:
         if known is None:
             registration, name = self.registration(msp_id), f"{MEMBERS_BOX}:{msp_id}"
             before = KnownMembers.from_box(box) if (box := self._box(name)) else None
-            urls = [registration.url, *(() if before is None else before.urls.values())]
             try:
-                known = gather(self._stranger, registration.channel, urls)
+                known = gather(self._stranger, registration.channel, [registration.url, *self._others(registration)])
             except Unavailable:
                 if before is None:
                     raise
@@ -429,7 +428,14 @@ class Wallet:
             members: KnownMembers | None = self.members(registration.msp_id)
         except YilianError:
             members = None
-        return Relay(self._stranger, registration, members, self._proof_within_s)
+        return Relay(self._stranger, registration, members, self._proof_within_s, self._others(registration))
+
+    def _others(self, registration: Registration) -> list[str]:
+        """Addresses that no hospital names now: of the others where the wallet is enrolled, and of members before."""
+        enrolled = self._vault.get(INDEX_BOX)["hospitals"]
+        own = [one["url"] for one in enrolled.values() if one.get("channel") == registration.channel]
+        box = self._box(f"{MEMBERS_BOX}:{registration.msp_id}")
+        return [*own, *(KnownMembers.from_box(box).urls.values() if box else ())]
 
     def _relay(self, registration: Registration, signed: Signed, through: str | None, grantee: str | None) -> Refused:
         relays = self._relays(registration)
@@ -483,7 +489,9 @@ class Wallet:
     def _remember(self, registration: Registration) -> None:
         self._vault.put(f"hospital:{registration.msp_id}", registration.to_box())
         index = self._vault.get(INDEX_BOX)
-        index["hospitals"][registration.msp_id] = {"name": registration.name}
+        index["hospitals"][registration.msp_id] = {
+            "name": registration.name, "url": registration.url.rstrip("/"), "channel": registration.channel,
+        }  # fmt: skip
         self._vault.put(INDEX_BOX, index)
 
     def _forget(self, msp_id: str) -> None:

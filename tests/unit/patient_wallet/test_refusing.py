@@ -243,6 +243,43 @@ def test_a_hospital_that_names_members_of_its_own_is_noticed_and_stops_no_refusa
     assert channel.sent
 
 
+def shams(_request: httpx.Request) -> object:
+    """The custodian alone, under the names of members that it made up, all at its own address."""
+    named = [{**member(one), "url": url(A)} for one in (A, "EMSP", "FMSP")]
+    return {"channel": CHANNEL, "ledger": "fabric", "members": named}
+
+
+def test_a_custodian_that_names_nobody_else_is_found_out_by_a_hospital_that_the_patient_knows(
+    channel: Channel, tmp_path: Path
+) -> None:
+    channel.answers[A, "registry"] = shams
+    channel.prove(A, "EMSP", "FMSP")
+    wallet = channel.wallet(tmp_path)
+    wallet._vault.put(INDEX_BOX, {"hospitals": {A: {"name": "A"}, D: {"name": "D", "url": url(D), "channel": CHANNEL}}})
+    with pytest.raises(Tampered):
+        wallet.members(A)
+    assert wallet.revoke(A, an_id()).state == "sent"
+    assert set(channel.sent) == {A, D}
+
+
+def test_a_thousand_members_that_never_answer_hold_no_refusal_up(channel: Channel, tmp_path: Path) -> None:
+    asked: list[str] = []
+    silent = [{**member(B), "msp_id": f"Silent{number}", "url": f"https://{number}.b.example", "witness_keys": []}
+              for number in range(900)]  # fmt: skip
+    channel.answers[A, "registry"] = lambda _request: {
+        "channel": CHANNEL, "ledger": "fabric", "members": [member(A), *silent],
+    }  # fmt: skip
+
+    def client(address: str) -> WalletClient:
+        asked.append(address)
+        if address != url(A):
+            raise Unavailable("nobody listens", reason="no-answer")
+        return WalletClient(channel.transport(address), bytes(32), bytes)
+
+    assert gather(client, CHANNEL, [url(A)]).compared == (A,)
+    assert len(asked) == 16
+
+
 def test_two_members_with_one_witness_key_cannot_be(channel: Channel) -> None:
     twice = [member(A), {**member(B), "witness_keys": member(A)["witness_keys"]}]
     channel.answers[A, "registry"] = lambda _request: {"channel": CHANNEL, "ledger": "fabric", "members": twice}
