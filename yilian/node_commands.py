@@ -17,7 +17,7 @@ from node_service.ledger_sync.alarm import alarms as standing_alarms
 from node_service.ledger_sync.alarm import settle_alarm
 from node_service.ledger_sync.incarnations import open_incarnation
 from node_service.provisioning import FIRST_USERNAME, initialise
-from node_service.records.scrubber import damaged_objects
+from node_service.records.damage import damaged_objects
 from node_service.serving import serve
 from node_service.settings import Settings
 from yilian.backup_commands import add_backup

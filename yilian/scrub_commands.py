@@ -13,7 +13,8 @@ from node_service.composition import build
 from node_service.context import Node
 from node_service.database.scrub_models import DamagedObject
 from node_service.ledger_sync.alarm import alarms
-from node_service.records.scrubber import Progress, Scrubber, damaged_objects
+from node_service.records.damage import damaged_objects
+from node_service.records.scrubber import Progress, Scrubber
 from node_service.settings import Settings
 from yilian.language import Text
 

@@ -17,6 +17,7 @@ from domain.ports import CustodyEntry, NoKey
 from node_service.context import Node
 from node_service.database.models import PatientKey, Record, RecordVersion
 from node_service.database.models import Wrap as WrapRow
+from node_service.records.damage import noticing
 from node_service.records.writing import CUSTODIAN
 from offchain.envelope import composite
 from offchain.envelope.composite import Manifest, Member, open_manifest
@@ -119,7 +120,7 @@ def open_found(node: Node, found: FoundVersion, *, entry_id: str | None = None) 
     if found.version is None:
         raise _not_found()
     held = _opened(node, [found.version], purpose=_purpose(entry_id), entry_id=entry_id)[0]
-    with node.blobs.get(held.digest) as sealed:
+    with noticing(node, "record", held.object_id), node.blobs.get(held.digest) as sealed:
         plain = unseal(sealed, held.key, object_id=held.object_id).whole(max_bytes=MAX_CONTENT_BYTES)
     return OpenedRecord(
         record=found.record,
@@ -164,7 +165,7 @@ def open_members(node: Node, record: str, version: int | None = None, *, entry_i
     if found.version is None:
         raise _not_found()
     held = _opened(node, [found.version], purpose=_purpose(entry_id), entry_id=entry_id)[0]
-    with node.blobs.get(held.digest) as sealed:
+    with noticing(node, "record", held.object_id), node.blobs.get(held.digest) as sealed:
         return open_manifest(sealed, held.key, object_id=held.object_id)
 
 
@@ -177,7 +178,7 @@ def open_member(node: Node, member: Member) -> Iterator[OpenedObject]:
         Tampered: it is not what the manifest names.
         Unavailable: store.
     """
-    with node.blobs.get(member.digest) as sealed:
+    with noticing(node, "member", member.object_id), node.blobs.get(member.digest) as sealed:
         yield composite.open_member(member, sealed)
 
 

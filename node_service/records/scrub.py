@@ -90,6 +90,12 @@ def objects_after(node: Node, part: str, after: str, limit: int) -> list[Referre
         return list(_referred(session, _PARTS[part], _PARTS[part].object_id > after, limit))
 
 
+def referred_object(node: Node, part: str, object_id: str) -> ReferredObject | None:
+    """One object of a part, if a row refers to it."""
+    with node.database.reading() as session:
+        return next(_referred(session, _PARTS[part], _PARTS[part].object_id == object_id, 1), None)
+
+
 def check_object(node: Node, part: str, one: ReferredObject) -> ObjectFinding | None:
     """Verify every byte of one object; None if it is well, or nothing refers to it any more.
 
@@ -110,8 +116,7 @@ def check_object(node: Node, part: str, one: ReferredObject) -> ObjectFinding | 
 
 def _is_referred(node: Node, part: str, one: ReferredObject) -> bool:
     """Looked at after the object was missed: it may have been erased meanwhile."""
-    with node.database.reading() as session:
-        return any(_referred(session, _PARTS[part], _PARTS[part].object_id == one.object_id, 1))
+    return referred_object(node, part, one.object_id) is not None
 
 
 def _referred(session: Session, part: _Part, where: ColumnElement[bool], limit: int) -> Iterator[ReferredObject]:

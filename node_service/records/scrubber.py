@@ -6,28 +6,27 @@ is an alarm of the anchorer: nothing is anchored or released over it until a per
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from domain.errors import Tampered
-from domain.identifiers import decode_bytes
 from domain.instants import instant, moment
 from node_service.access_log.ledger_heads import LedgerHeads
 from node_service.context import Node
-from node_service.database.models import LogSize, Notice
-from node_service.database.scrub_models import DamagedObject, ScrubPass
+from node_service.database.models import LogSize
+from node_service.database.scrub_models import ScrubPass
 from node_service.ledger_sync.alarm import raise_alarm
 from node_service.ledger_sync.append_gate import ANCHORER
 from node_service.logs.log import Log
 from node_service.logs.scrub import WINDOW_LEAVES, verify_window
-from node_service.records.scrub import PARTS, ObjectFinding, ReferredObject, check_object, objects_after
+from node_service.records.damage import note_checked
+from node_service.records.scrub import PARTS, ReferredObject, check_object, objects_after
 
 PASS_EVERY: Final = timedelta(hours=24)
 LOAD: Final = 0.02
@@ -35,9 +34,7 @@ LOAD: Final = 0.02
 LEAST_PAUSE: Final = timedelta(seconds=1)
 MAX_OBJECTS_PER_STEP: Final = 32
 MAX_BYTES_PER_STEP: Final = 16 << 20
-ROLE: Final = "role:system-administrator"
 _NAME: Final = "scrub"
-_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +99,7 @@ class Scrubber:
         objects = _within_bytes(objects_after(self._node, part, after, MAX_OBJECTS_PER_STEP))
         checked = [(one, check_object(self._node, part, one)) for one in objects]
         with self._node.database.transaction() as session:
-            _note(session, checked, now)
+            note_checked(session, checked, now)
             present = session.get_one(ScrubPass, _NAME)
             present.objects += len(objects)
             if objects:
@@ -147,11 +144,6 @@ class Scrubber:
         return following[0] if following else None
 
 
-def damaged_objects(session: Session) -> list[DamagedObject]:
-    """Objects that are altered or gone, as they were found."""
-    return list(session.scalars(select(DamagedObject).order_by(DamagedObject.found_at, DamagedObject.digest)))
-
-
 def scrubbed_objects(session: Session) -> int:
     """How many objects the pass under way, or the last one, has read."""
     present = session.get(ScrubPass, _NAME)
@@ -182,22 +174,6 @@ def _within_bytes(objects: list[ReferredObject]) -> list[ReferredObject]:
         if total > MAX_BYTES_PER_STEP and count:
             return objects[:count]
     return objects
-
-
-def _note(session: Session, checked: list[tuple[ReferredObject, ObjectFinding | None]], now: datetime) -> None:
-    """Write down what is damaged, once, and forget what is well again."""
-    known = set(session.scalars(select(DamagedObject.digest)))
-    well = [one.digest for one, finding in checked if finding is None and one.digest in known]
-    session.execute(delete(DamagedObject).where(DamagedObject.digest.in_(well)))
-    for finding in (finding for _, finding in checked if finding is not None):
-        digest = decode_bytes(finding.digest, "digest")
-        if digest in known:
-            continue
-        known.add(digest)
-        _LOG.critical("a stored object is damaged: %s (%s)", finding.reason, finding.row)
-        session.add(DamagedObject(digest=digest, reason=finding.reason, row=finding.row, found_at=instant(now)))
-        references = [finding.row, finding.reason]
-        session.add(Notice(recipient=ROLE, event="object-damaged", references=references, created_at=instant(now)))
 
 
 def _log_of(part: str) -> tuple[str, int]:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from domain.errors import Tampered
+from domain.errors import NotFound, Tampered
 from domain.identifiers import decode_bytes, encode_bytes
 from node_service.access_log.rows import Entry, record_alone
 from node_service.access_log.sequencer import Sequencer
@@ -19,10 +19,11 @@ from node_service.context import Node
 from node_service.database.models import AccessRow, AnchoredHead, LogNode, LogSize, Notice, RecordVersion
 from node_service.ledger_sync.alarm import alarms
 from node_service.records import scrubber
+from node_service.records.damage import damaged_objects
 from node_service.records.ingest import ingest_fhir
 from node_service.records.reading import open_version
 from node_service.records.scrub import ObjectFinding, ReferredObject, check_object
-from node_service.records.scrubber import LEAST_PAUSE, LOAD, PASS_EVERY, Progress, Scrubber, damaged_objects
+from node_service.records.scrubber import LEAST_PAUSE, LOAD, PASS_EVERY, Progress, Scrubber
 from tests.unit.node_service.records.hospital import Hospital
 from tests.unit.node_service.records.ingesting import RESOURCES, bundle
 
@@ -80,6 +81,25 @@ def test_a_whole_pass_reads_every_object_and_every_leaf_and_finds_nothing(kept: 
     assert (progress.objects, progress.leaves) == (OBJECTS, RESOURCES + ROWS)
     assert damaged(kept) == []
     assert standing(kept) == []
+
+
+@pytest.mark.parametrize("reason", ["object-altered", "missing"])
+def test_a_reader_who_meets_a_damaged_object_has_it_named_at_once_and_once(kept: Hospital, reason: str) -> None:
+    record, digest = versions(kept)[3]
+    path = object_file(kept, digest)
+    if reason == "missing":
+        path.unlink()
+    else:
+        content = bytearray(path.read_bytes())
+        content[-20] ^= 1
+        path.chmod(0o600)
+        path.write_bytes(content)
+    for _ in range(2):
+        with pytest.raises((NotFound, Tampered)):
+            open_version(kept.node, record)
+    assert damaged(kept) == [(reason, f"record {record}")]
+    with kept.node.database.reading() as session:
+        assert len(list(session.scalars(select(Notice).filter_by(event="object-damaged")))) == 1
 
 
 def test_a_damaged_object_is_named_alone_and_the_others_go_on(kept: Hospital) -> None:
