@@ -45,6 +45,8 @@ STAFF_ROUTES: dict[tuple[str, str], frozenset[str]] = {
     ("get", "/audit/logs/{log}/consistency"): frozenset({"audit-administrator"}),
     ("get", "/audit/logs/access/rows"): frozenset({"audit-administrator"}),
     ("post", "/api/ingest/fhir"): ARCHIVE,
+    ("post", "/api/ingest/cda"): ARCHIVE,
+    ("post", "/api/ingest/pdf"): ARCHIVE,
     ("put", "/api/ingest/dicom"): ARCHIVE,
     ("post", "/api/ingest/dicom/close"): ARCHIVE,
     ("get", "/api/ingest/runs/{run}/quality"): ARCHIVE | {"quality"},
@@ -132,7 +134,15 @@ NOTICES = ("post", "/exchange/notices")
 SOMEBODY = identifier(bytes(16))
 SOMEBODY_NAMED = EXAMPLES["NoticeDelivery"]["notices"][0]["id"]
 DIGEST = encode_bytes(bytes(32))
-VALUES = {"log": "access", "digest": DIGEST, "resource_type": "Observation", "version": "1", "incarnation": "1", "index": "0", "kind": "record"}
+VALUES = {
+    "log": "access",
+    "digest": DIGEST,
+    "resource_type": "Observation",
+    "version": "1",
+    "incarnation": "1",
+    "index": "0",
+    "kind": "record",
+}
 QUERY = {"source": "s", "upload": "u", "access": SOMEBODY}
 
 
