@@ -240,15 +240,27 @@ class Wallet:
     def dissent(
         self, msp_id: str, categories: Sequence[str] = CATEGORIES, purposes: Sequence[str] = ("BTG",)
     ) -> Refused:
-        """Refuse for everybody, whatever is granted; by default break-glass for all categories."""
+        """Refuse for everybody, whatever is granted; by default break-glass for all categories.
+
+        The custodian gets the full Consent, others the signed statement, so that nobody alone can keep it quiet.
+        """
         registration = self.registration(msp_id)
         draft = draft_dissent(
             categories, purposes, statement=self._identifier(), patient=registration.patient, custodian=msp_id,
             salt=self._random(_SALT_BYTES), now=self._now(),
         )  # fmt: skip
         signed = registration.sign(draft.terms, statement=draft.id, now=self._now())
-        taken = {registration.url: self._session(msp_id).dissent(_consented(signed, draft))}
-        return self._relays(registration).prove(signed, taken, ())
+        relays, own = self._relays(registration), registration.url.rstrip("/")
+        taken: dict[str, wire.Committed] = {}
+        others = [url for url in relays.addresses(None, None) if url != own]
+        try:
+            taken[own] = self._session(msp_id).dissent(_consented(signed, draft))
+        except YilianError:
+            taken |= relays.send(signed, others or [own])
+        else:
+            with suppress(YilianError):
+                taken |= relays.send(signed, others) if others else {}
+        return relays.prove(signed, taken, ())
 
     def grants(self, msp_id: str) -> wire.GrantPage:
         """All grants and dissents at a hospital."""

@@ -280,6 +280,21 @@ def test_a_thousand_members_that_never_answer_hold_no_refusal_up(channel: Channe
     assert len(asked) == 16
 
 
+@pytest.mark.parametrize("custodian_is_down", [True, False])
+def test_a_dissent_too_goes_to_others_so_that_the_custodian_cannot_keep_it_quiet(
+    channel: Channel, tmp_path: Path, custodian_is_down: bool
+) -> None:
+    wallet = channel.wallet(tmp_path)
+    wallet.members(A)
+    listing(channel, [])
+    channel.answers[A, "dissents"] = lambda _request: {"id": an_id(), "tx_id": "tx", "block": 0}
+    if custodian_is_down:
+        channel.down.add(A)
+    channel.prove(C, C, D)
+    assert wallet.dissent(A).state == "revoked"
+    assert set(channel.sent) == {B, C, D}
+
+
 def test_two_members_with_one_witness_key_cannot_be(channel: Channel) -> None:
     twice = [member(A), {**member(B), "witness_keys": member(A)["witness_keys"]}]
     channel.answers[A, "registry"] = lambda _request: {"channel": CHANNEL, "ledger": "fabric", "members": twice}
