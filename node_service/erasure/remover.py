@@ -48,7 +48,7 @@ class Remover:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._compared = False
+        self._compared_height = 0
         self._has_old_pages = True  # before a crash something may have been deleted
 
     def step(self, now: datetime) -> datetime:
@@ -58,9 +58,7 @@ class Remover:
             Unavailable, OutcomeUnknown: ledger, database, store or custody; the next call goes on where this one ended.
             Tampered: custody.
         """
-        if not self._compared:
-            self._compare_with_ledger(now)
-            self._compared = True
+        self._compare_with_ledger(now)
         work = self._work()
         if not work:
             self._truncate()
@@ -81,12 +79,27 @@ class Remover:
             return session.scalars(query.limit(MAX_PER_STEP)).all()
 
     def _compare_with_ledger(self, now: datetime) -> None:
-        """After a restore the ledger may know of erasures that the database does not: they are done again."""
-        with self._node.database.transaction() as session:
-            for names, entry in projection.typed_states(session, StatusEntry, self._node.msp_id):
-                row = session.get(Record, names[1]) if entry.status == "erased" else None
-                if row is not None and row.status != "erased":
-                    order_removal(session, row.id, "erase", None, instant(now))
+        """After a restore the ledger may know of erasures that the database does not: they are done again.
+
+        The projection learns of them only while it catches up, so what new blocks say is compared, too.
+        """
+        with self._node.database.reading() as session:
+            height = projection.height(session)
+            if height == self._compared_height:  # nothing was read since
+                return
+            unknown = self._erased_on_ledger(session)
+        if unknown:
+            with self._node.database.transaction() as session:
+                for record in unknown:
+                    order_removal(session, record, "erase", None, instant(now))
+        self._compared_height = height
+
+    def _erased_on_ledger(self, session: Session) -> list[str]:
+        """Own records that the ledger calls erased since the last comparison, and the database does not."""
+        entries = projection.typed_states(session, StatusEntry, self._node.msp_id, since=self._compared_height)
+        erased = (names[1] for names, entry in entries if entry.status == "erased")
+        rows = (session.get(Record, record) for record in erased)
+        return [row.id for row in rows if row is not None and row.status != "erased"]
 
     def _submit(self, ordered: Sequence[Removal]) -> None:
         """Bring to the ledger what is not there yet; a submission that is under way is not doubled."""

@@ -58,10 +58,10 @@ def states(session: Session, object_type: str, *attributes: str) -> Iterator[tup
 
 
 def typed_states(
-    session: Session, kind: type[entries.Kind], *attributes: str
+    session: Session, kind: type[entries.Kind], *attributes: str, since: int = 0
 ) -> Iterator[tuple[tuple[str, ...], entries.Kind]]:
-    """As :func:`states`, with values as their type."""
-    for names, value in _range(session, entries.OBJECT_TYPE_OF[kind], *attributes):
+    """As :func:`states`, with values as their type; only what block ``since`` or a later one wrote."""
+    for names, value in _range(session, entries.OBJECT_TYPE_OF[kind], *attributes, since=since):
         yield names, entries.parse(kind, value)
 
 
@@ -191,11 +191,13 @@ def _value(session: Session, key: bytes) -> bytes | None:
     return session.execute(select(LedgerState.value).where(LedgerState.key == key)).scalar_one_or_none()
 
 
-def _range(session: Session, object_type: str, *attributes: str) -> Iterator[tuple[tuple[str, ...], bytes]]:
+def _range(
+    session: Session, object_type: str, *attributes: str, since: int = 0
+) -> Iterator[tuple[tuple[str, ...], bytes]]:
     """Keys from the prefix up to the prefix followed by U+10FFFF, as Fabric's partial composite key range."""
     prefix = composite_key(object_type, *attributes)
     query = select(LedgerState.key, LedgerState.value).where(
-        LedgerState.key > prefix, LedgerState.key < prefix + "\U0010ffff".encode()
+        LedgerState.key > prefix, LedgerState.key < prefix + "\U0010ffff".encode(), LedgerState.block >= since
     )
     for key, value in session.execute(query.order_by(LedgerState.key)):
         yield split_key(key)[1:], value

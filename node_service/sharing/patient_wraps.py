@@ -56,7 +56,7 @@ class PatientWraps:
             return now + IDLE
         made = _wraps(self._node, missing, now)
         with self._node.database.transaction() as session:
-            for row in made:
+            for row in _still_due(session, made):
                 session.merge(row)
         last = missing[-1].binding
         self._after = (last.record_id, last.version)
@@ -94,6 +94,14 @@ def _missing(session: Session, after: tuple[str, int]) -> Sequence[_Missing]:
         .limit(BATCH)
     )
     return [_read(*row) for row in session.execute(query)]
+
+
+def _still_due(session: Session, made: Sequence[WrapRow]) -> list[WrapRow]:
+    """Without those of records that were erased or retracted meanwhile: their wraps are deleted once."""
+    records = {row.record for row in made}
+    query = select(Record.id).where(Record.id.in_(records), Record.status.in_(("active", "locked")))
+    due = set(session.scalars(query))
+    return [row for row in made if row.record in due]
 
 
 def _read(version: RecordVersion, custodian_wrap: bytes, key: PatientKey) -> _Missing:

@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import delete, select, text
 
 from domain import statements
 from domain.erasure import Attested, Missing, records_digest, verify_certificate
 from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered
 from domain.identifiers import encode_bytes, identifier
 from domain.instants import later
+from domain.transactions import EraseRecord
 from node_service import organization_keys
 from node_service.access_log import fsck
 from node_service.client import exchange_wire, wire
 from node_service.database.models import HeldConsent, Person, Record, RecordVersion, Wrap
 from node_service.erasure import cases, deciding, received
 from node_service.ledger_sync import projection
+from node_service.ledger_sync.submission import submit
 from node_service.records.bundles import reassemble_bundle
 from node_service.records.ingest import ingest_fhir
 from node_service.records.persons import Card, open_card
 from node_service.records.reading import open_version
 from node_service.records.scrub import check_objects
 from node_service.sharing import accesses, notices, relaying, wallet_records
+from node_service.sharing.patient_wraps import PatientWraps
 from tests.unit.node_service.erasure.office import OFFICER, Office, request
 from tests.unit.node_service.sharing.consortium import A, B, C, history, run
 
@@ -283,6 +288,42 @@ def test_a_restored_database_erases_again_what_the_ledger_calls_erased(office: O
     office.work()
     with office.node.database.reading() as session:
         assert session.get_one(Record, office.record("Observation")).status == "erased"
+
+
+class _ErasedMeanwhile:
+    """A custody at which the rows of a record are erased between the opening of its key and what is made of it."""
+
+    def __init__(self, office: Office, record: str) -> None:
+        self._office, self._record = office, record
+
+    def unwrap_many(self, *args: Any) -> Any:
+        opened = self._office.node.custody.unwrap_many(*args)
+        with self._office.node.database.transaction() as session:
+            session.execute(delete(Wrap).where(Wrap.record == self._record))
+            session.get_one(Record, self._record).status = "erased"
+        return opened
+
+
+def test_no_wrap_is_written_for_the_patient_once_the_record_is_erased(office: Office) -> None:
+    record = office.record("Observation")
+    with office.node.database.transaction() as session:
+        session.execute(delete(Wrap).where(Wrap.record == record, Wrap.recipient == "patient"))
+    wraps = PatientWraps(replace(office.node, custody=_ErasedMeanwhile(office, record)))
+    wraps.step(office.node.clock.now())
+    with office.node.database.reading() as session:
+        assert session.scalars(select(Wrap.recipient).where(Wrap.record == record)).all() == []
+
+
+def test_an_erasure_that_a_restored_node_learns_of_late_is_done_again(office: Office) -> None:
+    """The remover began before the follower had read the block."""
+    record = office.record("Observation")
+    office.restart()
+    office.work()
+    submit(office.node, EraseRecord((record,)))
+    office.work()
+    with office.node.database.reading() as session:
+        assert session.get_one(Record, record).status == "erased"
+    assert office.node.custody.forgotten(record) is not None
 
 
 @pytest.mark.parametrize("event", ["erased", "retracted"])
