@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 from domain import leaves, messages
 from domain import wire as values
-from domain.errors import Conflict, Denied, Invalid, NotFound, OutcomeUnknown, Tampered, Unavailable, YilianError
+from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, YilianError
 from domain.identifiers import check_identifier, decode_bytes, encode_bytes, identifier
 from domain.receipts import VerifiedReceipt
 from domain.statements import MAX_EPOCH, Enrol, Revoke, RevokeEverything, Session
@@ -203,7 +203,7 @@ class Wallet:
             if outgoing.answered:
                 try:
                     self._deliver(outgoing)
-                except (Unavailable, OutcomeUnknown, Denied, NotFound) as error:
+                except YilianError as error:  # whatever a grantee answers, it stops no package for another
                     waiting[outgoing.package.grant] = error
                 else:
                     outgoing.forget(self._vault)

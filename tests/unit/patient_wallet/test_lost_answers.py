@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from domain.errors import Denied, OutcomeUnknown, Unavailable, YilianError
+from domain.errors import Conflict, Denied, Invalid, OutcomeUnknown, Tampered, Unavailable, YilianError
 from node_service.client import wire
 from offchain.envelope.hpke import HPKE_HYBRID, RecipientPrivateKey
 from patient_wallet.drafts import GrantChoice
@@ -133,3 +133,16 @@ def test_a_package_that_nobody_may_have_waits_and_stops_no_other_grant(tmp_path:
     hospital.answers["/registry/BMSP"] = registry
     assert wallet.grant(MSP, GrantChoice(grantee="BMSP", keep=True), "https://b.example").delivered
     assert len(sent(hospital, "/wallet/packages")) == 2
+
+
+@pytest.mark.parametrize("error", [Conflict("no", reason="x"), Invalid("no", reason="x"), Tampered("no", reason="x")])
+def test_a_grantee_that_answers_as_it_likes_stops_no_other_package(tmp_path: Path, error: YilianError) -> None:
+    def hostile(_request: httpx.Request) -> object:
+        raise error
+
+    wallet, hospital = wallet_where(tmp_path, granted, granted)
+    hospital.answers["/wallet/packages"] = hostile
+    ask(wallet)
+    assert len(wallet.deliver_packages()) == 1
+    hospital.answers["/wallet/packages"] = {}
+    assert wallet.deliver_packages() == {}
