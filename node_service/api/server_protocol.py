@@ -12,6 +12,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 HEAD_TIMEOUT_S: Final = 15.0
+_HEAD_END: Final = b"\r\n\r\n"
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
@@ -22,7 +23,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = True
+        self._awaits_head = True
         self._head_bytes = 0
+        self._tail = b""
         self._head_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -31,12 +34,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._expect_head()
 
     def data_received(self, data: bytes) -> None:
-        """Parse, and count what belongs to a head that is still incomplete."""
-        super().data_received(data)
-        if self._in_head:
-            self._head_bytes += len(data)
+        """Count what belongs to a head before it is parsed: a long one may come complete in one piece."""
+        if self._awaits_head:
+            joined = self._tail + data
+            end = joined.find(_HEAD_END)
+            self._head_bytes += len(data) if end < 0 else end + len(_HEAD_END) - len(self._tail)
+            self._tail = joined[1 - len(_HEAD_END) :]
             if self._head_bytes > MAX_HEAD_BYTES:
-                self._give_up()
+                self._close()
+                return
+        super().data_received(data)
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -46,9 +53,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """A head is complete."""
-        self._in_head, self._head_bytes = False, 0
+        self._in_head = self._awaits_head = False
         self._stop_timer()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """A request is complete: what comes next is a head."""
+        self._awaits_head, self._head_bytes, self._tail = True, 0, b""
+        super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the timer."""
@@ -56,12 +68,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _expect_head(self) -> None:
-        self._in_head, self._head_bytes = True, 0
+        self._in_head = True
         self._stop_timer()
         self._head_timer = self.loop.call_later(self.head_timeout_s, self._give_up)
 
     def _give_up(self) -> None:
-        if self._in_head and not self.transport.is_closing():
+        if self._in_head:
+            self._close()
+
+    def _close(self) -> None:
+        if not self.transport.is_closing():
             self.transport.close()
 
     def _stop_timer(self) -> None:

@@ -12,6 +12,9 @@ from yilian.demo.network import Network
 
 ROLES = ("clinician", "medical-records", "registrar", "system", "privacy-officer", "quality")
 
+ANCHORED_S = 3.0
+"""Longer than the node takes to anchor its logs: what it keeps of its own does not change any more."""
+
 
 @pytest.fixture(scope="session")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
@@ -22,7 +25,9 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
         tokens["system-administrator"] = token_of(hospital.administrator().authorise("", ""))
         body = json.dumps({"resourceType": "Patient", "id": "p", "gender": "unknown"}).encode()
         people["medical-records"].client.ingest_fhir(body, source="s")
-        yield Victim(hospital, tokens)
+        attacked = Victim(hospital, tokens)
+        attacked.wait_idle(ANCHORED_S)
+        yield attacked
 
 
 def token_of(headers: object) -> str:

@@ -142,11 +142,11 @@ class Victim:
         files = (path for path in (folder / "objects").rglob("*") if path.is_file())
         return Kept(rows, {str(path.relative_to(folder)): path.stat().st_size for path in files})
 
-    def wait_idle(self) -> Kept:
-        """What the node keeps once nothing waits any more."""
+    def wait_idle(self, rest_s: float = _REST_S) -> Kept:
+        """What the node keeps once nothing waits any more, and nothing came for a while."""
         deadline, before = time.monotonic() + 30, self.kept()
         while time.monotonic() < deadline:
-            time.sleep(_REST_S)
+            time.sleep(rest_s)
             now = self.kept()
             if now == before and now.rows["outbox"] == 0:
                 return now
