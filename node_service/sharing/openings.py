@@ -130,6 +130,8 @@ def verify_grant(node: Node, session: Session, patient: str, grant_id: str) -> G
     committed = projection.transaction_of(session, "grant", patient, grant_id)
     if state is None or committed is None or state.status != "active":
         raise Denied("there is no such live grant", reason="not-active")
+    if state.custodian != node.msp_id:  # somebody may have registered this id as its own first: that is no forgery
+        raise Denied("the grant is at another hospital", reason="other-custodian")
     if committed.code != projection.VALID or committed.name != AuthorizeAccess.__name__:
         raise Tampered("an active grant was not written by AuthorizeAccess", reason="forged-grant", place=grant_id)
     signed = transactions.parse(committed.name, committed.arguments)

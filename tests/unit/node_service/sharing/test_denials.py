@@ -29,6 +29,7 @@ from domain.transactions import (
 from node_service.client import exchange_wire, wire
 from node_service.database.models import AccessRow, HeldConsent, LedgerState, Record
 from node_service.ledger_sync import projection
+from node_service.ledger_sync.alarm import alarms
 from node_service.ledger_sync.submission import submit_and_wait
 from node_service.records.reading import open_version
 from node_service.sharing import accesses, consents, objects, openings, release
@@ -229,6 +230,26 @@ def test_a_grant_that_peers_forged_into_the_state_is_an_alarm_and_no_release(sto
     openings._verify.cache_clear()
     with pytest.raises(Tampered):
         ask(story, opening)
+
+
+def test_a_genuine_grant_at_another_custodian_stops_no_releases_here(story: Story) -> None:
+    """Who endorses a registration sees the patient's id, and may register it as its own first, then grant under it."""
+    node, opening = story.consortium[A].node, opened(story)
+    thief = Wallet(story.consortium[A], story.wallet.patient)
+    with node.database.transaction() as session:
+        row = session.get_one(LedgerState, projection.composite_key("grant", story.wallet.patient, _grant_of(story)))
+        row.value = entries.encode(replace(entries.parse(GrantEntry, row.value), custodian=C))
+        grant = projection.transaction_of(session, "grant", story.wallet.patient, _grant_of(story))
+        assert grant is not None
+        statement = statements.parse(_argument(grant.arguments, "statement"))
+        text = replace(statement, envelope=replace(statement.envelope, custodian=C)).encode()
+        signed = encode_bytes(thief.signing.sign(text.encode()))
+        grant.arguments = encode(AuthorizeAccess(text, signed))[1]
+    with pytest.raises(Denied) as refused:
+        ask(story, opening)
+    assert refused.value.reason == "other-custodian"
+    with node.database.reading() as session:
+        assert not alarms(session)
 
 
 def test_wider_terms_in_the_state_than_were_signed_are_an_alarm(story: Story) -> None:
