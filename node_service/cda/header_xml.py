@@ -94,7 +94,7 @@ def read_header(encoded: bytes) -> HeaderXml:
         raise Invalid("the XML is not well-formed", reason="broken-xml", place=builder.place) from None
     if builder.root is None:
         raise Invalid("the XML has no element", reason="broken-xml")
-    return HeaderXml(builder.root, tuple(builder.body_codes))
+    return HeaderXml(builder.root, tuple(builder.body_codes.values()))
 
 
 def _decoded(encoded: bytes) -> bytes | str:
@@ -109,7 +109,7 @@ class _Builder:
 
     def __init__(self) -> None:
         self.root: Element | None = None
-        self.body_codes: list[Element] = []
+        self.body_codes: dict[str, Element] = {}
         self.line: Callable[[], int] = lambda: 0
         self._open: list[Element] = []
         self._depth = 0
@@ -133,8 +133,9 @@ class _Builder:
         if self._depth == 1 and tag != _PREFIX + ROOT:
             raise Invalid("the root is no ClinicalDocument of HL7 version 3", reason="not-cda", place=self.place)
         if self._body_depth:
-            if name == "confidentialityCode" and len(self.body_codes) < MAX_CONFIDENTIALITY_CODES:
-                self.body_codes.append(Element(name, attributes))
+            if name == "confidentialityCode":  # one of each: a thousand harmless ones must not hide the strict one
+                self.body_codes.setdefault(attributes.get("code", ""), Element(name, attributes))
+                self._bound(len(self.body_codes), MAX_CONFIDENTIALITY_CODES, "there are too many different codes")
         elif self._depth == 2 and name == "component":
             self._body_depth = self._depth
         else:

@@ -41,6 +41,14 @@ def test_a_service_that_began_with_the_birth_does_not_tell_the_birth_date() -> N
     assert parse_document(ccd()).period == ("", "2024-03-05")
 
 
+def test_many_harmless_confidentiality_codes_hide_no_strict_one() -> None:
+    strict = b'<confidentialityCode code="V"'
+    flood = b'<confidentialityCode code="N"/>' * 1_001
+    encoded = ccd(body="V")
+    assert encoded.count(strict) == 1
+    assert parse_document(encoded.replace(strict, flood + strict)).confidentiality == "V"
+
+
 def test_the_strictest_confidentiality_anywhere_in_the_document_counts() -> None:
     assert parse_document(ccd(body="V")).confidentiality == "V"
     assert parse_document(ccd(body="L")).confidentiality == "N"
