@@ -15,6 +15,7 @@ from domain.errors import Conflict, Invalid, Tampered, Unavailable
 from domain.instants import check_instant, later
 from domain.ports import Forgotten
 from offchain.custody.forgetting import layout, rekeying
+from offchain.custody.forgetting.base import BaseHeader
 from offchain.custody.forgetting.entries import (
     Tombstone,
     encode_secret,
@@ -183,11 +184,20 @@ class ForgettingStore:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._exclusive() as view:
             target = BaseFiles(folder, view.files.number)
-            if not target.base.exists():
+            if not self._holds(target.base, view.base.header):
                 self._disk.replace_file(target.base, _content(view.files.base))
             self._disk.replace_file(target.increments, _content(view.files.increments))
             layout.make_current(target, self._disk)
         layout.wipe_leftovers(target, self._disk)
+
+    def _holds(self, path: Path, header: BaseHeader) -> bool:
+        """A store that was lost before its replica knew its last base left another base of the same number."""
+        head = header.encode()
+        try:
+            with self._disk.opened(path) as descriptor:
+                return self._disk.read_at(descriptor, 0, len(head)) == head
+        except FileNotFoundError:
+            return False
 
     def _answers(self, ids: list[bytes]) -> list[Answer]:
         view = self._view

@@ -157,6 +157,21 @@ def test_before_the_rekeying_the_secret_is_still_in_the_sealed_files_and_the_cer
     assert secret in b"".join(sealed.secrets())
 
 
+def test_a_snapshot_replaces_another_base_of_the_same_number(folder: Path, tmp_path: Path) -> None:
+    """A replica that took over counts on from where it stood, not from where the lost store stood."""
+    taken_over = tmp_path / "taken-over"
+    lost = ForgettingStore.create(folder, LATER)
+    ForgettingStore.create(taken_over, LATER)
+    target = tmp_path / "snapshot"
+    lost.snapshot(target)
+    store = ForgettingStore(taken_over)
+    record = fresh_id()
+    store.obtain([record])
+    store.snapshot(target)
+    files = current_files(target, Disk())
+    View.load(files, read_key(current_files(taken_over, Disk()).key, Disk()), Disk())
+
+
 def test_a_snapshot_holds_no_key_and_replaces_the_one_before(
     store: ForgettingStore, folder: Path, tmp_path: Path
 ) -> None:
