@@ -22,6 +22,7 @@ _IDENTIFIER = re.compile(r"[a-z2-7]{25}[aeimquy4]")
 _MSP_ID = re.compile(r"[A-Za-z][A-Za-z0-9.-]{0,63}")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_DIGEST = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 _LAST_CHARACTERS = {2: frozenset("AQgw"), 3: frozenset("AEIMQUYcgkosw048")}
 """The last character of a text whose length is two or three beyond a multiple of four: its unused bits are zero."""
 
@@ -100,6 +101,7 @@ def check_digest(text: object, place: str) -> str:
     Raises:
         Invalid: otherwise.
     """
-    decode_bytes(text, place, length=DIGEST_BYTES)
-    assert isinstance(text, str)  # noqa: S101 - decode_bytes refused everything else
+    if not isinstance(text, str) or not _DIGEST.fullmatch(text):
+        decode_bytes(text, place, length=DIGEST_BYTES)  # says what is wrong
+        raise Invalid(f"{DIGEST_BYTES} bytes are expected", place=place)
     return text

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from domain import jcs, merkle
@@ -21,12 +22,16 @@ from domain.errors import Invalid, Tampered, Unavailable
 from domain.identifiers import decode_bytes, encode_bytes
 from domain.leaves import parse_access_leaf, parse_record_leaf
 from domain.paths import LeafPath, verify_leaf
-from domain.receipt_form import Members, Proven, Receipt
+from domain.receipt_form import Inclusion, Members, Proven, Receipt
 from domain.witness_log import LogEntry, parse_entry
 
-__all__ = ["Members", "Proven", "Receipt", "VerifiedReceipt", "parties_of", "required_signatures", "verify_receipt"]
+__all__ = [
+    "Members", "Proven", "Receipt", "ReceiptVerifier", "VerifiedReceipt", "parties_of", "required_signatures",
+    "verify_receipt",
+]  # fmt: skip
 
 NOT_WITNESSED: Final = "not-witnessed"
+MAX_REMEMBERED: Final = 1000
 PARTY_FIELDS: Final = frozenset({"custodian", "requester", "grantee", "organisation", "by", "msp_id"})
 """Fields of leaves and values that name an organisation which takes part in what is proven."""
 PARTY_ATTRIBUTES: Final = {
@@ -70,42 +75,70 @@ def required_signatures(members: int) -> int:
     return max(1, (members - 1) // 2)
 
 
-def verify_receipt(receipt: Receipt, members: Members, excluded: Collection[str] = ()) -> VerifiedReceipt:
-    """Verify a receipt against the members that its verifier trusts.
+class ReceiptVerifier:
+    """Verifies receipts against the members that its owner trusts.
+
+    Receipts of one block or one checkpoint share most of what is to be verified: an entry's place in the log and the
+    signatures below a note. What was verified is remembered by the whole text that it holds for.
 
     Args:
-        excluded: further parties, for example the custodian of an access, which its entry does not name.
-
-    Raises:
-        Tampered: something does not fit.
-        Unavailable: too few members other than the parties signed (``not-witnessed``).
+        remembered: of how many entries and notes, those used last.
     """
-    if (receipt.channel, receipt.ledger) != (members.channel, members.ledger):
-        raise Tampered("the receipt is of another channel or ledger", reason="channel", place="channel")
-    _verify_leaf(receipt.proves)
-    entry = _entry(receipt.block)
-    _verify_write(receipt, entry)
-    note = _note(receipt.checkpoint)
-    _verify_inclusion(receipt, entry, note.checkpoint)
-    if note.checkpoint.origin != origin_of(members.channel):
-        raise Tampered("the checkpoint is of another channel", reason="checkpoint", place="checkpoint")
-    parties = sorted({*parties_of(receipt.proves), *excluded})
-    signers = tuple(msp_id for msp_id in verify_note(note, members.keys) if msp_id not in parties)
-    required = required_signatures(len(members.members))
-    if len(signers) < required:
-        detail = f"{len(signers)} of {required} signatures by members that take no part in it"
-        raise Unavailable(detail, reason=NOT_WITNESSED, place="checkpoint")
-    return VerifiedReceipt(
-        proven=receipt.proves,
-        tx_id=receipt.write.tx_id,
-        block=entry.number,
-        header_hash=entry.header,
-        checkpoint=note.checkpoint,
-        signers=signers,
-        parties=tuple(parties),
-        required=required,
-        single_operator=members.ledger == "embedded",
-    )
+
+    def __init__(self, members: Members, remembered: int = MAX_REMEMBERED) -> None:
+        self._members = members
+        self._keys = members.keys
+        remember = lru_cache(maxsize=remembered)
+        self._entry = remember(_entry)
+        self._note = remember(_note)
+        self._signers = remember(self._verify_note)
+        self._include = remember(_verify_inclusion)
+
+    def verify(self, receipt: Receipt, excluded: Collection[str] = ()) -> VerifiedReceipt:
+        """Verify a receipt.
+
+        Args:
+            excluded: further parties, for example the custodian of an access, which its entry does not name.
+
+        Raises:
+            Tampered: something does not fit.
+            Unavailable: too few members other than the parties signed (``not-witnessed``).
+        """
+        members = self._members
+        if (receipt.channel, receipt.ledger) != (members.channel, members.ledger):
+            raise Tampered("the receipt is of another channel or ledger", reason="channel", place="channel")
+        _verify_leaf(receipt.proves)
+        entry = self._entry(receipt.block)
+        _verify_write(receipt, entry)
+        checkpoint = self._note(receipt.checkpoint).checkpoint
+        self._include(receipt.block, entry.number, receipt.log, checkpoint)
+        if checkpoint.origin != origin_of(members.channel):
+            raise Tampered("the checkpoint is of another channel", reason="checkpoint", place="checkpoint")
+        parties = sorted({*parties_of(receipt.proves), *excluded})
+        signers = tuple(msp_id for msp_id in self._signers(receipt.checkpoint) if msp_id not in parties)
+        required = required_signatures(len(members.members))
+        if len(signers) < required:
+            detail = f"{len(signers)} of {required} signatures by members that take no part in it"
+            raise Unavailable(detail, reason=NOT_WITNESSED, place="checkpoint")
+        return VerifiedReceipt(
+            proven=receipt.proves,
+            tx_id=receipt.write.tx_id,
+            block=entry.number,
+            header_hash=entry.header,
+            checkpoint=checkpoint,
+            signers=signers,
+            parties=tuple(parties),
+            required=required,
+            single_operator=members.ledger == "embedded",
+        )
+
+    def _verify_note(self, text: str) -> tuple[str, ...]:
+        return verify_note(self._note(text), self._keys)
+
+
+def verify_receipt(receipt: Receipt, members: Members, excluded: Collection[str] = ()) -> VerifiedReceipt:
+    """Verify one receipt; as :meth:`ReceiptVerifier.verify`."""
+    return ReceiptVerifier(members).verify(receipt, excluded)
 
 
 def parties_of(proven: Proven) -> frozenset[str]:
@@ -158,13 +191,12 @@ def _verify_write(receipt: Receipt, entry: LogEntry) -> None:
     merkle.verify_inclusion(merkle.leaf_hash(leaf), place.index, place.size, path, root)
 
 
-def _verify_inclusion(receipt: Receipt, entry: LogEntry, checkpoint: Checkpoint) -> None:
+def _verify_inclusion(block: str, number: int, log: Inclusion, checkpoint: Checkpoint) -> None:
     """4. The entry leads to the checkpoint's root."""
-    if receipt.log.size != checkpoint.size:
+    if log.size != checkpoint.size:
         raise Tampered("the checkpoint is of another size", reason="inclusion", place="log.size")
-    path = [decode_bytes(item, "log.path") for item in receipt.log.path]
-    leaf = merkle.leaf_hash(receipt.block.encode())
-    merkle.verify_inclusion(leaf, entry.number, checkpoint.size, path, checkpoint.root)
+    path = [decode_bytes(item, "log.path") for item in log.path]
+    merkle.verify_inclusion(merkle.leaf_hash(block.encode()), number, checkpoint.size, path, checkpoint.root)
 
 
 def _entry(text: str) -> LogEntry:

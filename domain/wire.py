@@ -33,9 +33,9 @@ def from_json(kind: type[Value], source: object, place: str = "") -> Value:
     if not isinstance(source, dict):
         raise Invalid("a JSON object is expected", place=place or kind.__name__)
     names = _names(kind)
-    for name in sorted(names - source.keys()):
-        raise Invalid("a field is missing", place=_join(place, name))
-    if source.keys() - names:
+    if source.keys() != names:
+        for name in sorted(names - source.keys()):
+            raise Invalid("a field is missing", place=_join(place, name))
         raise Invalid("there is a field that nobody knows", place=place or kind.__name__)
     fields: dict[str, Any] = {name: tuple(item) if isinstance(item, list) else item for name, item in source.items()}
     return kind(**fields)

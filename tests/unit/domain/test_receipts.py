@@ -3,31 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import pytest
 
 from domain import leaves, merkle
+from domain.checkpoints import SignedNote, WitnessKeys, verify_note
 from domain.entries import Head, LogEntry, encode
 from domain.errors import Invalid, Tampered, Unavailable
 from domain.identifiers import encode_bytes
 from domain.paths import leaf_path
-from domain.receipt_form import Proven, parse_members, parse_receipt
-from domain.receipts import _verify_leaf, required_signatures, verify_receipt
+from domain.receipt_form import Members, Proven, Receipt, parse_members, parse_receipt
+from domain.receipts import ReceiptVerifier, VerifiedReceipt, _verify_leaf, required_signatures, verify_receipt
 from tests.unit.chaincode.vectors import record_leaf
 from tests.unit.domain import receipt_vectors
 from tests.unit.domain.receipt_vectors import ACCESS, HEADS, Case, members, world
 
 CASES = receipt_vectors.cases()
+Verify = Callable[[Receipt, Members, Collection[str]], VerifiedReceipt]
 OUTCOMES: dict[type[Exception], str] = {Tampered: "altered", Invalid: "unusable"}
 
 
-def outcome(case: Case) -> tuple[str, tuple[str, ...]]:
+def outcome(case: Case, verify: Verify = verify_receipt) -> tuple[str, tuple[str, ...]]:
     """What verifying gives, in the words of the vectors, and the signers."""
     try:
         receipt, file = parse_receipt(case.receipt.encode()), parse_members(case.members.encode())
-        verified = verify_receipt(receipt, file, case.parties)
+        verified = verify(receipt, file, case.parties)
     except (Tampered, Invalid) as error:
         return OUTCOMES[type(error)], ()
     except Unavailable as error:
@@ -39,6 +41,31 @@ def outcome(case: Case) -> tuple[str, tuple[str, ...]]:
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_receipt_is_judged_as_its_vector_says(case: Case) -> None:
     assert outcome(case) == (case.outcome, case.signers)
+
+
+@pytest.mark.parametrize("remembered", [1, 1000])
+def test_what_a_verifier_remembers_changes_no_verdict(remembered: int) -> None:
+    verifiers: dict[Members, ReceiptVerifier] = {}
+
+    def verify(receipt: Receipt, file: Members, parties: Collection[str]) -> VerifiedReceipt:
+        return verifiers.setdefault(file, ReceiptVerifier(file, remembered)).verify(receipt, parties)
+
+    for case in (*CASES, *reversed(CASES)):
+        assert outcome(case, verify) == (case.outcome, case.signers)
+
+
+def test_receipts_of_one_checkpoint_have_its_signatures_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[SignedNote] = []
+
+    def counted(note: SignedNote, keys: WitnessKeys) -> tuple[str, ...]:
+        seen.append(note)
+        return verify_note(note, keys)
+
+    monkeypatch.setattr("domain.receipts.verify_note", counted)
+    made, verifier = world(), ReceiptVerifier(members())
+    for key in (ACCESS, HEADS, ACCESS):
+        verifier.verify(made.receipt(key, "CMSP", "DMSP"))
+    assert len(seen) == 1
 
 
 def test_the_vectors_are_what_their_generator_writes() -> None:
