@@ -381,6 +381,9 @@ def test_a_verified_object_says_under_which_digest() -> None:
         SEALED.read_at, len(SEALED.data), SEALED.digest, SEALED.chunk_list, allowed=TEST_SUITES
     )
     assert (sealed.digest, sealed.whole().digest) == (SEALED.digest, SEALED.digest)
+    in_memory = SEALED.verified(SEALED.digest, TEST_SUITES)
+    assert in_memory.chunk_list == sealed.chunk_list == SEALED.chunk_list
+    assert in_memory.whole() == sealed.whole() == SEALED
 
 
 @pytest.mark.parametrize("fields", [b"{}", b'{"contentType":1}', b'{"contentType":"a/b","fileName":1}'])
