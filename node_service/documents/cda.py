@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from typing import Final
 
 from domain.errors import Invalid
@@ -16,6 +18,7 @@ from node_service.records.ingest import Also
 CDA_MEDIA_TYPE: Final = "application/xml"
 XML_TYPES: Final = ("application/xml", "text/xml")
 _REPLACES: Final = "RPLC"
+_UUID: Final = re.compile(r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 
 def ingest_cda(
@@ -24,7 +27,8 @@ def ingest_cda(
     """Take in a CDA R2 document: C-CDA, WS/T 500, or any other by its header.
 
     Identity: (source, ``setId``), else (source, ``id``); a document that replaces another by ``relatedDocument`` is
-    its next version, too.
+    its next version, too. An ``id`` without extension whose root is no UUID is often the same in all documents of a
+    sender: its bytes belong to the identity then, so that no document hides another.
 
     Args:
         node: the hospital.
@@ -47,6 +51,8 @@ def ingest_cda(
         return node.secrets.blind(kind, source, one.root.lower(), one.extension)
 
     own = token("cda-document", document.id)
+    if not document.id.extension and not _UUID.fullmatch(document.id.root):
+        own = node.secrets.blind("cda-content", source, document.id.root, hashlib.sha256(body).hexdigest())
     arrival = Arrival(
         source=source,
         media_type=CDA_MEDIA_TYPE,

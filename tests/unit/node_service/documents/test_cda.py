@@ -91,6 +91,17 @@ def test_the_same_bytes_change_nothing_and_the_next_version_replaces(hospital: H
     assert reference_of(hospital, second)["meta"]["versionId"] == "2"
 
 
+def test_documents_under_one_bare_root_hide_each_other_in_nothing(hospital: Hospital) -> None:
+    """Some senders give all their documents one id without extension."""
+    bare = [without_set(ccd(number)).replace(f' extension="{number}"'.encode(), b"") for number in ("TT1", "TT2")]
+    other = bare[1].replace(b"</title>", b" 2</title>")
+    assert len({bare[0], other}) == 2
+    first, second, again = take(hospital, bare[0]), take(hospital, other), take(hospital, bare[0])
+    assert {one.record for one in first.stored}.isdisjoint(one.record for one in second.stored)
+    assert all(one.version == 1 for one in (*first.stored, *second.stored))
+    assert (again.stored, again.unchanged) == ([], 1)
+
+
 def test_an_older_version_that_comes_late_is_refused(hospital: Hospital) -> None:
     take(hospital, ccd("TT989", version=2))
     assert reason(take(hospital, ccd("TT988", version=1))) == "older-version"
