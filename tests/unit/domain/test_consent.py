@@ -370,8 +370,21 @@ def test_resource_types_may_be_named_as_classes(load: Load) -> None:
 
 
 def test_a_moment_without_zone_is_refused() -> None:
-    with pytest.raises(Invalid):
+    with pytest.raises(Invalid) as refused:
         ConsentRequest(datetime(2022, 1, 1), "TREAT", (), facts())  # noqa: DTZ001
+    assert refused.value.place == "at"
+
+
+@pytest.mark.parametrize("kind", ["permit", None, "deny"])
+def test_a_permission_that_cannot_be_read_stops_no_other_and_a_refusal_does(kind: str | None) -> None:
+    """Whoever wrote a Consent that nobody can read has not refused, unless its root denies."""
+    consent = wallet_consent(PARTIES, **DEFAULTS)
+    provision = None if kind is None else {"type": kind, "code": []}
+    unreadable: Any = {**consent, "provision": provision, "implicitRules": "urn:x"}
+    at = datetime(2026, 3, 1, 13, tzinfo=UTC)
+    request = ConsentRequest(at, "TREAT", (f"Organization/{B}",), facts())
+    assert said(evaluate([consent], request)) == "permit"
+    assert said(evaluate([consent, unreadable], request)) == ("unsupported" if kind == "deny" else "permit")
 
 
 # --- Nothing slips past a refusal by being written in another way --------------------------------------------------

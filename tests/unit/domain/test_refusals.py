@@ -297,6 +297,13 @@ def test_who_is_named_by_a_key_takes_part(key: str, parties: set[str]) -> None:
     ("changes", "place"),
     [
         ({"proves": 1}, "proves"),
+        ({"channel": ""}, "channel"),
+        ({"channel": "c" * 250}, "channel"),
+        ({"ledger": "x"}, "ledger"),
+        ({"block": ""}, "block"),
+        ({"block": "x" * 1025}, "block"),
+        ({"checkpoint": ""}, "checkpoint"),
+        ({"checkpoint": "x" * (32 * 1024 + 1)}, "checkpoint"),
         ({"proves": {"kind": "write", "key": "k"}}, "proves"),
         ({"proves": {"kind": "write", "key": "k", "value": "v", "leaf": None}}, "proves"),
         ({"proves": {"kind": "record", "key": "k", "value": "v"}}, "proves.leaf"),
