@@ -24,9 +24,9 @@ from node_service import secrets
 from node_service.client.wire import StaffAccount, StaffMember
 from node_service.composition import CUSTODY_FOLDER, SystemClock, build
 from node_service.context import Node
+from node_service.database.account_models import Staff
 from node_service.database.engine import Database
 from node_service.database.migrations import upgrade
-from node_service.database.models import Staff
 from node_service.organization_keys import published_keys, witness_keys
 from node_service.profiles import check_profile, note_key_origin
 from node_service.settings import Settings

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 
 from domain.errors import Conflict, Tampered, Unavailable
+from node_service.database.account_models import Staff as _Staff  # noqa: F401 - its tables are ours too
 from node_service.database.erasure_models import ErasureCase as _ErasureCase  # noqa: F401 - its tables are ours too
 from node_service.database.group_commit import GroupCommit, Row
 from node_service.database.models import AccessRow

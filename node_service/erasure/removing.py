@@ -14,10 +14,10 @@ from sqlalchemy.orm import Session
 
 from domain.identifiers import encode_bytes
 from node_service.context import Node
+from node_service.database.account_models import IdempotencyKey
 from node_service.database.models import (
     BundleEntry,
     BundleSkeleton,
-    IdempotencyKey,
     Member,
     Person,
     PersonToken,

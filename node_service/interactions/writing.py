@@ -11,7 +11,8 @@ from domain.errors import Conflict, Invalid, NotFound
 from domain.identifiers import IDENTIFIER_BYTES, check_identifier, encode_bytes, identifier
 from domain.instants import instant
 from node_service.context import Node
-from node_service.database.models import IdempotencyKey, Record
+from node_service.database.account_models import IdempotencyKey
+from node_service.database.models import Record
 from node_service.fhir.bundle import Entry
 from node_service.fhir.quality import Finding
 from node_service.fhir.resource import Resource, parse_resource

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from domain.errors import Denied
 from domain.identifiers import encode_bytes
 from domain.instants import instant
-from node_service.database.models import UsedNonce
+from node_service.database.account_models import UsedNonce
 
 
 def use_once(session: Session, scope: str, value: str, now: datetime, keep: timedelta) -> None:

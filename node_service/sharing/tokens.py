@@ -13,7 +13,7 @@ from domain.errors import Denied
 from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.ports import RandomSource
-from node_service.database.models import AccessToken
+from node_service.database.account_models import AccessToken
 
 LIFETIME: Final = timedelta(minutes=5)
 MAX_TOKEN_CHARACTERS: Final = 128

@@ -12,7 +12,7 @@ from domain.identifiers import IDENTIFIER_BYTES, identifier
 from domain.instants import instant
 from node_service.client.wire import StaffAccount, StaffMember
 from node_service.context import Node
-from node_service.database.models import Staff
+from node_service.database.account_models import Staff
 from node_service.staff.passwords import hash_password
 from node_service.staff.roles import check_roles
 

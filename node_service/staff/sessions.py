@@ -13,7 +13,7 @@ from domain.identifiers import encode_bytes
 from domain.instants import instant, moment
 from node_service.client.wire import StaffLogin, Token
 from node_service.context import Node
-from node_service.database.models import AccessToken, Staff
+from node_service.database.account_models import AccessToken, Staff
 from node_service.staff.accounts import open_text
 from node_service.staff.lockout import lock_after
 from node_service.staff.passwords import fits

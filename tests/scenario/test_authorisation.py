@@ -19,7 +19,7 @@ from node_service import organization_keys
 from node_service.api.body_examples import EXAMPLES
 from node_service.client import exchange_wire
 from node_service.client.proofs import client_assertion, dpop_proof
-from node_service.database.models import AccessToken, Staff
+from node_service.database.account_models import AccessToken, Staff
 from node_service.staff.roles import CLINICAL, ROLES
 from patient_wallet.wallet import Wallet
 from tests.scenario.network import Hospital

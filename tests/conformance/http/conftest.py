@@ -22,7 +22,7 @@ from node_service.client.proofs import client_assertion
 from node_service.client.transport import Transport
 from node_service.client.wire import Token
 from node_service.composition import SystemClock, build
-from node_service.database.models import AccessToken, Staff
+from node_service.database.account_models import AccessToken, Staff
 from node_service.provisioning import initialise
 from node_service.serving import server
 from node_service.staff.roles import ROLES

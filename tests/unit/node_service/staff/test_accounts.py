@@ -7,7 +7,7 @@ import pytest
 from domain.errors import Conflict, Invalid, Tampered
 from node_service.client.wire import StaffAccount
 from node_service.context import Node
-from node_service.database.models import Staff
+from node_service.database.account_models import Staff
 from node_service.staff.accounts import create_account, list_members, open_text
 
 PASSWORD = "correct horse battery"

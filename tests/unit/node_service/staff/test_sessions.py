@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 from domain.errors import Denied
 from node_service.client.wire import StaffAccount, StaffLogin
 from node_service.context import Node
-from node_service.database.models import AccessToken, Staff
+from node_service.database.account_models import AccessToken, Staff
 from node_service.staff import passwords
 from node_service.staff.accounts import create_account
 from node_service.staff.lockout import FREE_FAILURES, lock_after
