@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from io import BytesIO
-from itertools import count
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -19,10 +18,12 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian, MediaStorageDirectorySto
 from pydicom.valuerep import PersonName
 
 from domain.errors import Invalid
-from node_service.dicom.header import MAX_ELEMENTS, MAX_TEXT_CHARS, DicomPatient, Header
+from node_service.dicom.header import MAX_READS, MAX_TEXT_CHARS, DicomPatient, Header
 
 _MAX_UID_CHARS: Final = 64
-_PIXEL_GROUP: Final = 0x7FE0
+_META_GROUP: Final = 0x0002
+_LAST_GROUP: Final = 0x0020
+"""Nothing of what is read stands behind it; what does can be long: the groups of every frame, waveforms, pixels."""
 
 _KEYWORDS: Final = [
     "SpecificCharacterSet", "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "Modality",
@@ -59,16 +60,46 @@ def _quiet() -> Iterator[None]:
         logger.disabled = before
 
 
+class _Counted(BytesIO):
+    """Bytes that may be asked for only so often: a million empty items of a sequence cost pydicom a minute and 1 GiB.
+
+    Its ``stop_when`` counts no such items, and ``specific_tags`` passes over a sequence of undefined length only after
+    an object was made of each.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self._left = MAX_READS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        """Read as ever, until it was too often."""
+        self._left -= 1
+        if self._left < 0:
+            raise OSError
+        return super().read(size)
+
+    def refusal(self) -> Invalid:
+        """Why reading ended here."""
+        place = f"byte {self.tell()}"
+        if self._left < 0:
+            return Invalid("the DICOM header has too many elements or items", reason="too-many", place=place)
+        return Invalid("the DICOM header cannot be read", reason="not-dicom", place=place)
+
+
 def _read(head: bytes, max_header_bytes: int) -> tuple[FileMetaDataset, Dataset]:
-    stream = BytesIO(head)
+    stream = _Counted(head)
     try:
         meta = _read_meta(stream)
+        if meta.get("MediaStorageSOPClassUID") == MediaStorageDirectoryStorage:
+            return meta, Dataset()
         if meta.get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
-            return meta, _read_deflated(stream, max_header_bytes)
+            stream = _Counted(_inflated(stream.read(), max_header_bytes))
+            stop = _beyond(_LAST_GROUP)
+            return meta, read_dataset(stream, False, True, stop_when=stop, specific_tags=_TAGS)
         stream.seek(0)
-        dataset = read_partial(stream, stop_when=_before_pixels(), force=True, specific_tags=_TAGS)
+        dataset = read_partial(stream, stop_when=_beyond(_LAST_GROUP), force=True, specific_tags=_TAGS)
     except Exception:  # noqa: BLE001 - pydicom, zlib and struct have no common base, some quote values
-        raise Invalid("the DICOM header cannot be read", reason="not-dicom") from None
+        raise stream.refusal() from None
     return dataset.file_meta, dataset
 
 
@@ -76,27 +107,21 @@ def _read_meta(stream: BinaryIO) -> FileMetaDataset:
     """File meta information (group 0002), which is always explicit VR little endian."""
     read_preamble(stream, force=True)
     start = stream.tell()
-    elements = read_dataset(stream, False, True, stop_when=_before_pixels(last_group=2))
+    elements = read_dataset(stream, False, True, stop_when=_beyond(_META_GROUP))
     if not elements:
         stream.seek(start)
     return FileMetaDataset(elements)
 
 
-def _read_deflated(stream: BinaryIO, max_header_bytes: int) -> Dataset:
+def _inflated(deflated: bytes, max_bytes: int) -> bytes:
     """Inflate no more than the bound: the file may be a bomb (PS3.5 A.5)."""
-    inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(stream.read(), max_header_bytes)
-    return read_dataset(
-        BytesIO(inflated), False, True, stop_when=_before_pixels(), specific_tags=_TAGS,
-    )  # fmt: skip
+    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(deflated, max_bytes)
 
 
-def _before_pixels(last_group: int = _PIXEL_GROUP - 1) -> Callable[[BaseTag, str | None, int], bool]:
-    """Where to stop; a header of millions of empty elements would keep the reader busy for a minute."""
-    numbers = count(1)
+def _beyond(last_group: int) -> Callable[[BaseTag, str | None, int], bool]:
+    """Where to stop; elements come in the order of their tags (PS3.5 section 7.1)."""
 
     def stop(tag: BaseTag, _vr: str | None, _length: int) -> bool:
-        if next(numbers) > MAX_ELEMENTS:
-            raise Invalid(f"the DICOM header has more than {MAX_ELEMENTS} elements", reason="too-many")
         return tag.group > last_group
 
     return stop

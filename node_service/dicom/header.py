@@ -6,10 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-MAX_HEADER_BYTES: Final = 64 << 20
-"""Header bytes that are looked at, also after inflating: enhanced multi-frame images carry tens of MiB."""
+MAX_HEADER_BYTES: Final = 8 << 20
+"""Bytes that are looked at, also after inflating. What is read stands before the groups of the frames, which can have
+tens of MiB; every upload that is under way holds as much."""
 
-MAX_ELEMENTS: Final = 20_000
+MAX_READS: Final = 80_000
+"""Times that bytes are asked for: one to four times for an element or an item, also within sequences."""
+
 MAX_TEXT_CHARS: Final = 1024
 _PREAMBLE_BYTES: Final = 132
 

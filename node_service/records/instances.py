@@ -92,7 +92,7 @@ def receive_instance(
     head, rest = _head(pieces)
     header = parse_header(head, source, len(head))
     if header is None:
-        raise Invalid("a DICOMDIR holds no image of its own", reason="dicomdir")
+        raise Invalid("a DICOMDIR holds no image of its own", reason="dicomdir", place="MediaStorageSOPClassUID")
     arrival = _arrival(node, upload, source, patient, header)
     sealed = _seal(node, chain((head,), rest))
     for _ in range(MAX_RACES):
