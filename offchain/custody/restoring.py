@@ -73,7 +73,7 @@ def adopt_secrets(source: Path, root: RootKey | None, target: Path, at: str, dis
         disk.replace_file(path, content)
     disk.replace_file(copy.key, key.reveal())
     layout.make_current(copy, disk)
-    ForgettingStore(target, disk=disk).rekey(at)
+    ForgettingStore(target, disk=disk).rekey(at, is_only_copy=False)  # the source still opens, with its key
 
 
 def _key_of(files: BaseFiles, root: RootKey | None, disk: Disk) -> BaseKey:

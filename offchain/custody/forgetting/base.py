@@ -46,7 +46,7 @@ class BaseHeader:
     Attributes:
         base_id: random, bound to every chunk and increment.
         number: counted from 1.
-        made_at: when it was sealed; what was forgotten before is final once this is the only base.
+        made_at: when it was sealed; what was forgotten before becomes final once this is the only base.
         secrets, tombstones: how many entries of each kind follow, in this order.
         replaces: its predecessor, None for the first.
     """

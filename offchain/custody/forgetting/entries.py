@@ -25,7 +25,7 @@ class Tombstone:
 
     Attributes:
         at: seconds since 1970.
-        final_at: when the base was made in which its secret is missing; 0 while that is to come.
+        final_at: when no base with its secret could be opened any more, here, in replica and escrow; 0: not yet.
     """
 
     at: int

@@ -8,12 +8,7 @@ from dataclasses import dataclass
 
 from domain.identifiers import IDENTIFIER_BYTES, identifier
 from offchain.custody.forgetting.base import BaseHeader, Replaced, sealed_pieces
-from offchain.custody.forgetting.entries import (
-    ENTRY_BYTES,
-    Tombstone,
-    encode_tombstone,
-    seconds,
-)
+from offchain.custody.forgetting.entries import ENTRY_BYTES, encode_tombstone
 from offchain.custody.forgetting.layout import BaseFiles, BaseKey
 from offchain.custody.forgetting.view import View
 from offchain.disk import Disk
@@ -58,12 +53,9 @@ def write_next(view: View, at: str, disk: Disk) -> NewBase:
         former.tombstones + len(view.gone) - len(again),
         Replaced(former.base_id, view.end),
     )
-    final = {
-        record: encode_tombstone(record, Tombstone(tombstone.at, seconds(at)))
-        for record, tombstone in view.gone.items()
-    }
+    gone = {record: encode_tombstone(record, tombstone) for record, tombstone in view.gone.items()}
     secrets = merged(view.base.secrets(), view.fresh, frozenset(live_gone))
-    tombstones = merged(view.base.tombstones(), final, frozenset(again))
+    tombstones = merged(view.base.tombstones(), gone, frozenset(again))
     return _write(BaseFiles(view.files.folder, header.number), header, _joined(secrets, tombstones), disk)
 
 

@@ -139,10 +139,15 @@ class ForgettingStore:
         answer = self.find([record])[0]
         return self._all_forgotten(self._view, [answer]) if isinstance(answer, Tombstone) else None
 
-    def rekey(self, at: str) -> None:
+    def rekey(self, at: str, *, is_only_copy: bool = True) -> None:
         """Seal a new base under a fresh key, without what was forgotten, and destroy the old one everywhere.
 
         A crash leaves the old base current or the new one; :attr:`due` tells that the rest is to be done.
+
+        Args:
+            at: now; what was forgotten is final from here on.
+            is_only_copy: false where the old base may open elsewhere than in this replica and escrow: nothing is
+                called final, and the next re-keying is due at once.
 
         Raises:
             Unavailable: disk, replica or escrow failed; nothing is lost, nothing is final, call again.
@@ -151,20 +156,20 @@ class ForgettingStore:
         """
         check_instant(at, "at")
         with self._exclusive() as view:
-            self._settle(view)
+            self._settle(view, at, is_only_copy=is_only_copy)
             new = rekeying.write_next(view, at, self._disk)
             following = View.load(new.files, new.key, self._disk)  # read back before anything is destroyed
             layout.make_current(new.files, self._disk)
             following.stamp = pointer_stamp(self._folder)
             self._view, self._mirror_agrees = following, False
-            self._settle(following)
+            self._settle(following, at, is_only_copy=is_only_copy)
 
     @property
     def due(self) -> str:
         """When the next base is due: at once if the last one was not finished, or much came since."""
         view = self._view
         made_at = view.base.header.made_at
-        if layout.leftovers(view.files) or len(view.fresh) > MAX_FRESH_SECRETS:
+        if layout.leftovers(view.files) or view.awaited or len(view.fresh) > MAX_FRESH_SECRETS:
             return made_at
         return later(made_at, REKEY_EVERY)
 
@@ -254,12 +259,19 @@ class ForgettingStore:
             bring_up_to_date(self._mirror, view, self._disk)
             self._mirror_agrees = True
 
-    def _settle(self, view: View) -> None:
-        """Let the newest base be the only one: in the replica, in escrow, here."""
+    def _settle(self, view: View, at: str, *, is_only_copy: bool) -> None:
+        """Let the newest base be the only one: in the replica, in escrow, here; what it does not hold is final then."""
         self._agree(view)
         if self._escrow is not None:
             self._escrow(view.base.header.base_id, view.key)
         layout.wipe_leftovers(view.files, self._disk)
+        if is_only_copy:
+            self._certify(view, seconds(at))
+
+    def _certify(self, view: View, at_s: int) -> None:
+        entries = [encode_tombstone(record, Tombstone(one.at, at_s)) for record, one in sorted(view.awaited.items())]
+        for start in range(0, len(entries), MAX_ENTRIES_PER_FRAME):
+            self._append(view, TOMBSTONES, entries[start : start + MAX_ENTRIES_PER_FRAME])
 
     def _all_forgotten(self, view: View, answers: Sequence[Answer]) -> Forgotten:
         tombstones = [answer for answer in answers if isinstance(answer, Tombstone)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -10,7 +11,7 @@ from typing import Self
 from domain.errors import Tampered
 from domain.identifiers import IDENTIFIER_BYTES
 from offchain.custody.forgetting.base import SealedBase
-from offchain.custody.forgetting.entries import Tombstone, decode_secret, decode_tombstone
+from offchain.custody.forgetting.entries import ENTRY_BYTES, Tombstone, decode_secret, decode_tombstone
 from offchain.custody.forgetting.increments import SECRETS, TOMBSTONES, Frame, IncrementCipher
 from offchain.custody.forgetting.layout import CURRENT, BaseFiles, BaseKey
 from offchain.disk import Disk, disk_errors
@@ -22,7 +23,13 @@ Answer = RecordSecret | Tombstone | None
 
 @dataclass(slots=True)
 class View:
-    """One base and its increments up to ``end``; readers use it while one writer adds to it."""
+    """One base and its increments up to ``end``; readers use it while one writer adds to it.
+
+    Attributes:
+        fresh: entries of secrets in increments.
+        gone: tombstones in increments.
+        awaited: tombstones in the base that are not final yet: a former base may still open somewhere.
+    """
 
     files: BaseFiles
     key: BaseKey
@@ -32,6 +39,7 @@ class View:
     end: int = 0
     fresh: dict[bytes, bytes] = field(default_factory=dict, repr=False)
     gone: dict[bytes, Tombstone] = field(default_factory=dict, repr=False)
+    awaited: dict[bytes, Tombstone] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, files: BaseFiles, key: BaseKey, disk: Disk) -> Self:
@@ -45,6 +53,7 @@ class View:
         stamp = pointer_stamp(files.folder)
         base = SealedBase(files.base, key, disk)
         view = cls(files, key, base, IncrementCipher(key, base.header.base_id), stamp)
+        view.awaited.update(_awaited(base))
         view.read_on(disk)
         return view
 
@@ -72,6 +81,8 @@ class View:
             self.gone.update((entry[:IDENTIFIER_BYTES], decode_tombstone(entry)) for entry in frame.entries)
             for entry in frame.entries:
                 self.fresh.pop(entry[:IDENTIFIER_BYTES], None)
+                if self.gone[entry[:IDENTIFIER_BYTES]].final_at:
+                    self.awaited.pop(entry[:IDENTIFIER_BYTES], None)
         else:
             raise Tampered("an increment of the record secrets is of an unknown kind", reason="secrets-increment")
         self.end = frame.end
@@ -97,6 +108,14 @@ class View:
             return decode_tombstone(tombstone)
         entry = self.base.secret(descriptor, record)
         return None if entry is None else decode_secret(entry)
+
+
+def _awaited(base: SealedBase) -> Iterator[tuple[bytes, Tombstone]]:
+    for block in base.tombstones():
+        for start in range(0, len(block), ENTRY_BYTES):
+            tombstone = decode_tombstone(block[start : start + ENTRY_BYTES])
+            if not tombstone.final_at:
+                yield block[start : start + IDENTIFIER_BYTES], tombstone
 
 
 def pointer_stamp(folder: Path) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from domain.errors import Conflict, Tampered, Unavailable
 from offchain.custody.forgetting import base as base_module
 from offchain.custody.forgetting.entries import Tombstone
 from offchain.custody.forgetting.increments import last_frame_start
-from offchain.custody.forgetting.layout import BaseFiles, current_files, read_key
+from offchain.custody.forgetting.layout import BaseFiles, BaseKey, current_files, read_key
 from offchain.custody.forgetting.store import ForgettingStore
 from offchain.custody.forgetting.view import View
 from offchain.disk import Disk
@@ -23,6 +23,7 @@ from tests.unit.offchain.sealing import fresh_id
 
 AT = "2026-03-01T08:00:00Z"
 LATER = "2026-03-01T09:00:00Z"
+MUCH_LATER = "2026-03-05T08:00:00Z"
 
 
 @pytest.fixture
@@ -329,3 +330,36 @@ def test_no_secret_shows_in_repr(store: ForgettingStore) -> None:
     for shown in (repr(store), repr(secret), repr(store._view), repr(vars(store))):
         assert secret.reveal().hex() not in shown
         assert repr(secret.reveal())[2:-1] not in shown
+
+
+def test_what_was_forgotten_is_final_only_once_escrow_has_lost_the_old_key(folder: Path) -> None:
+    first, is_down = ForgettingStore.create(folder, AT).root[0], True
+
+    def escrow(base: str, _key: BaseKey) -> None:
+        if is_down and base != first:
+            raise Unavailable("the safe is closed", reason="escrow")
+
+    store = ForgettingStore(folder, escrow=escrow)
+    record, early = _ids(2)
+    store.obtain([record])
+    for one, at in ((early, AT), (record, LATER)):
+        store.forget([one], at)
+        with pytest.raises(Unavailable):
+            store.rekey(LATER)
+        assert [found.final_at for found in (store.forgotten(early),) if found] == [None]
+    is_down = False
+    store.rekey(MUCH_LATER)
+    for each in (store, ForgettingStore(folder)):
+        assert [found.final_at for one in (early, record) if (found := each.forgotten(one))] == [MUCH_LATER] * 2
+    store.rekey("2026-03-09T08:00:00Z")
+    assert [found.final_at for one in (early, record) if (found := store.forgotten(one))] == [MUCH_LATER] * 2
+
+
+def test_a_copy_of_another_store_calls_nothing_final_and_is_due_at_once(store: ForgettingStore) -> None:
+    record = fresh_id()
+    store.forget([record], AT)
+    store.rekey(LATER, is_only_copy=False)
+    assert [found.final_at for found in (store.forgotten(record),) if found] == [None]
+    assert store.due == LATER
+    store.rekey(MUCH_LATER)
+    assert [found.final_at for found in (store.forgotten(record),) if found] == [MUCH_LATER]

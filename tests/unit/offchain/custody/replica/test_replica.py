@@ -25,6 +25,7 @@ from tests.unit.offchain.sealing import fresh_id
 
 AT = "2026-03-01T08:00:00Z"
 LATER = "2026-03-01T09:00:00Z"
+MUCH_LATER = "2026-03-05T09:00:00Z"
 
 
 class Line:
@@ -134,10 +135,12 @@ def test_a_rekeying_that_the_replica_missed_is_not_final_and_is_made_up_for(
     assert store.due == LATER
     line.cut = ""
     assert ForgettingStore(tmp_path / "secrets", mirror=line).obtain([other]) == [secret]
-    store.rekey(LATER)
+    store.rekey(MUCH_LATER)
     forgotten = store.forgotten(record)
     assert forgotten is not None
-    assert forgotten.final_at == LATER
+    assert forgotten.final_at == MUCH_LATER
+    assert store.due > MUCH_LATER
+    assert ForgettingStore(tmp_path / "replica").forgotten(record) == forgotten
     assert _content(tmp_path / "replica") == _content(tmp_path / "secrets")
 
 
