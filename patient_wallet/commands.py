@@ -18,9 +18,10 @@ from patient_wallet.drafts import DEFAULT_PRESET, GrantChoice
 from patient_wallet.erasure_commands import add_erasures
 from patient_wallet.export import export_records
 from patient_wallet.proof_commands import add_proofs, told_receipt, told_refusal, told_trust
+from patient_wallet.seeding import create_wallet, restore_wallet
 from patient_wallet.shown import cell, plain, print_whole
 from patient_wallet.vault import Vault
-from patient_wallet.wallet import Wallet, create_wallet, restore_wallet
+from patient_wallet.wallet import Wallet
 from patient_wallet.words import Language, seed_of
 
 Text = Callable[[str, str], str]

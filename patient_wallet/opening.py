@@ -9,6 +9,7 @@ from domain import leaves
 from domain.errors import Tampered
 from domain.identifiers import decode_bytes
 from node_service.client import wire
+from node_service.client.wallet_client import WalletClient
 from offchain.envelope import composite
 from offchain.envelope.composite import MANIFEST_TYPE, Manifest, Member, open_manifest
 from offchain.envelope.content import PlainBytes
@@ -19,6 +20,7 @@ from offchain.envelope.wraps import KeyBinding, Wrap, unwrap_for_patient
 from patient_wallet.keys import HospitalKeys
 
 MAX_RECORD_BYTES: Final = 1 << 30
+RANGE_BYTES: Final = 4 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,3 +79,19 @@ def _open(entry: wire.RecordEntry, sealed: SealedObject, key: DataKey, object_id
         return OpenedRecord(entry, MANIFEST_TYPE, None, open_manifest(sealed, key, object_id=object_id))
     plain = opened.whole(max_bytes=MAX_RECORD_BYTES)
     return OpenedRecord(entry, plain.description.content_type, plain.content)
+
+
+def fetch_object(client: WalletClient, digest: str) -> bytes:
+    """The sealed bytes of an own object, range by range; nothing is verified yet.
+
+    Raises:
+        Tampered: the hospital sends more than was asked for.
+    """
+    data, latest = bytearray(), RANGE_BYTES
+    while latest == RANGE_BYTES:
+        part = client.sealed_object(digest, len(data), RANGE_BYTES)
+        data += part
+        latest = len(part)
+        if latest > RANGE_BYTES or len(data) > MAX_RECORD_BYTES:
+            raise Tampered("the hospital sends more than was asked for", reason="answer-size", place=digest)
+    return bytes(data)

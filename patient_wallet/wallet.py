@@ -27,16 +27,15 @@ from patient_wallet.erasure import Erasures
 from patient_wallet.keys import derive
 from patient_wallet.members import BOX as MEMBERS_BOX
 from patient_wallet.members import KnownMembers, gather
-from patient_wallet.opening import MAX_RECORD_BYTES, OpenedRecord, open_member, open_record
+from patient_wallet.opening import MAX_RECORD_BYTES, OpenedRecord, fetch_object, open_member, open_record
 from patient_wallet.outgoing import Outgoing, all_outgoing, digest_of
 from patient_wallet.receipts import row_receipt, verified_rows, verify_own_receipt
 from patient_wallet.refusing import PROOF_WITHIN_S, Refused, Relay
 from patient_wallet.registration import SESSION_WITHIN, Registration, Signed
 from patient_wallet.told import Access, Granted, Request
 from patient_wallet.vault import INDEX_BOX, SEED_BOX, Vault
-from patient_wallet.words import Language, seed_of, words_of
+from patient_wallet.words import seed_of
 
-RANGE_BYTES: Final = 4 << 20
 _SALT_BYTES: Final = 32
 _NONE_FIRST_EPOCH: Final = 1
 
@@ -44,21 +43,6 @@ Connect = Callable[[str], Transport]
 Random = Callable[[int], bytes]
 Now = Callable[[], datetime]
 Read = TypeVar("Read", wire.ReaderCard, wire.AccessRequestContent)
-
-
-def create_wallet(vault: Vault, language: Language, random: Random) -> str:
-    """Put a fresh seed into a new vault; return its words, which are shown once and written on paper."""
-    words = words_of(random(32), language)
-    restore_wallet(vault, words)
-    return words
-
-
-def restore_wallet(vault: Vault, words: str) -> None:
-    """Put the seed of the words into a new vault; Invalid where the words are wrong or the vault has a seed."""
-    if SEED_BOX in vault.names():
-        raise Invalid("this wallet has its words already", reason="wallet-exists")
-    seed_of(words)
-    vault.put(SEED_BOX, {"words": words})
 
 
 class Wallet:
@@ -152,12 +136,12 @@ class Wallet:
         data = None if sealed.sealed is None else decode_bytes(sealed.sealed, "sealed", max_length=MAX_RECORD_BYTES)
         if data is None:
             leaf = leaves.parse_record_leaf(decode_bytes(sealed.leaf, "leaf"))
-            data = self._fetch(client, leaf.digest)
+            data = fetch_object(client, leaf.digest)
         return open_record(sealed, data, keys=registration.keys, patient=registration.patient)
 
     def open_member(self, msp_id: str, member: Member) -> PlainBytes:
         """Fetch, verify and open one member of a composite record."""
-        return open_member(member, self._fetch(self._session(msp_id), member.digest))
+        return open_member(member, fetch_object(self._session(msp_id), member.digest))
 
     # --- Grants -----------------------------------------------------------------------------------------------------
 
@@ -479,17 +463,6 @@ class Wallet:
             return read_value(kind, opened)
         except (Invalid, Denied, Tampered):
             return None
-
-    @staticmethod
-    def _fetch(client: WalletClient, digest: str) -> bytes:
-        data, latest = bytearray(), RANGE_BYTES
-        while latest == RANGE_BYTES:
-            part = client.sealed_object(digest, len(data), RANGE_BYTES)
-            data += part
-            latest = len(part)
-            if latest > RANGE_BYTES or len(data) > MAX_RECORD_BYTES:
-                raise Tampered("the hospital sends more than was asked for", reason="answer-size", place=digest)
-        return bytes(data)
 
     def _with_floor(self, msp_id: str, floor: int) -> Registration:
         registration = self.registration(msp_id)

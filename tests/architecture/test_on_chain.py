@@ -19,8 +19,9 @@ from network.verifier.report import VerifiedBlock
 from node_service.client import wire
 from node_service.client.transport import Transport
 from patient_wallet.drafts import GrantChoice
+from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
-from patient_wallet.wallet import Wallet, create_wallet
+from patient_wallet.wallet import Wallet
 from tests.scenario.actors import cheap_passphrases, eventually
 from tests.scenario.network import Hospital, consortium
 from tests.scenario.test_story import emergency_patient, enrolled

@@ -20,8 +20,9 @@ from node_service.client.node_client import StaffClient
 from node_service.client.shared_client import SharedClient
 from node_service.client.transport import Transport
 from patient_wallet import vault
+from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
-from patient_wallet.wallet import Wallet, create_wallet
+from patient_wallet.wallet import Wallet
 from yilian.demo.network import Hospital, Network
 
 HOME: Final = "RenheMSP"

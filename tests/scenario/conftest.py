@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from node_service.client.transport import Transport
+from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
-from patient_wallet.wallet import Wallet, create_wallet
+from patient_wallet.wallet import Wallet
 from tests.scenario.network import Hospital, consortium
 
 

@@ -23,8 +23,9 @@ from node_service.sharing.practitioners import Practitioner
 from node_service.sharing.shared_reading import SharedReading
 from node_service.staff.principal import StaffPrincipal
 from patient_wallet.drafts import GrantChoice
+from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
-from patient_wallet.wallet import Wallet, create_wallet
+from patient_wallet.wallet import Wallet
 from tests.simulation.hospital import START, Hospital
 from tests.simulation.messages import Call, SimulatedExchange, SimulatedTransport
 from tests.simulation.world import World, Written

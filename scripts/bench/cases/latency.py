@@ -15,8 +15,9 @@ from domain.errors import Denied, NotFound
 from node_service.client.shared_client import SharedClient
 from node_service.client.transport import Transport
 from patient_wallet.drafts import GrantChoice
+from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
-from patient_wallet.wallet import Wallet, create_wallet
+from patient_wallet.wallet import Wallet
 from scripts.bench.comparison import Comparison, Figure, Goal, Place, Side
 from scripts.bench.inputs import FHIR_JSON
 from scripts.bench.served import Served, served

@@ -26,8 +26,9 @@ from node_service.database.account_models import AccessToken, Staff
 from node_service.provisioning import initialise
 from node_service.serving import server
 from node_service.staff.roles import ROLES
+from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
-from patient_wallet.wallet import Wallet, create_wallet
+from patient_wallet.wallet import Wallet
 from tests.scenario.network import PASSWORD, Hospital, eventually, make_settings
 from tests.scenario.test_story import emergency_patient, enrolled
 

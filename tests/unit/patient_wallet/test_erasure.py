@@ -21,8 +21,8 @@ from node_service.client import wire
 from patient_wallet.erasure import Erasures
 from patient_wallet.keys import derive
 from patient_wallet.registration import Registration
+from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
-from patient_wallet.wallet import create_wallet
 from patient_wallet.words import seed_of
 from tests.scenario.actors import cheap_passphrases
 
