@@ -13,6 +13,7 @@ from domain.instants import instant
 from domain.jcs import JsonObject
 from domain.statements import DissentTerms, GrantTerms
 from domain.vocabulary import CATEGORIES
+from node_service.client.wire import ConsentedStatement
 
 DEFAULT_PRESET: Final = "up-to-today"
 DEFAULT_VALIDITY: Final = timedelta(days=30)
@@ -62,6 +63,10 @@ class Draft:
     def salt_text(self) -> str:
         """Base64url of the salt."""
         return encode_bytes(self.salt)
+
+    def signed(self, statement: str, signature: str) -> ConsentedStatement:
+        """What the custodian gets: the signed statement with the Consent behind its digest."""
+        return ConsentedStatement(statement=statement, signature=signature, consent=self.consent, salt=self.salt_text)
 
 
 def draft_grant(

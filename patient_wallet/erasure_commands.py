@@ -97,15 +97,23 @@ def _told_certificate(certificate: Certificate, t: Text) -> Iterator[str]:
     )
     for one in certificate.erased:
         yield t(
-            f"    {one.record}: keys destroyed at {one.keys_destroyed_at}, in every backup by {one.final_by}, "
+            f"    {one.record}: keys destroyed at {one.keys_destroyed_at}, {_told_final(one, t)}, "
             f"by statement {statement}",
-            f"    {one.record}：密钥已于 {one.keys_destroyed_at} 销毁，所有备份最迟于 {one.final_by} 失效，"
-            f"依据声明 {statement}",
+            f"    {one.record}：密钥已于 {one.keys_destroyed_at} 销毁，{_told_final(one, t)}，依据声明 {statement}",
         )
         yield from _told_copies(one, t)
     yield t(
         "    Copies that readers made are not provable.",
         "    读者自行制作的副本无法证明。",
+    )
+
+
+def _told_final(one: ErasedRecord, t: Text) -> str:
+    if one.final_at is not None:
+        return t(f"in every backup since {one.final_at}", f"所有备份已于 {one.final_at} 失效")
+    return t(
+        f"not final yet: in every backup at the latest by {one.final_by}",
+        f"尚未最终生效：所有备份最迟于 {one.final_by} 失效",
     )
 
 

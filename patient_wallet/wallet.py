@@ -238,7 +238,7 @@ class Wallet:
         taken: dict[str, wire.Committed] = {}
         others = [url for url in relays.addresses(None, None) if url != own]
         try:
-            taken[own] = self._session(msp_id).dissent(_consented(signed, draft))
+            taken[own] = self._session(msp_id).dissent(draft.signed(signed.text, signed.signature))
         except YilianError:
             taken |= relays.send(signed, others or [own])
         else:
@@ -490,12 +490,6 @@ class Wallet:
 
     def _identifier(self) -> str:
         return identifier(self._random(16))
-
-
-def _consented(signed: Signed, draft: Draft) -> wire.ConsentedStatement:
-    return wire.ConsentedStatement(
-        statement=signed.text, signature=signed.signature, consent=draft.consent, salt=draft.salt_text
-    )
 
 
 def _refuse_to_sign(_message: bytes) -> bytes:

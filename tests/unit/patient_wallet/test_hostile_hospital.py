@@ -78,8 +78,8 @@ def test_an_export_takes_no_record_id_that_leads_elsewhere(tmp_path: Path) -> No
 
 
 def test_an_object_without_an_end_is_not_collected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("patient_wallet.wallet.RANGE_BYTES", 1000)
-    monkeypatch.setattr("patient_wallet.wallet.MAX_RECORD_BYTES", 10_000)
+    monkeypatch.setattr("patient_wallet.opening.RANGE_BYTES", 1000)
+    monkeypatch.setattr("patient_wallet.opening.MAX_RECORD_BYTES", 10_000)
     hospital = HostileHospital()
     wallet, registration = enrolled(tmp_path, hospital)
     sealed = sealed_record(registration)
