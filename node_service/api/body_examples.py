@@ -6,6 +6,7 @@ from typing import Any, Final
 
 _ID: Final = "mfrggzdfmztwq2lknnwg23tpoe"
 _KEY: Final = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
+_HYBRID_KEY: Final = "AQEB" * 405 + "AQ"
 _SALT: Final = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
 _SIGNATURE: Final = "A" * 86
 _STATEMENT: Final = '{"anchor_by":"2026-03-01T08:05:00Z","body":{},"type":"session","v":1}'
@@ -63,7 +64,7 @@ EXAMPLES: Final[dict[str, dict[str, Any]]] = {
         "after": None,
         "limit": 1000,
     },
-    "ExchangeRelease": {"opening": _OPENING, "public_key": _KEY, "records": [_ID]},
+    "ExchangeRelease": {"opening": _OPENING, "public_key": _HYBRID_KEY, "records": [_ID]},
     "ContributionDelivery": {
         "opening": _OPENING,
         "record": _ID,
