@@ -78,7 +78,8 @@ class ErasedRecord:
     Attributes:
         tx_id: of ``EraseRecord``.
         keys_destroyed_at: since when the custodian opens no wrap of it.
-        final_by: from when on no backup of the keys opens them either.
+        final_by: from when on no backup of the keys opens them either, at the latest.
+        final_at: when that was so; None: not yet.
     """
 
     record: str
@@ -88,12 +89,14 @@ class ErasedRecord:
     final_by: str
     attested: tuple[Attested, ...]
     missing: tuple[Missing, ...]
+    final_at: str | None = None
 
     def __post_init__(self) -> None:
         check_identifier(self.record, "record")
         check_code(self.tx_id, "tx_id")
         for name in ("erased_at", "keys_destroyed_at", "final_by"):
             check_instant(getattr(self, name), name)
+        check_optional(self.final_at, "final_at", check_instant)
         _nest(self, "attested", Attested, MAX_HOLDERS)
         _nest(self, "missing", Missing, MAX_HOLDERS)
 

@@ -510,6 +510,7 @@ class ErasureItem(Wire):
     rule: str | None = None
     erased_at: str | None = None
     final_by: str | None = None
+    final_at: str | None = None
     attested: list[AttestedCopy] = []
     missing: list[MissingAttestation] = []
 

@@ -49,12 +49,13 @@ class Removal(Base):
     record: Mapped[str] = mapped_column(ForeignKey("record.id"), primary_key=True)
     action: Mapped[str] = mapped_column(Code)  # erase, retract
     state: Mapped[str] = mapped_column(Code, index=True)  # ordered, committed, forgotten, done
-    reason: Mapped[str | None] = mapped_column(Code)  # of a retraction
-    ordered_by: Mapped[str | None] = mapped_column(Identifier)  # member of staff; None: found on the ledger
+    reason: Mapped[str | None] = mapped_column(Code)  # of a retraction, also of one whose place an erasure took
+    ordered_by: Mapped[str | None] = mapped_column(Identifier)  # member of staff; None: by the node itself
     ordered_at: Mapped[str] = mapped_column(InstantText)
     tx_id: Mapped[str | None] = mapped_column(String(64))
     forgotten_at: Mapped[str | None] = mapped_column(InstantText)
     final_by: Mapped[str | None] = mapped_column(InstantText)
+    final_at: Mapped[str | None] = mapped_column(InstantText)
     done_at: Mapped[str | None] = mapped_column(InstantText)
 
 

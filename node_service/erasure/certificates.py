@@ -58,8 +58,10 @@ def cases_of_patient(node: Node, patient: str) -> list[wire.ErasureCase]:
 def settle_case(node: Node, session: Session, case: ErasureCase) -> None:
     """Issue the certificate where it says something new, in the caller's transaction.
 
-    A case is closed for now when nothing is on its way and no attestation is awaited; a lock that ends opens it again.
+    A case is closed for now when nothing is on its way, all that was erased is final and no attestation is awaited; a
+    lock that ends opens it again.
     """
+    _ask_whether_final(node, session, case)
     entry = _entry(node, session, case)
     if any(item.state in ("requested", "erasing") for item in entry.items):
         return
@@ -69,7 +71,18 @@ def settle_case(node: Node, session: Session, case: ErasureCase) -> None:
         case.certificate = text
         case.certificate_signature = encode_bytes(organization_keys.sign(node.secrets, text.encode()))
     waits = any(one.reason != "unknown-there" for item in entry.items for one in item.missing)
-    case.is_open = waits
+    case.is_open = waits or any(item.state == "erased" and item.final_at is None for item in entry.items)
+
+
+def _ask_whether_final(node: Node, session: Session, case: ErasureCase) -> None:
+    """A re-keying may come late: only custody knows."""
+    for item in items_of(session, case.id):
+        removal = session.get(Removal, item.record)
+        if removal is None or (removal.action, removal.state) != ("erase", "done") or removal.final_at is not None:
+            continue
+        forgotten = node.custody.forgotten(item.record)
+        if forgotten is not None:
+            removal.final_by, removal.final_at = forgotten.final_by, forgotten.final_at
 
 
 def _entry(node: Node, session: Session, case: ErasureCase) -> wire.ErasureCase:
@@ -100,6 +113,7 @@ def _item(node: Node, session: Session, item: ErasureItem) -> wire.ErasureItem:
         rule=item.rule,
         erased_at=removal.done_at if erased and removal is not None else None,
         final_by=removal.final_by if erased and removal is not None else None,
+        final_at=removal.final_at if erased and removal is not None else None,
         attested=[wire.AttestedCopy(msp_id=one.msp_id, retained_until=one.retained_until) for one in attested],
         missing=[wire.MissingAttestation(msp_id=one.msp_id, reason=one.reason) for one in missing],
     )
@@ -137,6 +151,7 @@ def _erased(node: Node, session: Session, record: str) -> ErasedRecord:
         erased_at=done_at,
         keys_destroyed_at=removal.forgotten_at or "",
         final_by=removal.final_by or "",
+        final_at=removal.final_at,
         attested=attested,
         missing=missing,
     )

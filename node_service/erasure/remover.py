@@ -18,7 +18,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from domain.entries import StatusEntry
-from domain.errors import Conflict, Denied, Invalid, NotFound, Unavailable
+from domain.errors import Conflict, Denied, Invalid, NotFound
 from domain.identifiers import IDENTIFIER_BYTES, identifier
 from domain.instants import instant
 from domain.transactions import MAX_RECORDS, EraseRecord, RetractRecord, Transaction
@@ -28,8 +28,9 @@ from node_service.context import Node
 from node_service.database.erasure_models import ErasureItem, ReleaseNotice, Removal
 from node_service.database.models import Record
 from node_service.erasure.deciding import SYSTEM, order_removal
+from node_service.erasure.forgetting import forget_for_good, forget_what_custody_lost
 from node_service.erasure.holders import holders
-from node_service.erasure.removing import bundles_of, delete_objects, delete_patient_wraps, delete_rows
+from node_service.erasure.removing import delete_objects, delete_patient_wraps, delete_rows
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.submission import submit
 from node_service.sharing.notices import notify
@@ -37,7 +38,6 @@ from node_service.sharing.notices import notify
 IDLE: Final = timedelta(seconds=10)
 WAIT: Final = timedelta(milliseconds=200)
 MAX_PER_STEP: Final = 200
-MAX_FORGOTTEN: Final = 1000
 UNDER_WAY: Final = ("ordered", "committed", "forgotten")
 _DONE_ON_LEDGER: Final = {"erase": ("erased",), "retract": ("retracted", "erased")}
 _LOG: Final = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class Remover:
         self._node = node
         self._compared_height = 0
         self._has_old_pages = True  # before a crash something may have been deleted
+        self._has_compared_custody = False
 
     def step(self, now: datetime) -> datetime:
         """Bring every removal one or more steps further; return when to look again.
@@ -59,6 +60,9 @@ class Remover:
             Tampered: custody.
         """
         self._compare_with_ledger(now)
+        if not self._has_compared_custody:
+            forget_what_custody_lost(self._node, now)
+            self._has_compared_custody = True
         work = self._work()
         if not work:
             self._truncate()
@@ -134,7 +138,7 @@ class Remover:
         if action == "retract":
             return _finish(node, record, at)
         if state == "committed":
-            _forget(node, record, at)
+            forget_for_good(node, record, at)
         delete_objects(node, record)
         return _finish(node, record, at)
 
@@ -165,20 +169,10 @@ def _send_back(session: Session, removal: Removal, entry: StatusEntry) -> None:
         return  # a lock does not stand against a retraction
     for item in session.scalars(query):
         item.state, item.until, item.rule = "locked", entry.until, f"hold-{entry.reason or 'lock'}"
-    session.delete(removal)
-
-
-def _forget(node: Node, record: str, at: str) -> None:
-    with node.database.reading() as session:
-        forgotten = [record, *bundles_of(session, record)]
-    for start in range(0, len(forgotten), MAX_FORGOTTEN):
-        node.custody.forget(forgotten[start : start + MAX_FORGOTTEN], at)
-    done = node.custody.forgotten(record)
-    if done is None:
-        raise Unavailable("custody has not forgotten what it was told to forget", reason="custody")
-    with node.database.transaction() as session:
-        removal = session.get_one(Removal, record)
-        removal.state, removal.forgotten_at, removal.final_by = "forgotten", done.at, done.final_by
+    if removal.reason is None or entry.status == "retracted":
+        session.delete(removal)
+        return
+    removal.action, removal.ordered_by = "retract", None  # the ledger has yet to learn of the retraction before
 
 
 def _finish(node: Node, record: str, at: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -69,6 +70,10 @@ def test_a_certificate_is_read_as_it_was_written() -> None:
     text = certificate().encode()
     assert verify_certificate(text, signed(text), PUBLIC) == certificate()
     assert json.loads(text)["type"] == "erasure-certificate"
+    final = replace(certificate().erased[0], final_at=AT)
+    assert parse_certificate(certificate(erased=(final,)).encode()).erased == (final,)
+    with pytest.raises(Invalid):
+        replace(final, final_at="soon")
 
 
 def test_an_altered_or_foreign_certificate_is_tampered() -> None:

@@ -525,6 +525,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         sa.Column("tx_id", sa.String(length=64), nullable=True),
         sa.Column("forgotten_at", sa.String(length=20), nullable=True),
         sa.Column("final_by", sa.String(length=20), nullable=True),
+        sa.Column("final_at", sa.String(length=20), nullable=True),
         sa.Column("done_at", sa.String(length=20), nullable=True),
         sa.ForeignKeyConstraint(
             ["record"],

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import delete, select, text
 
 from domain import statements
-from domain.erasure import Attested, Missing, records_digest, verify_certificate
+from domain.erasure import Attested, ErasedRecord, Missing, records_digest, verify_certificate
 from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered
 from domain.identifiers import encode_bytes, identifier
-from domain.instants import later
+from domain.instants import instant, later
 from domain.transactions import EraseRecord
 from node_service import organization_keys
 from node_service.access_log import fsck
@@ -110,6 +112,56 @@ def test_the_certificate_is_signed_and_names_keys_attestations_and_what_is_missi
     changed = signed.text.replace(erased.final_by, later(erased.final_by, timedelta(days=1)))
     with pytest.raises(Tampered):
         verify_certificate(changed, signed.signature, signing_key(office))
+
+
+def _certified(office: Office, case: str) -> ErasedRecord:
+    signed = office.case(case).certificate
+    assert signed is not None
+    (erased,) = verify_certificate(signed.text, signed.signature, signing_key(office)).erased
+    return erased
+
+
+def test_the_certificate_says_when_it_became_final_however_late_that_was(office: Office) -> None:
+    case = office.ask(record := office.record("Observation"))
+    office.decide(case.id)
+    office.work()
+    promised = _certified(office, case.id)
+    assert promised.final_at is None
+    office.story.consortium.clock.advance(5 * 86400)
+    office.work(1)
+    assert _certified(office, case.id) == promised
+    final = instant(office.node.clock.now())
+    assert final > promised.final_by
+    office.node.custody.rekey(final)
+    office.work(1)
+    assert _certified(office, case.id) == replace(promised, final_by=final, final_at=final)
+    assert [item.final_at for item in office.case(case.id).items] == [final]
+    assert office.keeper._open_cases() == []
+    assert record == promised.record
+
+
+def test_a_custody_that_lost_what_it_forgot_is_told_again_when_the_node_starts(office: Office, tmp_path: Path) -> None:
+    """Its folder was put back to an older copy, without a restore."""
+    folder = office.node.custody._directory
+    shutil.copytree(folder, tmp_path / "older")
+    case = office.ask(record := office.record("Observation"))
+    office.decide(case.id)
+    office.work()
+    office.node.custody.rekey(instant(office.node.clock.now()))
+    office.work(1)
+    before = _certified(office, case.id)
+    assert before.final_at is not None
+    shutil.rmtree(folder)
+    shutil.copytree(tmp_path / "older", folder)
+    assert office.node.custody.forgotten(record) is None
+    office.restart()
+    office.work(1)
+    forgotten = office.node.custody.forgotten(record)
+    assert forgotten is not None
+    assert forgotten.at > before.keys_destroyed_at
+    assert _certified(office, case.id) == replace(
+        before, keys_destroyed_at=forgotten.at, final_by=forgotten.final_by, final_at=None
+    )
 
 
 def test_a_hospital_that_read_the_record_loses_its_keys_attests_and_tells_its_reader(office: Office) -> None:
