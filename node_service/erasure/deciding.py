@@ -43,18 +43,31 @@ def decide_case(node: Node, officer: str | None, case_id: str) -> None:
         Tampered, Unavailable: a record could not be opened to see what it is.
     """
     at = node.clock.now()
+    while not _decided(node, officer, case_id, at):
+        continue  # a relative was made meanwhile: it is looked at, too
+
+
+def _decided(node: Node, officer: str | None, case_id: str, at: datetime) -> bool:
+    """False, and nothing done, if a relative was made between looking and deciding."""
     with node.database.reading() as session:
         case = _case(session, case_id)
         if not is_anchored(session, case):
             raise Conflict("the statement is not on the ledger yet", reason="not-anchored", place=case_id)
         due = [item.record for item in items_of(session, case_id) if _is_due(item, at)]
+        due += _relatives(session, case_id, due)
         decisions = _decisions(node, session, case.patient, due, at)
     with node.database.transaction() as session:
         case = _case(session, case_id)
+        made = _relatives(session, case_id, due)
+        if not decisions.keys() >= set(made):
+            return False
+        session.add_all(ErasureItem(case=case_id, record=one, named=False, state="requested") for one in made)
+        session.flush()
         if officer is not None:
             case.decided_by, case.decided_at = officer, instant(at)
         case.is_open = True
         _apply(node, session, case, decisions, at)
+    return True
 
 
 def order_erasure(node: Node, officer: str, body: wire.ErasureOrder) -> str:
@@ -83,6 +96,17 @@ def _case(session: Session, case_id: str) -> ErasureCase:
 
 def _is_due(item: ErasureItem, at: datetime) -> bool:
     return item.state == "requested" or (item.state == "locked" and (item.until or "") <= instant(at))
+
+
+def _relatives(session: Session, case_id: str, records: Sequence[str]) -> list[str]:
+    """What stands and falls with these records and was made after the case was written down."""
+    known = {item.record for item in items_of(session, case_id)}
+    found: set[str] = set()
+    for record_id in records:
+        if record_id not in found:
+            members = family(session, session.get_one(Record, record_id))
+            found.update(one.id for one in members if one.status != "erased")
+    return sorted(found - known)
 
 
 def _decisions(node: Node, session: Session, patient: str, records: Sequence[str], at: datetime) -> dict[str, Decision]:
@@ -150,9 +174,11 @@ def order_removal(
     present = session.get(Removal, record_id)
     if present is not None and (present.action == action or present.action == "erase"):
         return
+    if present is not None:
+        reason = reason or present.reason  # should the erasure be held, the retraction goes on
     session.merge(
         Removal(
-            record=record_id, action=action, state="ordered", reason=reason, ordered_by=by, ordered_at=at,
-            tx_id=None, forgotten_at=None, final_by=None, done_at=None,
+            record=record_id, action=action, state="ordered", reason=reason,
+            ordered_by=by, ordered_at=at, tx_id=None, forgotten_at=None, final_by=None, final_at=None, done_at=None,
         )
     )  # fmt: skip

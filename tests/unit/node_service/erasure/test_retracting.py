@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -11,11 +12,13 @@ from sqlalchemy import select, text
 from domain.errors import Conflict, Invalid, NotFound
 from domain.identifiers import identifier
 from domain.instants import instant
+from domain.transactions import LockRecord
 from node_service.access_log import fsck
 from node_service.client import wire
 from node_service.database.models import Record, Wrap
 from node_service.erasure import deciding, locking, retracting
 from node_service.ledger_sync import projection
+from node_service.ledger_sync.submission import submit
 from node_service.records.reading import open_version
 from node_service.sharing import notices, wallet_records
 from tests.unit.node_service.erasure.office import OFFICER, Office
@@ -176,3 +179,44 @@ def test_locks_of_records_that_are_not_there_or_closed_are_refused(office: Offic
         run(locking.lock(office.node, OFFICER, office.record("Condition"), body))
     with pytest.raises(Invalid):
         run(locking.lock(office.node, OFFICER, office.record("Observation"), body.model_copy(update={"reason": "x"})))
+
+
+def test_a_retraction_whose_place_a_held_erasure_took_still_reaches_the_ledger(office: Office) -> None:
+    record, clock = office.record("Observation"), office.story.consortium.clock
+    retracting.retract(office.node, OFFICER, record, wire.RetractionBody(reason="entered-in-error", patient=None))
+    deciding.order_erasure(office.node, OFFICER, wire.ErasureOrder(records=[record]))
+    until = instant(clock.now().replace(year=clock.now().year + 1))
+    submit(office.node, LockRecord(record, "litigation", until))
+    office.work(6)
+    with office.node.database.reading() as session:
+        entry = projection.state(session, "status", A, record)
+        assert session.get_one(Record, record).status == "retracted"
+    assert entry is not None
+    assert (entry["status"], entry["reason"]) == ("retracted", "entered-in-error")
+
+
+def test_what_was_derived_between_wish_and_decision_goes_too(office: Office) -> None:
+    source, sibling = office.record("Condition"), office.record("Observation")
+    case = office.ask(source)
+    with office.node.database.transaction() as session:
+        session.get_one(Record, sibling).derived_from = source
+    office.decide(case.id)
+    office.work()
+    items = {item.record: (item.named, item.state) for item in office.case(case.id).items}
+    assert items == {source: (True, "erased"), sibling: (False, "erased")}
+
+
+def test_what_is_derived_while_a_case_is_decided_goes_too(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, sibling = office.record("Condition"), office.record("Observation")
+    case, decisions = office.ask(source), deciding._decisions
+
+    def derived_meanwhile(*args: Any) -> Any:
+        found = decisions(*args)
+        with office.node.database.transaction() as session:
+            session.get_one(Record, sibling).derived_from = source
+        return found
+
+    monkeypatch.setattr(deciding, "_decisions", derived_meanwhile)
+    office.decide(case.id)
+    office.work()
+    assert {item.record: item.state for item in office.case(case.id).items} == {source: "erased", sibling: "erased"}
