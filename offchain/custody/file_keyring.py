@@ -146,7 +146,7 @@ class FileKeyring:
 
         Raises:
             Invalid: none, or more than 1,000.
-            Unavailable: disk or replica failed; none was forgotten.
+            Unavailable: disk or replica failed; all or none may be forgotten: call again.
         """
         return self._secrets.forget(records, check_instant(at, "at"))
 

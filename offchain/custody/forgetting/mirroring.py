@@ -1,7 +1,9 @@
 """The synchronous replica as the store sees it, and how it is brought up to date after a restart or a failure.
 
-The replica is always written first, so it holds what the store holds, or one frame more that was never acknowledged.
-A replica that holds anything else is another store's, or this store was restored from an older copy: a person decides.
+The replica is always written first, so it holds what the store holds, or one frame more. Whether that one was
+acknowledged nobody knows, since the store may have been put back to an older copy: it is adopted, so that a tombstone is
+never undone. A replica that holds anything else is another store's, or this store was restored from an older copy: a
+person decides.
 """
 
 from __future__ import annotations
@@ -38,10 +40,17 @@ class Mirror(Protocol):
         """What it holds, None if nothing."""
 
     def append(self, base_id: str, offset: int, frame: bytes) -> None:
-        """Add an increment at its end, or in place of its last one; an empty frame only takes that away.
+        """Add an increment at its end; an empty frame takes its last one away, which begins at ``offset``.
 
         Raises:
             Conflict: it does not continue what the replica holds.
+        """
+
+    def last_frame(self, base_id: str, offset: int) -> bytes:
+        """Its last increment, which begins at ``offset``.
+
+        Raises:
+            Conflict: it holds something else.
         """
 
     def install(self, files: BaseFiles) -> None:
@@ -52,11 +61,12 @@ class Mirror(Protocol):
         """
 
 
-def bring_up_to_date(mirror: Mirror, view: View, disk: Disk) -> None:
-    """Let the replica hold what the store holds.
+def bring_up_to_date(mirror: Mirror, view: View, disk: Disk) -> bytes:
+    """Let the replica hold what the store holds; return the frame that it holds beyond, to be adopted, or nothing.
 
     Raises:
         Conflict: the replica is not this store's, or knows more.
+        Tampered: what it knows more was altered.
         Unavailable: it cannot be reached.
     """
     state, header = mirror.state(), view.base.header
@@ -69,9 +79,13 @@ def bring_up_to_date(mirror: Mirror, view: View, disk: Disk) -> None:
     if state.end > view.end:
         if state.last_frame != view.end:
             raise Conflict("the replica holds more than this store: take over from it", reason="replica-diverged")
-        mirror.append(header.base_id, view.end, b"")
-        return
+        frame = mirror.last_frame(header.base_id, view.end)
+        if view.cipher.open_all(frame, view.end):
+            return frame
+        mirror.append(header.base_id, view.end, b"")  # a power cut there left its length without its bytes
+        return b""
     _send_rest(mirror, view, state.end, disk)
+    return b""
 
 
 def _send_rest(mirror: Mirror, view: View, start: int, disk: Disk) -> None:

@@ -117,21 +117,18 @@ class ForgettingStore:
 
         Raises:
             Invalid: none, or more than 1,000.
-            Unavailable: disk or replica failed; none was forgotten.
+            Unavailable: disk or replica failed; all or none may be forgotten: call again.
         """
         if not 0 < len(records) <= MAX_FORGOTTEN_PER_CALL:
             raise Invalid(f"1 to {MAX_FORGOTTEN_PER_CALL} records are forgotten at once", reason="too-many")
         ids = list(dict.fromkeys(record_bytes(record) for record in records))
         tombstone = Tombstone(seconds(at))
         with self._exclusive() as view:
-            answers = view.answers(ids, self._disk)
-            entries = [
-                encode_tombstone(record, tombstone)
-                for record, answer in zip(ids, answers, strict=True)
-                if not isinstance(answer, Tombstone)
-            ]
-            if entries:
-                self._append(view, TOMBSTONES, entries)
+            if self._remembered(view, ids):
+                self._agree(view)  # which may adopt that some are forgotten already
+                entries = [encode_tombstone(record, tombstone) for record in self._remembered(view, ids)]
+                if entries:
+                    self._append(view, TOMBSTONES, entries)
             return self._all_forgotten(view, view.answers(ids, self._disk))
 
     def forgotten(self, record: str) -> Forgotten | None:
@@ -215,6 +212,10 @@ class ForgettingStore:
         with self._exclusive() as view:
             return view.answers(ids, self._disk)
 
+    def _remembered(self, view: View, ids: Sequence[bytes]) -> list[bytes]:
+        answers = view.answers(list(ids), self._disk)
+        return [record for record, answer in zip(ids, answers, strict=True) if not isinstance(answer, Tombstone)]
+
     def _make(self, missing: set[bytes]) -> None:
         with self._gate:
             self._wanted |= missing
@@ -233,11 +234,14 @@ class ForgettingStore:
 
     def _append(self, view: View, kind: int, entries: Sequence[bytes]) -> None:
         """The replica first: what this node uses is never only here."""
+        self._agree(view)
         frame = view.cipher.seal(kind, entries, view.end)
         if self._mirror is not None:
-            self._agree(view)
             self._mirror_agrees = False
-            self._mirror.append(view.base.header.base_id, view.end, frame)
+            try:
+                self._mirror.append(view.base.header.base_id, view.end, frame)
+            except Conflict as error:  # a process that died wrote there, and not here
+                raise Unavailable("the replica went on meanwhile: call again", reason="replica") from error
             self._mirror_agrees = True
         try:
             self._write(view, frame)
@@ -256,7 +260,11 @@ class ForgettingStore:
 
     def _agree(self, view: View) -> None:
         if self._mirror is not None and not self._mirror_agrees:
-            bring_up_to_date(self._mirror, view, self._disk)
+            ahead = bring_up_to_date(self._mirror, view, self._disk)
+            if ahead:
+                self._write(view, ahead)
+                for frame in view.cipher.open_all(ahead, view.end):
+                    view.add(frame)
             self._mirror_agrees = True
 
     def _settle(self, view: View, at: str, *, is_only_copy: bool) -> None:

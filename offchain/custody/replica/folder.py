@@ -40,10 +40,10 @@ class ReplicaFolder:
         data = self._increments(files)
         last = last_frame_start(data)
         end = whole_frame_end(data, last) if last < len(data) else None
-        return MirrorState(self._header(files).base_id, len(data) if end is None else end, last)
+        return MirrorState(self._header(files).base_id, *((0, 0) if end is None else (end, last)))
 
     def append(self, base_id: str, offset: int, frame: bytes) -> None:
-        """Write a frame at the end, or in place of the last one (see :class:`Mirror`).
+        """Write a frame at the end, or take the last one away (see :class:`Mirror`).
 
         Raises:
             Conflict: it does not continue what is here.
@@ -53,7 +53,11 @@ class ReplicaFolder:
         if frame:
             check_frame(frame)
         files, state = self._files(), self.state()
-        if files is None or state is None or state.base_id != base_id or offset not in (state.end, state.last_frame):
+        if (
+            files is None
+            or state is None
+            or (state.base_id, state.end if frame else state.last_frame) != (base_id, offset)
+        ):
             raise Conflict("the increment does not continue the replica", reason="replica-diverged")
         with disk_errors("opening the replica's increments"):
             descriptor = os.open(files.increments, os.O_RDWR | os.O_CLOEXEC)
@@ -61,6 +65,18 @@ class ReplicaFolder:
             self._disk.write_at_end(descriptor, offset, frame)
         finally:
             os.close(descriptor)
+
+    def last_frame(self, base_id: str, offset: int) -> bytes:
+        """The last increment (see :class:`Mirror`).
+
+        Raises:
+            Conflict: the last one does not begin there.
+            Unavailable: the disk failed.
+        """
+        files, state = self._files(), self.state()
+        if files is None or state is None or (state.base_id, state.last_frame) != (base_id, offset):
+            raise Conflict("the replica's last increment is another", reason="replica-diverged")
+        return self._increments(files)[offset : state.end]
 
     def install(self, files: BaseFiles) -> None:
         """Take over a base from another folder (see :meth:`receive`)."""

@@ -13,9 +13,10 @@ from domain.errors import Conflict, Invalid, Unavailable
 from domain.identifiers import check_identifier, encode_bytes
 from domain.jcs import JsonObject
 from offchain.custody.forgetting import layout
+from offchain.custody.forgetting.increments import MAX_FRAME_BYTES
 from offchain.custody.forgetting.layout import BaseFiles
 from offchain.custody.forgetting.mirroring import MirrorState
-from offchain.custody.replica.channel import channel_context, receive_header, send
+from offchain.custody.replica.channel import channel_context, receive_body, receive_header, send
 from offchain.disk import Disk
 
 TIMEOUT_S: Final = 5.0
@@ -36,7 +37,7 @@ class RemoteMirror:
 
     def state(self) -> MirrorState | None:
         """See :meth:`Mirror.state`."""
-        found = self._ask({"do": "state"}).get("state")
+        found = self._ask({"do": "state"})[0].get("state")
         if found is None:
             return None
         try:
@@ -52,6 +53,10 @@ class RemoteMirror:
     def append(self, base_id: str, offset: int, frame: bytes) -> None:
         """See :meth:`Mirror.append`."""
         self._ask({"do": "append", "baseId": base_id, "offset": offset}, (frame,), body_bytes=len(frame))
+
+    def last_frame(self, base_id: str, offset: int) -> bytes:
+        """See :meth:`Mirror.last_frame`."""
+        return self._ask({"do": "last", "baseId": base_id, "offset": offset})[1]
 
     def install(self, files: BaseFiles) -> None:
         """See :meth:`Mirror.install`."""
@@ -71,13 +76,16 @@ class RemoteMirror:
 
     def _ask(
         self, fields: JsonObject, body: Iterable[bytes] = (), *, body_bytes: int = 0, timeout_s: float = TIMEOUT_S
-    ) -> JsonObject:
-        """One request and its answer; after any failure the connection is opened anew."""
+    ) -> tuple[JsonObject, bytes]:
+        """One request, its answer and the answer's body; after any failure the connection is opened anew."""
         try:
             connection = self._connected()
             connection.settimeout(timeout_s)
             send(connection, fields, body, body_bytes=body_bytes)
-            answer, _ = receive_header(connection)
+            answer, answer_bytes = receive_header(connection)
+            if answer_bytes > MAX_FRAME_BYTES:
+                raise Invalid("an increment is smaller", place="bytes")
+            received = b"".join(receive_body(connection, answer_bytes))
         except (OSError, EOFError, Invalid) as error:
             self.close()
             raise Unavailable("the custody replica cannot be reached", reason="replica") from error
@@ -87,7 +95,7 @@ class RemoteMirror:
         if "failed" in answer:
             self.close()
             raise _refusal(answer)
-        return answer
+        return answer, received
 
     def _connected(self) -> ssl.SSLSocket:
         if self._connection is None:

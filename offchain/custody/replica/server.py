@@ -22,6 +22,7 @@ from offchain.envelope.suite import DATA_KEY_BYTES
 
 HANDSHAKE_TIMEOUT_S: Final = 10.0
 IDLE_TIMEOUT_S: Final = 3600.0
+Answer = tuple[JsonObject, bytes]
 _LOG: Final = logging.getLogger("yilian.custody.replica")
 
 
@@ -69,38 +70,42 @@ class _Connection(socketserver.BaseRequestHandler):
             return False
         try:
             with self.server.one_at_a_time:
-                answer = _OPERATIONS[str(fields.get("do"))](self.server.folder, fields, connection, body_bytes)
+                answer, body = _OPERATIONS[str(fields.get("do"))](self.server.folder, fields, connection, body_bytes)
         except (YilianError, KeyError) as error:
             reason = error.reason if isinstance(error, YilianError) else "unknown-operation"
             kind = "conflict" if isinstance(error, Conflict) else "failed"
             send(connection, {"failed": kind, "reason": reason})
             return False  # part of a body may be unread
-        send(connection, answer)
+        send(connection, answer, (body,), body_bytes=len(body))
         return True
 
 
-def _state(folder: ReplicaFolder, _fields: JsonObject, _connection: ssl.SSLSocket, _bytes: int) -> JsonObject:
+def _state(folder: ReplicaFolder, _fields: JsonObject, _connection: ssl.SSLSocket, _bytes: int) -> Answer:
     state = folder.state()
     if state is None:
-        return {"state": None}
-    return {"state": {"baseId": state.base_id, "end": state.end, "lastFrame": state.last_frame}}
+        return {"state": None}, b""
+    return {"state": {"baseId": state.base_id, "end": state.end, "lastFrame": state.last_frame}}, b""
 
 
-def _append(folder: ReplicaFolder, fields: JsonObject, connection: ssl.SSLSocket, body_bytes: int) -> JsonObject:
+def _append(folder: ReplicaFolder, fields: JsonObject, connection: ssl.SSLSocket, body_bytes: int) -> Answer:
     if body_bytes > MAX_FRAME_BYTES:
         raise Invalid("an increment is smaller", place="bytes")
     frame = b"".join(receive_body(connection, body_bytes))
     folder.append(str(fields.get("baseId")), _number(fields, "offset"), frame)
-    return {}
+    return {}, b""
 
 
-def _install(folder: ReplicaFolder, fields: JsonObject, connection: ssl.SSLSocket, body_bytes: int) -> JsonObject:
+def _last(folder: ReplicaFolder, fields: JsonObject, _connection: ssl.SSLSocket, _bytes: int) -> Answer:
+    return {}, folder.last_frame(str(fields.get("baseId")), _number(fields, "offset"))
+
+
+def _install(folder: ReplicaFolder, fields: JsonObject, connection: ssl.SSLSocket, body_bytes: int) -> Answer:
     key = BaseKey(decode_bytes(fields.get("key"), "key", length=DATA_KEY_BYTES))
     try:
         folder.receive(_number(fields, "number"), key, receive_body(connection, body_bytes))
     except EOFError:
         raise Tampered("the base was not sent whole", reason="secrets-base") from None
-    return {}
+    return {}, b""
 
 
 def _number(fields: JsonObject, name: str) -> int:
@@ -110,8 +115,9 @@ def _number(fields: JsonObject, name: str) -> int:
     return value
 
 
-_OPERATIONS: Final[dict[str, Callable[[ReplicaFolder, JsonObject, ssl.SSLSocket, int], JsonObject]]] = {
+_OPERATIONS: Final[dict[str, Callable[[ReplicaFolder, JsonObject, ssl.SSLSocket, int], Answer]]] = {
     "state": _state,
     "append": _append,
+    "last": _last,
     "install": _install,
 }

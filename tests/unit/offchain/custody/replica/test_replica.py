@@ -6,7 +6,7 @@ import shutil
 import socket
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -43,6 +43,10 @@ class Line:
         self._pass("before")
         self.replica.append(base_id, offset, frame)
         self._pass("after")
+
+    def last_frame(self, base_id: str, offset: int) -> bytes:
+        self._pass("before")
+        return self.replica.last_frame(base_id, offset)
 
     def install(self, files: BaseFiles) -> None:
         self._pass("before")
@@ -100,16 +104,73 @@ def test_without_the_replica_nothing_is_made_or_forgotten_here(
 ) -> None:
     records = [fresh_id(), fresh_id()]
     known = store.obtain(records[:1])
-    before = _content(tmp_path / "secrets")
-    line.cut = cut
     for call in (lambda: store.obtain(records[1:]), lambda: store.forget(records[:1], AT)):
+        before, answers = _content(tmp_path / "secrets"), store.find(records)
+        line.cut = cut
         with pytest.raises(Unavailable):
             call()
         assert _content(tmp_path / "secrets") == before
-    assert store.find(records) == [*known, None]
-    line.cut = ""
-    secrets = store.obtain(records)
-    assert secrets[:1] == known
+        assert store.find(records) == answers
+        line.cut = ""
+        store.obtain([fresh_id()])
+        assert _content(tmp_path / "replica") == _content(tmp_path / "secrets")
+    assert store.find(records[:1]) == known if cut == "before" else isinstance(store.find(records)[0], Tombstone)
+
+
+@pytest.mark.parametrize("first", ["obtain", "forget", "rekey"])
+def test_a_store_put_back_by_one_increment_takes_the_tombstone_from_its_replica(
+    store: ForgettingStore, line: Line, tmp_path: Path, first: str
+) -> None:
+    record, other = fresh_id(), fresh_id()
+    store.obtain([record, other])
+    shutil.copytree(tmp_path / "secrets", tmp_path / "older")
+    told = store.forget([record], LATER)
+    older = ForgettingStore(tmp_path / "older", mirror=line)
+    calls: dict[str, Callable[[], object]] = {
+        "obtain": lambda: older.obtain([fresh_id()]),
+        "forget": lambda: older.forget([record, other], MUCH_LATER),
+        "rekey": lambda: older.rekey(MUCH_LATER),
+    }
+    calls[first]()
+    forgotten = older.forgotten(record)
+    assert forgotten is not None
+    assert forgotten.at == told.at == LATER
+    assert _content(tmp_path / "replica") == _content(tmp_path / "older")
+
+
+def test_a_process_that_did_not_see_another_die_takes_nothing_away(store: ForgettingStore, tmp_path: Path) -> None:
+    """The other wrote its tombstone to the replica, and died before it wrote it here."""
+    record = fresh_id()
+    store.obtain([record])
+    whole = BaseFiles(tmp_path / "secrets", 1).increments
+    before = whole.read_bytes()
+    ForgettingStore(tmp_path / "secrets", mirror=ReplicaFolder(tmp_path / "replica")).forget([record], LATER)
+    whole.write_bytes(before)
+    with pytest.raises(Unavailable):
+        store.obtain([fresh_id()])
+    store.obtain([fresh_id()])
+    assert isinstance(store.find([record])[0], Tombstone)
+
+
+@pytest.mark.parametrize("torn", [b"\x00\x00\x01", bytes(40)])
+def test_a_replica_that_tore_the_first_increment_of_a_base_goes_on(
+    store: ForgettingStore, tmp_path: Path, torn: bytes
+) -> None:
+    ReplicaFolder(tmp_path / "replica").install(BaseFiles(tmp_path / "secrets", 1))
+    BaseFiles(tmp_path / "replica", 1).increments.write_bytes(torn)
+    store.obtain([fresh_id()])
+    assert _content(tmp_path / "replica") == _content(tmp_path / "secrets")
+
+
+def test_a_last_increment_of_the_replica_without_its_bytes_is_taken_away(
+    store: ForgettingStore, tmp_path: Path
+) -> None:
+    store.obtain([fresh_id()])
+    path = BaseFiles(tmp_path / "replica", 1).increments
+    frame = path.read_bytes()
+    path.write_bytes(frame + frame[:4] + bytes(len(frame) - 4))
+    again = ForgettingStore(tmp_path / "secrets", mirror=ReplicaFolder(tmp_path / "replica"))
+    again.obtain([fresh_id()])
     assert _content(tmp_path / "replica") == _content(tmp_path / "secrets")
 
 
@@ -220,7 +281,13 @@ def test_the_channel_carries_all_of_it(served: tuple[str, int], tmp_path: Path) 
     store.rekey(LATER)
     store.obtain([fresh_id()])
     mirror.close()
+    shutil.copytree(tmp_path / "secrets", tmp_path / "older")
+    store.forget(records[10:], AT)
+    shutil.rmtree(tmp_path / "secrets")
+    (tmp_path / "older").rename(tmp_path / "secrets")
+    store = ForgettingStore(tmp_path / "secrets", mirror=mirror)
     store.obtain([fresh_id()])
+    assert all(isinstance(answer, Tombstone) for answer in store.find(records))
     mirror.close()
     assert _content(tmp_path / "replica") == _content(tmp_path / "secrets")
 
