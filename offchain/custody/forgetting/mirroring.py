@@ -1,8 +1,8 @@
 """The synchronous replica as the store sees it, and how it is brought up to date after a restart or a failure.
 
 The replica is always written first, so it holds what the store holds, or one frame more. Whether that one was
-acknowledged nobody knows, since the store may have been put back to an older copy: it is adopted, so that a tombstone is
-never undone. A replica that holds anything else is another store's, or this store was restored from an older copy: a
+acknowledged nobody knows, since the store may be put back to an older copy: it is adopted, so that no tombstone is
+ever undone. A replica that holds anything else is another store's, or this store was restored from an older copy: a
 person decides.
 """
 
