@@ -72,7 +72,7 @@ def _set(step: str, office: Office) -> None:
     places: dict[str, tuple[Any, str, bool]] = {
         "before-the-decision-is-written": (deciding, "_apply", False),
         "after-the-submission": (remover, "submit", False),
-        "before-custody-forgets": (remover, "_forget", True),
+        "before-custody-forgets": (remover, "forget_for_good", True),
         "after-custody-forgot": (type(office.node.custody), "forget", False),
         "before-the-objects-go": (remover, "delete_objects", True),
         "after-the-first-object": (type(office.node.blobs), "delete", False),
