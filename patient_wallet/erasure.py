@@ -17,7 +17,7 @@ from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered, YilianE
 from domain.identifiers import IDENTIFIER_BYTES, decode_bytes, encode_bytes, identifier
 from domain.instants import moment
 from domain.statements import Erasure
-from node_service.client import wire
+from node_service.client import erasure_wire, wire
 from node_service.client.wallet_client import WalletClient
 from patient_wallet.members import KnownMembers
 from patient_wallet.registration import Registration
@@ -35,7 +35,7 @@ class ShownCase:
         problem: why a certificate that came is not believed.
     """
 
-    case: wire.ErasureCase
+    case: erasure_wire.ErasureCase
     certificate: Certificate | None
     problem: YilianError | None = None
 
@@ -71,7 +71,7 @@ class Erasures:
             OutcomeUnknown: it may be in; ask the same again to be sure.
         """
         box = self._unanswered(msp_id, sorted(set(records))) or self._signed(msp_id, sorted(set(records)))
-        body = wire.ErasureRequest(
+        body = erasure_wire.ErasureRequest(
             statement=box["statement"], signature=box["signature"], records=box["records"], salt=box["salt"]
         )
         try:
@@ -88,7 +88,7 @@ class Erasures:
         """All cases at a hospital; one certificate that does not verify hides no other."""
         return [self._shown(msp_id, case) for case in self.session(msp_id).erasures()]
 
-    def _shown(self, msp_id: str, case: wire.ErasureCase) -> ShownCase:
+    def _shown(self, msp_id: str, case: erasure_wire.ErasureCase) -> ShownCase:
         if case.certificate is None:
             return ShownCase(case, None)
         try:
@@ -96,7 +96,9 @@ class Erasures:
         except (Invalid, Tampered, NotFound) as error:
             return ShownCase(case, None, error)
 
-    def _verified(self, msp_id: str, case: wire.ErasureCase, signed: wire.ErasureCertificate) -> Certificate:
+    def _verified(
+        self, msp_id: str, case: erasure_wire.ErasureCase, signed: erasure_wire.ErasureCertificate
+    ) -> Certificate:
         """By one of the custodian's keys on which the members agree, for this case, about what was asked.
 
         Raises:
@@ -149,7 +151,7 @@ def _digest(box: dict[str, Any]) -> str:
     return records_digest(box["records"], decode_bytes(box["salt"], "salt"))
 
 
-def _by_any(signed: wire.ErasureCertificate, keys: Sequence[bytes]) -> Certificate:
+def _by_any(signed: erasure_wire.ErasureCertificate, keys: Sequence[bytes]) -> Certificate:
     for key in keys:
         try:
             return verify_certificate(signed.text, signed.signature, encode_bytes(key))

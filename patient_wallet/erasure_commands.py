@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from domain.erasure import Certificate, ErasedRecord
-from node_service.client import wire
+from node_service.client import erasure_wire
 from patient_wallet.erasure import ShownCase
 from patient_wallet.shown import plain
 from patient_wallet.wallet import Wallet
@@ -75,7 +75,7 @@ def told_case(shown: ShownCase, t: Text) -> Iterator[str]:
         )
 
 
-def _told_item(item: wire.ErasureItem, t: Text) -> str:
+def _told_item(item: erasure_wire.ErasureItem, t: Text) -> str:
     match item.state:
         case "requested":
             return t("asked for; the hospital has not decided", "已请求，医院尚未决定")

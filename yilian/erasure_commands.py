@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from node_service.client import wire
+from node_service.client import erasure_wire
 from node_service.client.node_client import StaffClient
 from yilian.ingest_commands import DEFAULT_NODE, sign_in
 from yilian.language import Text
@@ -89,7 +89,7 @@ def _add_records(erasure: typer.Typer, t: Text) -> None:
         typer.echo(t(f"Locked until {until} (block {done.block}).", f"已锁定至 {until}（区块 {done.block}）。"))
 
 
-def print_case(case: wire.ErasureCase, t: Text) -> None:
+def print_case(case: erasure_wire.ErasureCase, t: Text) -> None:
     """A case, record by record, for people."""
     asked = t("patient's statement", "患者声明") if case.kind == "statement" else t("hospital's order", "医院决定")
     typer.echo(f"{case.id}\t{asked}\t{case.created_at}\t{case.decided_at or t('not decided', '未决定')}")
@@ -103,7 +103,7 @@ def print_case(case: wire.ErasureCase, t: Text) -> None:
             typer.echo(f"    {gap.msp_id}\t{t('missing', '缺失')}: {gap.reason}")
 
 
-def _cases(client: StaffClient) -> Iterator[wire.ErasureCase]:
+def _cases(client: StaffClient) -> Iterator[erasure_wire.ErasureCase]:
     after: str | None = None
     while True:
         page = client.erasures(after)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 from pydantic import TypeAdapter
 
 from domain.errors import Denied
-from node_service.client import wire
+from node_service.client import erasure_wire, wire
 from node_service.client.answers import read_value
 from node_service.client.transport import Answer, Headers, Params, Transport
 
@@ -225,31 +225,35 @@ class StaffClient:
 
     # --- Erasure, retraction, locks ---------------------------------------------------------------------------------
 
-    def erasures(self, after: str | None = None) -> wire.ErasureCasePage:
+    def erasures(self, after: str | None = None) -> erasure_wire.ErasureCasePage:
         """A page of erasure cases."""
-        return read_value(wire.ErasureCasePage, self.call("GET", "/api/erasures", params={"after": after}).content)
+        return read_value(
+            erasure_wire.ErasureCasePage, self.call("GET", "/api/erasures", params={"after": after}).content
+        )
 
-    def erasure(self, case: str) -> wire.ErasureCase:
+    def erasure(self, case: str) -> erasure_wire.ErasureCase:
         """One case."""
-        return read_value(wire.ErasureCase, self.call("GET", f"/api/erasures/{case}").content)
+        return read_value(erasure_wire.ErasureCase, self.call("GET", f"/api/erasures/{case}").content)
 
-    def order_erasure(self, records: list[str]) -> wire.ErasureCase:
+    def order_erasure(self, records: list[str]) -> erasure_wire.ErasureCase:
         """Erase records of one patient as far as the retention rules allow."""
-        body = wire.ErasureOrder(records=records)
-        return read_value(wire.ErasureCase, self.call("POST", "/api/erasures", body=body).content)
+        body = erasure_wire.ErasureOrder(records=records)
+        return read_value(erasure_wire.ErasureCase, self.call("POST", "/api/erasures", body=body).content)
 
-    def decide_erasure(self, case: str) -> wire.ErasureCase:
+    def decide_erasure(self, case: str) -> erasure_wire.ErasureCase:
         """Apply the retention rules to a case."""
-        return read_value(wire.ErasureCase, self.call("POST", f"/api/erasures/{case}/decision").content)
+        return read_value(erasure_wire.ErasureCase, self.call("POST", f"/api/erasures/{case}/decision").content)
 
-    def retract(self, record: str, reason: str, patient: str | None = None) -> wire.Retraction:
+    def retract(self, record: str, reason: str, patient: str | None = None) -> erasure_wire.Retraction:
         """Retract a record, and file its content anew under the right person."""
-        body = wire.RetractionBody(reason=reason, patient=patient)
-        return read_value(wire.Retraction, self.call("POST", f"/api/records/{record}/retraction", body=body).content)
+        body = erasure_wire.RetractionBody(reason=reason, patient=patient)
+        return read_value(
+            erasure_wire.Retraction, self.call("POST", f"/api/records/{record}/retraction", body=body).content
+        )
 
     def lock(self, record: str, reason: str, until: str) -> wire.Committed:
         """Keep a record from release and erasure until a time."""
-        body = wire.LockBody(reason=reason, until=until)
+        body = erasure_wire.LockBody(reason=reason, until=until)
         return read_value(wire.Committed, self.call("POST", f"/api/records/{record}/lock", body=body).content)
 
     # --- FHIR -------------------------------------------------------------------------------------------------------

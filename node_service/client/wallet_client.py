@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from domain.errors import Denied
 from domain.receipt_form import MAX_RECEIPT_BYTES
 from domain.signed_texts import SignedText
-from node_service.client import wire
+from node_service.client import erasure_wire, wire
 from node_service.client.answers import read_value
 from node_service.client.proofs import Sign, dpop_proof, key_thumbprint
 from node_service.client.receipt_wire import EffectiveWord, ReceiptPage, Registry
@@ -19,7 +19,7 @@ from node_service.client.transport import Answer, Headers, Params, Transport
 
 _REQUESTS: Final = TypeAdapter(list[wire.IncomingRequestEntry])
 _NOTICES: Final = TypeAdapter(list[wire.NoticeEntry])
-_ERASURES: Final = TypeAdapter(list[wire.ErasureCase])
+_ERASURES: Final = TypeAdapter(list[erasure_wire.ErasureCase])
 
 
 class WalletClient:
@@ -165,11 +165,11 @@ class WalletClient:
         answer = self._call("GET", "/wallet/receipts/access-rows", params={"after": after})
         return read_value(ReceiptPage, answer.content)
 
-    def request_erasure(self, body: wire.ErasureRequest) -> wire.Committed:
+    def request_erasure(self, body: erasure_wire.ErasureRequest) -> wire.Committed:
         """Ask for erasure of records."""
         return read_value(wire.Committed, self._call("POST", "/wallet/erasures", body=body).content)
 
-    def erasures(self) -> list[wire.ErasureCase]:
+    def erasures(self) -> list[erasure_wire.ErasureCase]:
         """The patient's erasure cases with their certificates."""
         return read_value(_ERASURES, self._call("GET", "/wallet/erasures").content)
 

@@ -16,7 +16,7 @@ from domain.identifiers import IDENTIFIER_BYTES, check_identifier, decode_bytes,
 from domain.instants import instant
 from domain.transactions import AnchorStatement
 from node_service.access_log.rows import Entry, record
-from node_service.client import wire
+from node_service.client import erasure_wire, wire
 from node_service.context import Node
 from node_service.database.erasure_models import ErasureCase, ErasureItem
 from node_service.database.models import Record
@@ -33,7 +33,7 @@ _ERASABLE: Final = {"statement": ("active", "locked"), "hospital": ("active", "l
 """A retracted record may be somebody else's, so only the hospital names it."""
 
 
-async def request_erasure(node: Node, patient: str, body: wire.ErasureRequest) -> wire.Committed:
+async def request_erasure(node: Node, patient: str, body: erasure_wire.ErasureRequest) -> wire.Committed:
     """Take a patient's erasure statement with the record ids behind its digest, and anchor it.
 
     Nothing is decided yet. The same statement again is a success without effect.
@@ -83,7 +83,7 @@ def items_of(session: Session, case: str) -> list[ErasureItem]:
     return list(session.scalars(query))
 
 
-def _keep(node: Node, patient: str, body: wire.ErasureRequest) -> statements.Statement:
+def _keep(node: Node, patient: str, body: erasure_wire.ErasureRequest) -> statements.Statement:
     with node.database.transaction() as session:
         statement = verify_current(node, session, body.statement, body.signature)
         envelope = statement.envelope

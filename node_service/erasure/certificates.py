@@ -13,7 +13,7 @@ from domain.errors import NotFound
 from domain.identifiers import check_identifier, encode_bytes
 from domain.instants import instant
 from node_service import organization_keys
-from node_service.client import wire
+from node_service.client import erasure_wire
 from node_service.context import Node
 from node_service.database.erasure_models import ErasureCase, ErasureItem, Removal
 from node_service.erasure.cases import is_anchored, items_of
@@ -23,7 +23,7 @@ PAGE: Final = 50
 State = Literal["requested", "locked", "erasing", "erased"]
 
 
-def list_cases(node: Node, after: str | None = None) -> wire.ErasureCasePage:
+def list_cases(node: Node, after: str | None = None) -> erasure_wire.ErasureCasePage:
     """A page of all cases, in the order of their ids, for the hospital's officers."""
     query = select(ErasureCase).order_by(ErasureCase.id).limit(PAGE + 1)
     if after is not None:
@@ -31,10 +31,10 @@ def list_cases(node: Node, after: str | None = None) -> wire.ErasureCasePage:
     with node.database.reading() as session:
         rows = session.scalars(query).all()
         items = [_entry(node, session, row) for row in rows[:PAGE]]
-    return wire.ErasureCasePage(items=items, next=items[-1].id if len(rows) > PAGE else None)
+    return erasure_wire.ErasureCasePage(items=items, next=items[-1].id if len(rows) > PAGE else None)
 
 
-def case_of(node: Node, case: str) -> wire.ErasureCase:
+def case_of(node: Node, case: str) -> erasure_wire.ErasureCase:
     """One case.
 
     Raises:
@@ -47,7 +47,7 @@ def case_of(node: Node, case: str) -> wire.ErasureCase:
         return _entry(node, session, row)
 
 
-def cases_of_patient(node: Node, patient: str) -> list[wire.ErasureCase]:
+def cases_of_patient(node: Node, patient: str) -> list[erasure_wire.ErasureCase]:
     """The patient's own cases, and those that the hospital opened about the patient's records, oldest first."""
     query = select(ErasureCase).where(ErasureCase.patient == patient)
     with node.database.reading() as session:
@@ -85,11 +85,11 @@ def _ask_whether_final(node: Node, session: Session, case: ErasureCase) -> None:
             removal.final_by, removal.final_at = forgotten.final_by, forgotten.final_at
 
 
-def _entry(node: Node, session: Session, case: ErasureCase) -> wire.ErasureCase:
+def _entry(node: Node, session: Session, case: ErasureCase) -> erasure_wire.ErasureCase:
     signed = None
     if case.certificate is not None and case.certificate_signature is not None:
-        signed = wire.ErasureCertificate(text=case.certificate, signature=case.certificate_signature)
-    return wire.ErasureCase(
+        signed = erasure_wire.ErasureCertificate(text=case.certificate, signature=case.certificate_signature)
+    return erasure_wire.ErasureCase(
         id=case.id,
         kind="statement" if case.kind == "statement" else "hospital",
         patient=case.patient,
@@ -101,11 +101,11 @@ def _entry(node: Node, session: Session, case: ErasureCase) -> wire.ErasureCase:
     )
 
 
-def _item(node: Node, session: Session, item: ErasureItem) -> wire.ErasureItem:
+def _item(node: Node, session: Session, item: ErasureItem) -> erasure_wire.ErasureItem:
     removal = session.get(Removal, item.record)
     erased = removal is not None and removal.action == "erase" and removal.state == "done"
     attested, missing = copies(node, session, item.record) if erased else ((), ())
-    return wire.ErasureItem(
+    return erasure_wire.ErasureItem(
         record=item.record,
         named=item.named,
         state=_state(item, removal),
@@ -114,8 +114,8 @@ def _item(node: Node, session: Session, item: ErasureItem) -> wire.ErasureItem:
         erased_at=removal.done_at if erased and removal is not None else None,
         final_by=removal.final_by if erased and removal is not None else None,
         final_at=removal.final_at if erased and removal is not None else None,
-        attested=[wire.AttestedCopy(msp_id=one.msp_id, retained_until=one.retained_until) for one in attested],
-        missing=[wire.MissingAttestation(msp_id=one.msp_id, reason=one.reason) for one in missing],
+        attested=[erasure_wire.AttestedCopy(msp_id=one.msp_id, retained_until=one.retained_until) for one in attested],
+        missing=[erasure_wire.MissingAttestation(msp_id=one.msp_id, reason=one.reason) for one in missing],
     )
 
 
@@ -125,7 +125,9 @@ def _state(item: ErasureItem, removal: Removal | None) -> State:
     return "locked" if item.state == "locked" else "erasing" if item.state == "ordered" else "requested"
 
 
-def _certificate(node: Node, session: Session, case: ErasureCase, items: Sequence[wire.ErasureItem]) -> Certificate:
+def _certificate(
+    node: Node, session: Session, case: ErasureCase, items: Sequence[erasure_wire.ErasureItem]
+) -> Certificate:
     return Certificate(
         channel=node.ledger.channel,
         custodian=node.msp_id,

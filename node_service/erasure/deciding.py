@@ -13,7 +13,7 @@ from domain.identifiers import check_identifier
 from domain.instants import instant
 from domain.transactions import LockRecord
 from node_service.access_log.rows import Entry, record
-from node_service.client import wire
+from node_service.client import erasure_wire
 from node_service.context import Node
 from node_service.database.erasure_models import ErasureCase, ErasureItem, Removal
 from node_service.database.models import Record
@@ -70,7 +70,7 @@ def _decided(node: Node, officer: str | None, case_id: str, at: datetime) -> boo
     return True
 
 
-def order_erasure(node: Node, officer: str, body: wire.ErasureOrder) -> str:
+def order_erasure(node: Node, officer: str, body: erasure_wire.ErasureOrder) -> str:
     """The hospital erases records of one patient by itself: at once where its rules allow; return the case's id.
 
     Raises:

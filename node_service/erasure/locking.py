@@ -10,7 +10,7 @@ from domain.instants import check_instant, instant
 from domain.transactions import LockRecord
 from domain.vocabulary import LOCK_REASONS
 from node_service.access_log.rows import Entry, record
-from node_service.client import wire
+from node_service.client import erasure_wire, wire
 from node_service.context import Node
 from node_service.database.models import Record
 from node_service.ledger_sync import projection
@@ -18,7 +18,7 @@ from node_service.ledger_sync.submission import enqueue, submit_and_wait
 from node_service.sharing.notices import notify
 
 
-async def lock(node: Node, officer: str, record_id: str, body: wire.LockBody) -> wire.Committed:
+async def lock(node: Node, officer: str, record_id: str, body: erasure_wire.LockBody) -> wire.Committed:
     """Lock a record until a time; a lock is only ever prolonged. The same lock again changes nothing.
 
     Raises:

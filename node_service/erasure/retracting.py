@@ -12,7 +12,7 @@ from domain.identifiers import check_identifier
 from domain.instants import instant
 from domain.vocabulary import RETRACT_REASONS
 from node_service.access_log.rows import Entry, record
-from node_service.client import wire
+from node_service.client import erasure_wire, wire
 from node_service.context import Node
 from node_service.database.models import Record
 from node_service.erasure.deciding import order_removal
@@ -23,7 +23,7 @@ from node_service.sharing.notices import notify
 RETRACTABLE = ("active", "locked")
 
 
-def retract(node: Node, officer: str, record_id: str, body: wire.RetractionBody) -> wire.Retraction:
+def retract(node: Node, officer: str, record_id: str, body: erasure_wire.RetractionBody) -> erasure_wire.Retraction:
     """Retract a record with its source and siblings; with a right patient, file their content anew.
 
     Nobody reads the records from here on; the ledger and the hospitals that had them learn it in the background.
@@ -50,7 +50,7 @@ def retract(node: Node, officer: str, record_id: str, body: wire.RetractionBody)
         filed = write_refiled(node, session, made)
         _close(node, session, officer, [one.id for one in members], body)
         _tell(node, session, officer, members, filed, body)
-    return wire.Retraction(retracted=[one.id for one in members], filed=filed)
+    return erasure_wire.Retraction(retracted=[one.id for one in members], filed=filed)
 
 
 def _members(session: Session, record_id: str) -> list[Record]:
@@ -62,7 +62,9 @@ def _members(session: Session, record_id: str) -> list[Record]:
     return [one for one in family(session, row) if one.status in RETRACTABLE]
 
 
-def _close(node: Node, session: Session, officer: str, records: Sequence[str], body: wire.RetractionBody) -> None:
+def _close(
+    node: Node, session: Session, officer: str, records: Sequence[str], body: erasure_wire.RetractionBody
+) -> None:
     at = instant(node.clock.now())
     for record_id in records:
         session.get_one(Record, record_id).status = "retracted"
@@ -75,7 +77,7 @@ def _tell(
     officer: str,
     members: Sequence[Record],
     filed: Sequence[wire.RecordRef],
-    body: wire.RetractionBody,
+    body: erasure_wire.RetractionBody,
 ) -> None:
     """One row for the person whose record it was, one for the person whose record it is."""
     wrong = next((one.patient for one in members if one.patient is not None), None)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from domain.errors import Conflict, Denied, Invalid, NotFound
 from domain.identifiers import identifier
-from node_service.client import wire
+from node_service.client import erasure_wire
 from node_service.composition import build
 from patient_wallet.drafts import GrantChoice
 from patient_wallet.erasure_commands import told_case
@@ -158,7 +158,7 @@ def test_a_lock_is_seen_by_the_patient_and_by_the_ledger(renhe: Hospital, new_wa
     (shown,) = wallet.erasures.cases("RenheMSP")
     assert [(one.state, one.rule) for one in shown.case.items] == [("locked", "hold-litigation")]
     assert "2090-01-01T00:00:00Z" in "\n".join(told_case(shown, text("en")))
-    assert wire.ErasureCase.model_validate(shown.case.model_dump()).certificate is None
+    assert erasure_wire.ErasureCase.model_validate(shown.case.model_dump()).certificate is None
 
 
 def test_the_file_of_rules_is_read_before_the_node_serves(tmp_path: Path) -> None:

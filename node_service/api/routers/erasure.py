@@ -7,9 +7,7 @@ from fastapi import APIRouter
 from node_service.api.authentication import Hospital, Patient, PrivacyOrRecords
 from node_service.api.services import Serving
 from node_service.api.strict_json import StrictRoute
-from node_service.client.exchange_wire import NoticeDelivery, NoticeReceipt
-from node_service.client.wire import (
-    Committed,
+from node_service.client.erasure_wire import (
     ErasureCase,
     ErasureCasePage,
     ErasureOrder,
@@ -18,6 +16,8 @@ from node_service.client.wire import (
     Retraction,
     RetractionBody,
 )
+from node_service.client.exchange_wire import NoticeDelivery, NoticeReceipt
+from node_service.client.wire import Committed
 from node_service.erasure import cases, certificates, deciding, locking, received, retracting
 
 router = APIRouter(tags=["erasure"], route_class=StrictRoute)

@@ -17,7 +17,7 @@ from domain import statements
 from domain.erasure import Certificate, ErasedRecord, records_digest
 from domain.errors import Conflict, OutcomeUnknown, Tampered
 from domain.identifiers import decode_bytes, encode_bytes, identifier
-from node_service.client import wire
+from node_service.client import erasure_wire, wire
 from patient_wallet.erasure import Erasures
 from patient_wallet.keys import derive
 from patient_wallet.registration import Registration
@@ -37,29 +37,29 @@ class Hospital:
     """Takes wishes, certifies what it is told to, loses answers if it is told to."""
 
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
-    asked: list[wire.ErasureRequest] = field(default_factory=list)
+    asked: list[erasure_wire.ErasureRequest] = field(default_factory=list)
     fails: list[Exception] = field(default_factory=list)
     change: Callable[[Certificate], Certificate] = lambda certificate: certificate
 
-    def request_erasure(self, body: wire.ErasureRequest) -> wire.Committed:
+    def request_erasure(self, body: erasure_wire.ErasureRequest) -> wire.Committed:
         self.asked.append(body)
         if self.fails:
             raise self.fails.pop()
         return wire.Committed(id=statements.parse(body.statement).envelope.id, tx_id="t", block=1)
 
-    def erasures(self) -> list[wire.ErasureCase]:
+    def erasures(self) -> list[erasure_wire.ErasureCase]:
         return [self._case(body) for body in self.asked]
 
-    def _case(self, body: wire.ErasureRequest) -> wire.ErasureCase:
+    def _case(self, body: erasure_wire.ErasureRequest) -> erasure_wire.ErasureCase:
         case = statements.parse(body.statement).envelope.id
         erased = tuple(ErasedRecord(one, "ab", AT, AT, AT, (), ()) for one in body.records)
         digest = records_digest(body.records, decode_bytes(body.salt, "salt"))
         made = self.change(Certificate("yilian", MSP, "signing-1", case, case, digest, AT, erased))
         text = made.encode()
         signature = encode_bytes(self.key.sign(text.encode()))
-        return wire.ErasureCase(
+        return erasure_wire.ErasureCase(
             id=case, kind="statement", patient=RECORD, created_at=AT, anchored=True, decided_at=AT, items=[],
-            certificate=wire.ErasureCertificate(text=text, signature=signature),
+            certificate=erasure_wire.ErasureCertificate(text=text, signature=signature),
         )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from domain import statements
 from domain.erasure import records_digest
 from domain.errors import Unavailable
 from domain.identifiers import encode_bytes, identifier
-from node_service.client import wire
+from node_service.client import erasure_wire, wire
 from node_service.erasure import cases, certificates, deciding
 from node_service.erasure.case_keeper import CaseKeeper
 from node_service.erasure.corrections import Corrections
@@ -78,11 +78,11 @@ class Office:
         body = request(wallet or self.story.wallet, *records, **changes)
         return run(cases.request_erasure(self.node, self.patient, body))
 
-    def decide(self, case: str) -> wire.ErasureCase:
+    def decide(self, case: str) -> erasure_wire.ErasureCase:
         deciding.decide_case(self.node, OFFICER, case)
         return self.case(case)
 
-    def case(self, case: str) -> wire.ErasureCase:
+    def case(self, case: str) -> erasure_wire.ErasureCase:
         return certificates.case_of(self.node, case)
 
     def work(self, rounds: int = 4) -> None:
@@ -124,11 +124,11 @@ class _Reaching(LocalExchange):
         return await super().deliver_notices(holder, body)
 
 
-def request(wallet: Wallet, *records: str, digest: str | None = None, **changes: Any) -> wire.ErasureRequest:
+def request(wallet: Wallet, *records: str, digest: str | None = None, **changes: Any) -> erasure_wire.ErasureRequest:
     """A signed statement with what is behind its digest."""
     salt, ids = os.urandom(32), sorted(records)
     text, signature = wallet.sign(statements.Erasure(digest or records_digest(ids, salt)), **changes)
-    return wire.ErasureRequest(statement=text, signature=signature, records=ids, salt=encode_bytes(salt))
+    return erasure_wire.ErasureRequest(statement=text, signature=signature, records=ids, salt=encode_bytes(salt))
 
 
 def keep_nothing(directory: Path) -> str:

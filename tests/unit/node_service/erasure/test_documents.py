@@ -7,7 +7,7 @@ import json
 import pytest
 
 from domain.errors import NotFound
-from node_service.client import wire
+from node_service.client import erasure_wire, wire
 from node_service.documents.pdf import PdfFacts, ingest_pdf
 from node_service.erasure import retracting
 from node_service.records.reading import open_version
@@ -43,7 +43,7 @@ def test_a_document_of_the_wrong_patient_is_filed_anew_with_what_describes_it(of
     stored = office.hospital.ingest(*history("p2"), source="elsewhere")
     right = next(one for one in stored if one.resource_type == "Patient")
     assert right.patient is not None
-    body = wire.RetractionBody(reason="wrong-patient", patient=right.patient)
+    body = erasure_wire.RetractionBody(reason="wrong-patient", patient=right.patient)
     done = retracting.retract(office.node, OFFICER, document.record, body)
     office.work()
     assert set(done.retracted) == {document.record, reference.record}

@@ -21,7 +21,7 @@ from domain.instants import instant, later
 from domain.transactions import EraseRecord
 from node_service import organization_keys
 from node_service.access_log import fsck
-from node_service.client import exchange_wire, wire
+from node_service.client import erasure_wire, exchange_wire, wire
 from node_service.database.models import HeldConsent, Person, Record, RecordVersion, Wrap
 from node_service.erasure import cases, deciding, received
 from node_service.ledger_sync import projection
@@ -296,14 +296,14 @@ def test_erased_is_final_for_the_source_that_sends_the_record_again(office: Offi
 
 
 def test_the_hospital_erases_by_itself_what_its_rules_allow(office: Office) -> None:
-    order = wire.ErasureOrder(records=[office.record("Observation"), office.record("Condition")])
+    order = erasure_wire.ErasureOrder(records=[office.record("Observation"), office.record("Condition")])
     case = deciding.order_erasure(office.node, OFFICER, order)
     office.work()
     found = office.case(case)
     assert (found.kind, {item.state for item in found.items}) == ("hospital", {"erased"})
     assert found.certificate is not None
     with pytest.raises(NotFound):
-        deciding.order_erasure(office.node, OFFICER, wire.ErasureOrder(records=[office.record("Organization")]))
+        deciding.order_erasure(office.node, OFFICER, erasure_wire.ErasureOrder(records=[office.record("Organization")]))
 
 
 def test_with_the_last_patient_resource_the_persons_card_goes(office: Office) -> None:

@@ -14,7 +14,7 @@ from domain.identifiers import identifier
 from domain.instants import instant
 from domain.transactions import LockRecord
 from node_service.access_log import fsck
-from node_service.client import wire
+from node_service.client import erasure_wire
 from node_service.database.models import Record, Wrap
 from node_service.erasure import deciding, locking, retracting
 from node_service.ledger_sync import projection
@@ -33,8 +33,10 @@ def other_person(office: Office) -> tuple[str, str]:
     return found.patient, found.record
 
 
-def retract(office: Office, record: str, reason: str = "wrong-patient", patient: str | None = None) -> wire.Retraction:
-    done = retracting.retract(office.node, OFFICER, record, wire.RetractionBody(reason=reason, patient=patient))
+def retract(
+    office: Office, record: str, reason: str = "wrong-patient", patient: str | None = None
+) -> erasure_wire.Retraction:
+    done = retracting.retract(office.node, OFFICER, record, erasure_wire.RetractionBody(reason=reason, patient=patient))
     office.work()
     return done
 
@@ -84,7 +86,7 @@ def test_entered_in_error_is_closed_without_a_successor_and_can_be_erased_later(
         retract(office, record, "entered-in-error")
     with pytest.raises(NotFound):
         office.ask(record)
-    case = deciding.order_erasure(office.node, OFFICER, wire.ErasureOrder(records=[record]))
+    case = deciding.order_erasure(office.node, OFFICER, erasure_wire.ErasureOrder(records=[record]))
     office.work()
     assert [item.state for item in office.case(case).items] == ["erased"]
     with pytest.raises(Invalid):
@@ -139,17 +141,23 @@ def test_relatives_are_kept_as_long_as_the_strictest_rule_says(keeping_office: O
 def test_a_legal_hold_stands_against_an_erasure_and_is_only_prolonged(office: Office) -> None:
     record, clock = office.record("Observation"), office.story.consortium.clock
     until = instant(clock.now().replace(year=clock.now().year + 1))
-    body = wire.LockBody(reason="litigation", until=until)
+    body = erasure_wire.LockBody(reason="litigation", until=until)
     assert run(locking.lock(office.node, OFFICER, record, body)).id == record
     assert run(locking.lock(office.node, OFFICER, record, body)).id == record
     case = office.ask(record)
     (item,) = office.decide(case.id).items
     assert (item.state, item.rule, item.until) == ("locked", "hold-litigation", until)
-    sooner = wire.LockBody(reason="litigation", until=instant(clock.now().replace(year=clock.now().year, month=12)))
+    sooner = erasure_wire.LockBody(
+        reason="litigation", until=instant(clock.now().replace(year=clock.now().year, month=12))
+    )
     with pytest.raises(Conflict):
         run(locking.lock(office.node, OFFICER, record, sooner))
     with pytest.raises(Invalid):
-        run(locking.lock(office.node, OFFICER, record, wire.LockBody(reason="litigation", until=instant(clock.now()))))
+        run(
+            locking.lock(
+                office.node, OFFICER, record, erasure_wire.LockBody(reason="litigation", until=instant(clock.now()))
+            )
+        )
     clock.advance(367 * 86400)
     office.work(6)
     assert [one.state for one in office.case(case.id).items] == ["erased"]
@@ -158,11 +166,11 @@ def test_a_legal_hold_stands_against_an_erasure_and_is_only_prolonged(office: Of
 def test_a_hold_that_comes_between_order_and_ledger_sends_the_order_back(office: Office) -> None:
     """The office has ordered the erasure; another worker's lock reaches the ledger first."""
     record, clock = office.record("Observation"), office.story.consortium.clock
-    case = deciding.order_erasure(office.node, OFFICER, wire.ErasureOrder(records=[record]))
+    case = deciding.order_erasure(office.node, OFFICER, erasure_wire.ErasureOrder(records=[record]))
     until = instant(clock.now().replace(year=clock.now().year + 1))
     with office.node.database.transaction() as session:
         session.get_one(Record, record).status = "active"
-    run(locking.lock(office.node, OFFICER, record, wire.LockBody(reason="litigation", until=until)))
+    run(locking.lock(office.node, OFFICER, record, erasure_wire.LockBody(reason="litigation", until=until)))
     office.work()
     (item,) = office.case(case).items
     assert (item.state, item.until, item.rule) == ("locked", until, "hold-litigation")
@@ -171,7 +179,7 @@ def test_a_hold_that_comes_between_order_and_ledger_sends_the_order_back(office:
 
 def test_locks_of_records_that_are_not_there_or_closed_are_refused(office: Office) -> None:
     clock = office.story.consortium.clock
-    body = wire.LockBody(reason="litigation", until=instant(clock.now().replace(year=2099)))
+    body = erasure_wire.LockBody(reason="litigation", until=instant(clock.now().replace(year=2099)))
     with pytest.raises(NotFound):
         run(locking.lock(office.node, OFFICER, identifier(os.urandom(16)), body))
     retract(office, office.record("Condition"), "entered-in-error")
@@ -183,8 +191,10 @@ def test_locks_of_records_that_are_not_there_or_closed_are_refused(office: Offic
 
 def test_a_retraction_whose_place_a_held_erasure_took_still_reaches_the_ledger(office: Office) -> None:
     record, clock = office.record("Observation"), office.story.consortium.clock
-    retracting.retract(office.node, OFFICER, record, wire.RetractionBody(reason="entered-in-error", patient=None))
-    deciding.order_erasure(office.node, OFFICER, wire.ErasureOrder(records=[record]))
+    retracting.retract(
+        office.node, OFFICER, record, erasure_wire.RetractionBody(reason="entered-in-error", patient=None)
+    )
+    deciding.order_erasure(office.node, OFFICER, erasure_wire.ErasureOrder(records=[record]))
     until = instant(clock.now().replace(year=clock.now().year + 1))
     submit(office.node, LockRecord(record, "litigation", until))
     office.work(6)

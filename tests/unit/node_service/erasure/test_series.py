@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from domain.errors import Conflict, NotFound
 from domain.identifiers import encode_bytes, identifier
-from node_service.client import wire
+from node_service.client import erasure_wire
 from node_service.database.models import Member
 from node_service.erasure import retracting
 from node_service.records.instances import receive_instance
@@ -61,7 +61,7 @@ def test_a_series_is_filed_anew_under_new_keys_and_later_instances_follow_it(off
     stored = office.hospital.ingest(*history("p2"), source="elsewhere")
     right = next(one.patient for one in stored if one.resource_type == "Patient")
     assert right is not None
-    body = wire.RetractionBody(reason="wrong-patient", patient=right)
+    body = erasure_wire.RetractionBody(reason="wrong-patient", patient=right)
     (filed,) = retracting.retract(office.node, OFFICER, record, body).filed
     office.work()
     assert instances(office, filed.record) == sorted(FILES)
