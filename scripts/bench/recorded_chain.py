@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from chaincode.contract import v1
 from domain import merkle
 from domain.identifiers import encode_bytes
@@ -63,7 +65,8 @@ def recorded_chain(place: Place) -> RecordedChain:
     clock = SystemClock()
     founding = init(place.folder / "chain", "yilian", _MEMBERS, clock=clock, random=os.urandom)
     with EmbeddedLedger(founding.directory, MSP_ID, clock, os.urandom) as ledger:
-        key = OrganizationKey("signing", "Ed25519", "signing-1", encode_bytes(os.urandom(32)), _SINCE, None)
+        public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+        key = OrganizationKey("signing", "Ed25519", "signing-1", encode_bytes(public), _SINCE, None)
         ledger.submit(*encode(RegisterOrganization("http://127.0.0.1:8001", (key,))))
         for _ in range(_BLOCKS):
             ledger.committer.commit([_envelope(ledger) for _ in range(_TRANSACTIONS_PER_BLOCK)])
