@@ -8,7 +8,7 @@ somebody without a row, or a count that fell, means that a log was cut, replaced
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
@@ -108,11 +108,14 @@ def reconcile(node: Node) -> Reconciliation:
     Raises:
         Unavailable: custody, database or ledger cannot be read.
     """
-    account = _custody(node)
+    # Counts first, custody after them, rows last: what comes meanwhile makes each younger than the one before.
+    anchored = LedgerHeads(node).unwraps
+    with node.database.reading() as session:
+        anchors = _anchors(node, session)
+    account = custody_account(node)
     with node.database.reading() as session:
         matched, rows = _match(session, account)
-        anchored, counts = _counts(node, session, account)
-    unmatched = _unmatched(node, account, matched)
+    unmatched, counts = _unmatched(node, account, matched), _counts(anchors, anchored, account)
     last = account.last
     return Reconciliation(
         entries=0 if last is None else last.total.entries,
@@ -125,7 +128,8 @@ def reconcile(node: Node) -> Reconciliation:
     )
 
 
-def _custody(node: Node) -> _Account:
+def custody_account(node: Node) -> _Account:
+    """What the custody log says now."""
     account = _Account()
     try:
         for record in node.custody.history():
@@ -170,23 +174,26 @@ def _unmatched(node: Node, account: _Account, matched: dict[str, bool]) -> Itera
             yield UnwrapFinding("row-of-nobody", f"{purpose} {name}", keys)
 
 
-def _counts(node: Node, session: Session, account: _Account) -> tuple[int, list[UnwrapFinding]]:
+def _anchors(node: Node, session: Session) -> list[tuple[str, transactions.Anchor]]:
+    """The anchors that this hospital put on the ledger, in its order, with their transaction ids."""
+    query = select(LedgerTransaction).filter_by(creator=node.msp_id, name=transactions.Anchor.__name__, code=VALID)
+    rows = session.scalars(query.order_by(LedgerTransaction.block, LedgerTransaction.position))
+    parsed = ((row.tx_id, transactions.parse(row.name, row.arguments)) for row in rows)
+    return [(tx_id, anchor) for tx_id, anchor in parsed if isinstance(anchor, transactions.Anchor)]
+
+
+def _counts(
+    anchors: Sequence[tuple[str, transactions.Anchor]], anchored: int, account: _Account
+) -> Iterator[UnwrapFinding]:
     """Every anchored count was a total of custody once, none fell, and none is beyond what custody has now."""
-    findings: list[UnwrapFinding] = []
     before = (0, 0)
-    anchors = select(LedgerTransaction).filter_by(creator=node.msp_id, name=transactions.Anchor.__name__, code=VALID)
-    for row in session.scalars(anchors.order_by(LedgerTransaction.block, LedgerTransaction.position)):
-        anchor = transactions.parse(row.name, row.arguments)
-        if not isinstance(anchor, transactions.Anchor):
-            continue
+    for tx_id, anchor in anchors:
         now = (anchor.incarnation, anchor.unwraps)
         if now[0] == before[0] and now[1] < before[1]:
-            findings.append(UnwrapFinding("count-fell", row.tx_id, before[1] - now[1]))
+            yield UnwrapFinding("count-fell", tx_id, before[1] - now[1])
         elif anchor.unwraps not in account.totals and not account.findings:
-            findings.append(UnwrapFinding("count-unknown", row.tx_id, anchor.unwraps))
+            yield UnwrapFinding("count-unknown", tx_id, anchor.unwraps)
         before = now
-    anchored = LedgerHeads(node).unwraps
     released = 0 if account.last is None else account.last.total.released
     if anchored > released:
-        findings.append(UnwrapFinding("count-fell", "custody log", anchored - released))
-    return anchored, findings
+        yield UnwrapFinding("count-fell", "custody log", anchored - released)

@@ -110,12 +110,14 @@ class Scrubber:
 
     def _scrub_log(self, part: str, begin: int, now: datetime) -> Progress:
         log, incarnation = _log_of(part)
+        # Before the view of the database: an anchor that lands in between makes the ledger newer than that view.
+        heads = LedgerHeads(self._node).heads
         try:
             with self._node.database.reading() as session:
                 count = verify_window(session, self._node.msp_id, log, incarnation, begin)
                 ends = count < WINDOW_LEAVES
                 if ends:
-                    self._verify_ledger(session, log, incarnation)
+                    _verify_ledger(session, log, incarnation, *heads.get((log, incarnation), (0, b"")))
         except Tampered as error:
             raise_alarm(self._node.database, ANCHORER, error, instant(now))
             count, ends = 0, True
@@ -127,21 +129,21 @@ class Scrubber:
                 _turn_to(present, self._after_part(session, part), now)
             return _progress(present)
 
-    def _verify_ledger(self, session: Session, log: str, incarnation: int) -> None:
-        """The last head, as the ledger itself has it: the projection lies beside the rows."""
-        size, root = LedgerHeads(self._node).heads.get((log, incarnation), (0, b""))
-        held = Log(session, log, incarnation)
-        place = f"{log}/{incarnation} size {size}"
-        if size > held.size:
-            raise Tampered("the log is shorter than its anchored head", reason="log-behind", place=place)
-        if size and held.root(size) != root:
-            raise Tampered("the log does not give its anchored head", reason="root", place=place)
-
     def _after_part(self, session: Session, part: str) -> str | None:
         rows = session.execute(select(LogSize.log, LogSize.incarnation).order_by(LogSize.log, LogSize.incarnation))
         parts = [*PARTS, *(f"{row.log}/{row.incarnation}" for row in rows)]
         following = parts[parts.index(part) + 1 :] if part in parts else []
         return following[0] if following else None
+
+
+def _verify_ledger(session: Session, log: str, incarnation: int, size: int, root: bytes) -> None:
+    """The last head, as the ledger itself has it: the projection lies beside the rows."""
+    held = Log(session, log, incarnation)
+    place = f"{log}/{incarnation} size {size}"
+    if size > held.size:
+        raise Tampered("the log is shorter than its anchored head", reason="log-behind", place=place)
+    if size and held.root(size) != root:
+        raise Tampered("the log does not give its anchored head", reason="root", place=place)
 
 
 def scrubbed_objects(session: Session) -> int:

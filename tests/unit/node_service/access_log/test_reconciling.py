@@ -13,9 +13,11 @@ from domain.identifiers import identifier
 from domain.instants import instant
 from domain.leaves import parse_access_leaf
 from domain.ports import CustodyEntry
+from node_service.access_log import reconciling
 from node_service.access_log.reconciling import Reconciliation, reconcile
 from node_service.access_log.rows import Entry, record_alone
 from node_service.client import wire
+from node_service.context import Node
 from node_service.database.models import AccessRow, RecordVersion
 from node_service.database.models import Wrap as WrapRow
 from node_service.ledger_sync.alarm import alarms
@@ -69,6 +71,24 @@ def test_honest_accounts_agree_and_are_counted(read: Story) -> None:
     assert report.rows >= READS
     assert report.rows_without_keys == 0
     assert report.anchored == sum(report.released.values()) == read.consortium[A].node.custody.count().released
+
+
+def test_a_node_that_goes_on_meanwhile_has_no_finding(read: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keys are opened and counted on the ledger while the accounts are read one after the other."""
+    home, history = read.consortium[A], reconciling.custody_account
+
+    def busy(node: Node) -> object:
+        account = history(node)
+        record = records(read)[0]
+        (row,) = record_alone(home.node, Entry("read", A, "system", read.wallet.patient, (record,)))
+        open_version(home.node, record, entry_id=row)
+        settle(read)
+        return account
+
+    monkeypatch.setattr(reconciling, "custody_account", busy)
+    before = home.node.ledger.height()
+    assert reconciled(read).findings == ()
+    assert home.node.ledger.height() > before
 
 
 def test_keys_released_to_another_hospital_are_matched_by_their_access(read: Story) -> None:

@@ -18,6 +18,7 @@ from node_service.access_log.sequencer import Sequencer
 from node_service.context import Node
 from node_service.database.models import AccessRow, AnchoredHead, LogNode, LogSize, Notice, RecordVersion
 from node_service.ledger_sync.alarm import alarms
+from node_service.logs.scrub import verify_window
 from node_service.records import scrubber
 from node_service.records.damage import damaged_objects
 from node_service.records.ingest import ingest_fhir
@@ -226,6 +227,26 @@ def test_a_flipped_bit_in_a_log_is_named_and_stops_anchoring(
     kept.clock.advance(20)
     kept.settle()
     assert kept.ledger.height() == height
+
+
+def test_an_anchor_that_lands_while_a_log_is_read_is_no_damage(kept: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy node anchors several times a second; a false alarm would stop its anchors and releases."""
+
+    def verify_slowly(session: Session, msp_id: str, log: str, incarnation: int, begin: int) -> int:
+        count = verify_window(session, msp_id, log, incarnation, begin)
+        height = kept.ledger.height()
+        for _ in range(2):
+            record_alone(kept.node, Entry("search", kept.node.msp_id, "system"))
+        ingest_fhir(kept.node, bundle(height), "application/fhir+json", "his")
+        Sequencer(kept.node).step(kept.clock.now())
+        kept.clock.advance(11)
+        kept.settle()
+        assert kept.ledger.height() > height
+        return count
+
+    monkeypatch.setattr("node_service.records.scrubber.verify_window", verify_slowly)
+    whole_pass(kept)
+    assert standing(kept) == []
 
 
 def test_windows_join_over_many_leaves(hospital: Hospital, monkeypatch: pytest.MonkeyPatch) -> None:
