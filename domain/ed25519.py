@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from nacl.bindings import crypto_core_ed25519_is_valid_point
 
 from domain.errors import Tampered
+from domain.identifiers import decode_bytes
 
 ALG = "Ed25519"
 PUBLIC_KEY_BYTES = 32
@@ -40,3 +41,17 @@ def verify_signature(public_key: bytes, signature: bytes, message: bytes) -> Non
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except InvalidSignature:
         raise Tampered("the signature does not fit the message and key", reason="signature") from None
+
+
+def verify_text(text: str, signature: str, public_key: str) -> None:
+    """Verify the signature over a text's UTF-8 bytes; signature and key in base64url.
+
+    Raises:
+        Invalid: an encoding breaks a rule.
+        Tampered: the signature does not fit.
+    """
+    verify_signature(
+        decode_bytes(public_key, "signing_key", length=PUBLIC_KEY_BYTES),
+        decode_bytes(signature, "signature", length=SIGNATURE_BYTES),
+        text.encode(),
+    )

@@ -19,7 +19,6 @@ from domain.identifiers import (
     check_digest,
     check_identifier,
     check_msp_id,
-    decode_bytes,
     encode_bytes,
 )
 from domain.instants import check_instant
@@ -179,11 +178,7 @@ def verify_certificate(text: str, signature: str, signing_key: str) -> Certifica
         Tampered: the signature does not fit.
     """
     certificate = parse_certificate(text)
-    ed25519.verify_signature(
-        decode_bytes(signing_key, "signing_key", length=ed25519.PUBLIC_KEY_BYTES),
-        decode_bytes(signature, "signature", length=ed25519.SIGNATURE_BYTES),
-        text.encode(),
-    )
+    ed25519.verify_text(text, signature, signing_key)
     return certificate
 
 

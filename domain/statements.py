@@ -254,11 +254,7 @@ def verify(text: str, signature: str, signing_key: str) -> Statement:
         Tampered: the signature does not fit.
     """
     statement = parse(text)
-    ed25519.verify_signature(
-        decode_bytes(signing_key, "signing_key", length=ed25519.PUBLIC_KEY_BYTES),
-        decode_bytes(signature, "signature", length=ed25519.SIGNATURE_BYTES),
-        text.encode(),
-    )
+    ed25519.verify_text(text, signature, signing_key)
     return statement
 
 

@@ -19,21 +19,9 @@ from node_service.database.models import Outbox, Record, RecordToken, RecordVers
 from node_service.database.models import Wrap as WrapRow
 from node_service.ledger_sync.submission import enqueue
 from node_service.records.drafts import Draft, SealedVersion
-from node_service.records.sealing import put_sealed, record_leaf, seal_draft, seal_undo
+from node_service.records.sealing import record_leaf, seal_undo
 
 CUSTODIAN: Final = "custodian"
-
-
-def store_record(node: Node, session: Session, draft: Draft) -> RecordRef:
-    """Seal one draft and write it in the caller's transaction; durable when that commits.
-
-    Raises:
-        Conflict: another version came first, or its identity of input is taken.
-        Unavailable: store, custody or database.
-    """
-    version = seal_draft(node, draft)
-    put_sealed(node, [version])
-    return write_versions(node, session, [version])[0]
 
 
 def write_versions(node: Node, session: Session, versions: Sequence[SealedVersion]) -> list[RecordRef]:

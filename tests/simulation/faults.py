@@ -25,6 +25,7 @@ from offchain.envelope.keys import DataKey
 from offchain.envelope.sealed import SealedBytes, SealedStream
 from offchain.envelope.wraps import KeyBinding, Wrap
 from offchain.stores.local import LocalStore
+from tests.faults.struck import struck_connection
 from tests.simulation.scheduler import Process, Scheduler
 
 LIKELIHOODS: Final = {
@@ -305,21 +306,4 @@ class SimulatedDatabase(Database):
                 place.scheduler.note("database-error")
                 raise sqlite3.OperationalError("disk I/O error")
 
-        class Cursor(sqlite3.Cursor):
-            def execute(self, *args: Any) -> Any:
-                strike()
-                return super().execute(*args)
-
-            def executemany(self, *args: Any) -> Any:
-                strike()
-                return super().executemany(*args)
-
-        class Faulty(sqlite3.Connection):
-            def cursor(self, factory: Any = Cursor) -> Any:
-                return super().cursor(factory)
-
-            def commit(self) -> None:
-                strike()
-                super().commit()
-
-        parameters["factory"] = Faulty
+        parameters["factory"] = struck_connection(strike)

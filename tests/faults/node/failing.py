@@ -14,6 +14,7 @@ from sqlalchemy import event
 
 from node_service.database.engine import Database
 from offchain.disk import Disk
+from tests.faults.struck import struck_connection
 
 
 @dataclass
@@ -73,25 +74,8 @@ def fail_database(database: Database, countdown: Countdown) -> None:
         if countdown.hit():
             raise sqlite3.OperationalError("disk I/O error")
 
-    class Cursor(sqlite3.Cursor):
-        def execute(self, *args: Any) -> Any:
-            strike()
-            return super().execute(*args)
-
-        def executemany(self, *args: Any) -> Any:
-            strike()
-            return super().executemany(*args)
-
-    class Connection(sqlite3.Connection):
-        def cursor(self, factory: Any = Cursor) -> Any:
-            return super().cursor(factory)
-
-        def commit(self) -> None:
-            strike()
-            super().commit()
-
     def connect(_dialect: object, _record: object, _arguments: object, parameters: dict[str, Any]) -> None:
-        parameters["factory"] = Connection
+        parameters["factory"] = struck_connection(strike)
 
     event.listen(database.engine, "do_connect", connect)
     database.engine.dispose()

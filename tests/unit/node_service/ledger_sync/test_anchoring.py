@@ -22,9 +22,9 @@ from node_service.logs.log import Log
 from node_service.records.drafts import FHIR_JSON, Draft
 from node_service.records.entries import entries
 from node_service.records.evidence import leaf_and_path
-from node_service.records.writing import store_record
 from offchain.envelope.content import Description, PlainBytes
 from tests.unit.node_service.records.hospital import MSP_ID, Hospital
+from tests.unit.node_service.records.storing import store_record
 
 
 def store(hospital: Hospital, count: int = 1) -> list[str]:

@@ -14,9 +14,9 @@ from node_service.records.drafts import FHIR_JSON, Draft
 from node_service.records.entries import entry
 from node_service.records.evidence import leaf_and_path
 from node_service.records.reading import open_version
-from node_service.records.writing import store_record
 from offchain.envelope.content import Description, PlainBytes
 from tests.unit.node_service.records.hospital import MSP_ID, Hospital
+from tests.unit.node_service.records.storing import store_record
 
 CONTENT = b'{"resourceType":"Organization","name":"Synthetic Clinic"}'
 

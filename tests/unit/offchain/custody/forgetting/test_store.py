@@ -170,7 +170,8 @@ def test_a_snapshot_replaces_another_base_of_the_same_number(folder: Path, tmp_p
     store.obtain([record])
     store.snapshot(target)
     files = current_files(target, Disk())
-    View.load(files, read_key(current_files(taken_over, Disk()).key, Disk()), Disk())
+    view = View.load(files, read_key(current_files(taken_over, Disk()).key, Disk()), Disk())
+    assert len(view.fresh) == 1  # the secret made after the takeover
 
 
 def test_a_snapshot_holds_no_key_and_replaces_the_one_before(
