@@ -1,0 +1,1 @@
+"""The channel on a Hyperledger Fabric network: a Gateway client, and the port ``Ledger`` over it."""

@@ -1,0 +1,1 @@
+"""A Fabric network from one description: key material, channel, settings of every process, and its changes later."""
