@@ -147,7 +147,7 @@ def _digest(pieces: Iterable[bytes]) -> str:
 def test_the_auditor_verifies_the_chain_of_all_this(world: World, tmp_path: Path) -> None:
     network = world.actors.network
     height = export(network.ledger, tmp_path / "export")
-    chain = verify_folder(tmp_path / "export", network.founding.genesis)
+    chain = verify_folder(tmp_path / "export", network.ground.genesis)
     assert chain.height == height
     assert chain.replayed > HISTORIES + SCANS
     assert set(chain.codes) == {"VALID"}

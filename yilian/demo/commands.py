@@ -167,7 +167,7 @@ def _stay(report: Report, network: Network) -> None:
         report.console.print(
             f"        administrator / {hospital.administrator_password}", highlight=False, markup=False
         )
-    report.console.print(t(f"    ledger: {network.ledger}", f"    账本：{network.ledger}"), highlight=False)
+    report.console.print(t(f"    ledger: {network.ground.place}", f"    账本：{network.ground.place}"), highlight=False)
     try:
         signal.pause()
     except KeyboardInterrupt:

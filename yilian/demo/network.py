@@ -1,4 +1,4 @@
-"""Three hospitals as processes of their own over one embedded ledger."""
+"""Three hospitals as processes of their own over one ledger."""
 
 from __future__ import annotations
 
@@ -9,25 +9,22 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from domain.errors import Unavailable
-from network.embedded.channel_file import read_channel_file
-from network.embedded.founding import Founding, init
-from network.embedded.layout import Layout
+from domain.errors import Invalid, Unavailable
 from network.witness.folder import PUBLIC_KEY_FILE, WitnessIdentity, create
 from node_service.client.node_client import StaffClient
 from node_service.client.transport import Transport
 from node_service.client.wire import StaffAccount, StaffMember
 from node_service.provisioning import FIRST_USERNAME, initialise
 from node_service.settings import PREFIX, Settings
-from yilian.ledger_commands import SystemClock
+from yilian.demo.ground import EmbeddedGround, Ground, witness_identity
 
-CHANNEL: Final = "yilian"
 READY_TIMEOUT_S: Final = 60.0
 STOP_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.05
@@ -44,10 +41,10 @@ class Person:
 
 @dataclass(slots=True)
 class WitnessProcess:
-    """A hospital's witness: its folder, address and process."""
+    """A hospital's witness: its folder, address and process; ``ledger`` are the options that name what it follows."""
 
     folder: Path
-    ledger: Path
+    ledger: Sequence[str]
     port: int
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
@@ -61,14 +58,13 @@ class WitnessProcess:
         """Its public key, for the node to publish."""
         return self.folder / PUBLIC_KEY_FILE
 
-    def make(self, msp_id: str) -> None:
+    def make(self, identity: WitnessIdentity) -> None:
         """Make its keys."""
-        founded = read_channel_file(Layout(self.ledger).channel)
-        create(self.folder, WitnessIdentity(founded.channel, founded.contract, founded.genesis, msp_id), os.urandom)
+        create(self.folder, identity, os.urandom)
 
     def start(self, environment: Mapping[str, str]) -> None:
         """Start the process."""
-        command = ["witness", "run", str(self.folder), "--ledger", str(self.ledger), "--port", str(self.port)]
+        command = ["witness", "run", str(self.folder), *self.ledger, "--port", str(self.port)]
         with self.folder.with_name(f"{self.folder.name}.log").open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own program
                 [sys.executable, "-m", "yilian", *command], env=environment, stdout=log, stderr=log
@@ -112,10 +108,10 @@ class Hospital:
         """What the node wrote."""
         return self.folder.parent / f"{self.msp_id}.log"
 
-    def start_witness(self) -> None:
+    def start_witness(self, ground: Ground) -> None:
         """Make the witness's keys and start its process, if there is one."""
         if self.witness is not None:
-            self.witness.make(self.msp_id)
+            self.witness.make(witness_identity(ground, self.msp_id))
             self.witness.start(self.environment)
 
     def start(self) -> None:
@@ -172,12 +168,15 @@ class Network:
 
     Args:
         witnesses: each hospital also runs a witness, and nodes ask the others' what is fresh.
+        ground: the ledger, started and stopped here; by default an embedded one.
     """
 
-    def __init__(self, folder: Path, names: Mapping[str, str], *, witnesses: bool = False) -> None:
+    def __init__(
+        self, folder: Path, names: Mapping[str, str], *, witnesses: bool = False, ground: Ground | None = None
+    ) -> None:
         self.folder = folder
-        self.ledger = folder / "ledger"
-        self.founding: Founding = init(self.ledger, CHANNEL, list(names), clock=SystemClock(), random=os.urandom)
+        self.ground: Ground = ground or EmbeddedGround(folder / "ledger", list(names))
+        self._running = ExitStack()
         count = len(names)
         ports = free_ports(2 * count if witnesses else count)
         urls = [f"http://127.0.0.1:{port}" for port in ports]
@@ -188,8 +187,9 @@ class Network:
 
     def __enter__(self) -> Self:
         try:
+            self._running.enter_context(self.ground)
             for hospital in self.hospitals:
-                hospital.start_witness()
+                hospital.start_witness(self.ground)
             for hospital in self.hospitals:
                 self._initialise(hospital)
                 hospital.start()
@@ -205,9 +205,21 @@ class Network:
     ) -> None:
         self._stop()
 
+    @property
+    def ledger(self) -> Path:
+        """Folder of the embedded ledger.
+
+        Raises:
+            Invalid: the network stands on another ledger.
+        """
+        if not isinstance(self.ground, EmbeddedGround):
+            raise Invalid("this needs the embedded ledger", reason="ground")
+        return self.ground.folder
+
     def _stop(self) -> None:
         for hospital in self.hospitals:
             hospital.stop()
+        self._running.close()
 
     def _hospital(self, msp_id: str, name: str, port: int, witness_port: int | None, urls: list[str]) -> Hospital:
         folder, password = self.folder / msp_id, secrets.token_urlsafe(_PASSWORD_BYTES)
@@ -216,7 +228,7 @@ class Network:
             "MSP_ID": msp_id,
             "NAME": name,
             "DATA_DIR": str(folder),
-            "LEDGER_DIR": str(self.ledger),
+            **self.ground.node_settings(msp_id),
             "PUBLIC_URL": f"http://127.0.0.1:{port}",
             "PORT": str(port),
             "ALLOWED_NODES": " ".join(urls),
@@ -224,7 +236,9 @@ class Network:
         }
         witness = None
         if witness_port is not None:
-            witness = WitnessProcess(self.folder / f"{msp_id}-witness", self.ledger, witness_port)
+            witness = WitnessProcess(
+                self.folder / f"{msp_id}-witness", self.ground.witness_options(msp_id), witness_port
+            )
             settings |= {
                 "WITNESS_KEY_FILE": str(witness.key_file),
                 "WITNESS_URL": witness.url,

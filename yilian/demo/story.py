@@ -14,7 +14,6 @@ from domain.errors import Conflict, Denied, NotFound, Tampered, YilianError
 from domain.identifiers import decode_bytes, identifier
 from domain.instants import instant
 from domain.vocabulary import CATEGORIES
-from network.embedded.export import export
 from network.verifier.report import VerifiedBlock
 from node_service.client import wire
 from node_service.client.node_client import StaffClient
@@ -270,13 +269,13 @@ def flip_a_byte(report: Report, cast: Cast) -> None:
 def audit(report: Report, cast: Cast, network: Network) -> None:
     """An auditor exports the ledger, verifies every rule, replays the contract, and finds the story in it."""
     folder = network.folder / f"export-{instant(datetime.now(UTC)).replace(':', '')}"
-    report.blocks = export(network.ledger, folder)
+    report.blocks = network.ground.export(folder)
     names: list[str] = []
 
     def collect(block: VerifiedBlock) -> None:
         names.extend(row.name for row in rows_of(block, CONTRACT) if row.code == "VALID")
 
-    chain = verify_folder(folder, network.founding.genesis, collect)
+    chain = verify_folder(folder, network.ground.genesis, collect)
     for name in (
         "RegisterPatient",
         "Anchor",

@@ -88,7 +88,7 @@ def fork_the_ledger(stage: Stage) -> Refusal:
     forked = stage.network.folder / "forked"
     own.stop()  # a moment without its signatures, in which its folder is whole
     shutil.copytree(stage.network.ledger, forked)
-    second = WitnessProcess(stage.network.folder / "forked-witness", forked, free_ports(1)[0])
+    second = WitnessProcess(stage.network.folder / "forked-witness", ["--ledger", str(forked)], free_ports(1)[0])
     shutil.copytree(own.folder, second.folder)
     own.start(stage.cast.reader.environment)
     for ledger in (stage.network.ledger, forked):
@@ -119,7 +119,7 @@ def pass_the_forgery_on(stage: Stage) -> Refusal:
     """Hands the ledger with the forged grant to an auditor."""
     folder = stage.network.folder / "forged-export"
     export(stage.network.ledger, folder)
-    return refused(AUDITOR, lambda: verify_folder(folder, stage.network.founding.genesis), Tampered)
+    return refused(AUDITOR, lambda: verify_folder(folder, stage.network.ground.genesis), Tampered)
 
 
 def _witness(stage: Stage, msp_id: str) -> WitnessProcess:

@@ -84,7 +84,7 @@ def rewrite_the_ledger(stage: Stage) -> Refusal:
     shutil.copytree(stage.network.ledger, copied)
     number = _alter_last_block_with(copied / "ledger.db", stage.cast.grant.encode())
     export(copied, folder)
-    refusal = refused(AUDITOR, lambda: verify_folder(folder, stage.network.founding.genesis), Tampered)
+    refusal = refused(AUDITOR, lambda: verify_folder(folder, stage.network.ground.genesis), Tampered)
     return Refusal(AUDITOR, f"block {number}: {refusal.reason}")
 
 

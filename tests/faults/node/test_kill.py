@@ -250,7 +250,7 @@ def check_whole(actors: Actors, folder: Path) -> None:
     """The ledger verifies and replays; logs and objects of the node are whole; nothing waits."""
     actors.wait_anchored()
     export(actors.network.ledger, folder / "export")
-    chain = verify_folder(folder / "export", actors.network.founding.genesis)
+    chain = verify_folder(folder / "export", actors.network.ground.genesis)
     assert chain.replayed > 0
     fsck = subprocess.run(
         [sys.executable, "-m", "yilian", "audit", "fsck"], cwd=ROOT, env=actors.home.environment,
