@@ -104,12 +104,16 @@ def validate_block(
     for position, item in enumerate(validated):
         if item.code == ValidationCode.VALID and item.transaction is not None:
             item.code = updates.validate(item.transaction.rwsets, position)
-            _refuse_key_policies(item)
+            refuse_key_policies(item)
     return ValidatedBlock(tuple(validated), updates, validator.config)
 
 
-def _refuse_key_policies(item: ValidatedTransaction) -> None:
-    """Only a valid transaction can set one: an invalid one that tries must not stop anybody's verification."""
+def refuse_key_policies(item: ValidatedTransaction) -> None:
+    """Only a valid transaction can set one: an invalid one that tries must not stop anybody's verification.
+
+    Raises:
+        Invalid: this product neither uses nor judges key-level endorsement policies.
+    """
     if item.code != ValidationCode.VALID or item.transaction is None:
         return
     for rwset in item.transaction.rwsets:

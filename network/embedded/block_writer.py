@@ -14,7 +14,8 @@ from network.blocks.header import BlockHeader, data_hash
 from network.blocks.mvcc import BlockUpdates
 from network.blocks.signature import Signer
 from network.blocks.validation import ValidatedTransaction, validate_block
-from network.embedded.state import StoredState, Tip, read_tip
+from network.embedded.state import StoredState, read_tip
+from network.verifier.position import Tip
 
 CONFIG_BLOCK = 0
 """The configuration is that of the genesis block; this ledger takes no updates of it."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from chaincode import stub
 from domain import jcs
@@ -20,9 +19,8 @@ from network.blocks.proposal import Endorsement, Proposal, Simulation, build_res
 from network.blocks.signature import Signer, verify_signature
 from network.embedded.database import Database
 from network.embedded.state import StoredState
-from network.execution import Contract, creator_of, moment, read_invocation, simulation_of
+from network.execution import Contract, creator_of, moment, read_invocation, simulation_of, verify_time
 
-TIME_WINDOW = timedelta(seconds=60)
 _MAX_MESSAGE_BYTES = 64 * 1024
 _MAX_MESSAGE_DEPTH = 4
 _ERRORS: dict[int, type[YilianError]] = {400: Invalid, 403: Denied, 404: NotFound, 409: Conflict}
@@ -121,8 +119,7 @@ class Endorser:
             raise Denied("the proposal is not signed by its creator", reason="bad-signature") from error
         if asked.channel != self._channel:
             raise Invalid("the proposal is for another channel", reason="other-channel", place="channel")
-        if abs(moment(asked.timestamp_ns) - self._clock.now()) > TIME_WINDOW:
-            raise Denied("the proposal's time is over 60 s away from the peer's clock", reason="time-window")
+        verify_time(asked.timestamp_ns, self._clock.now())
         return member
 
     def _simulate(self, asked: Proposal, member: Member) -> tuple[Simulation, str]:

@@ -18,10 +18,8 @@ from domain.identifiers import check_msp_id
 from domain.jcs import JsonObject, JsonValue
 from domain.ports import Clock, CommittedBlock, RandomSource, TransactionStatus
 from network.blocks import lifecycle
-from network.blocks.block import Block, parse_block
 from network.blocks.codes import code_name
 from network.blocks.proposal import NONCE_BYTES, Proposal, build_transaction, propose, sign_envelope
-from network.embedded.block_reader import BlockReader
 from network.embedded.block_writer import BlockWriter
 from network.embedded.channel_file import read_channel_file
 from network.embedded.commit_queue import CommitQueue
@@ -32,17 +30,11 @@ from network.embedded.founding import ORDERING_ORGANISATION
 from network.embedded.layout import Layout
 from network.embedded.material import load_key_pair
 from network.embedded.raw_blocks import wait_for_height
-from network.embedded.state import (
-    Genesis,
-    StoredState,
-    Tip,
-    read_block,
-    read_blocks,
-    read_genesis,
-    read_height,
-    read_transaction_status,
-)
+from network.embedded.state import StoredState, read_block, read_blocks, read_height, read_transaction_status
 from network.execution import Contract, nanoseconds
+from network.verifier.block_reader import BlockReader
+from network.verifier.block_rules import read_canonical
+from network.verifier.position import Position, Tip
 
 BROADCAST_TIMEOUT_S = 15.0
 MAX_ANSWER_BYTES = 64 * 1024 * 1024
@@ -83,19 +75,20 @@ class EmbeddedLedger:
         self._msp_id = check_msp_id(msp_id, "msp_id")
         self._clock, self._random = clock, random
         self._database = Database(layout.database)
-        genesis = self._genesis()
+        self._reader = BlockReader(self.channel, self._channel_file.contract, bytes.fromhex(self._channel_file.genesis))
+        config = self._reader.found(self.raw_block(0)).config
         self._signer = load_key_pair(layout.identity(msp_id, role)).signer(msp_id)
         peers = [
             load_key_pair(layout.identity(member, "peer")).signer(member)
-            for member in genesis.config.application_organizations.values()
+            for member in config.application_organizations.values()
         ]
-        self._endorser = Endorser(self._database, genesis.channel, genesis.config, contract, peers, clock=clock)
+        self._endorser = Endorser(self._database, self.channel, config, contract, peers, clock=clock)
         orderer = load_key_pair(layout.ordering(ORDERING_ORGANISATION, "orderer")).signer(ORDERING_ORGANISATION)
-        writer = BlockWriter(genesis.channel, genesis.config, orderer)
+        writer = BlockWriter(self.channel, config, orderer)
         self.committer = Committer(self._database, writer, random)
         self._queue = CommitQueue(self.committer.commit)
-        self._reader = BlockReader(genesis.channel, genesis.config, self._channel_file.contract, self._definitions())
-        self._verified = Tip(-1, b"", b"")
+        self._rules = config, self._definitions()
+        self._verified: Position | None = None
 
     @property
     def channel(self) -> str:
@@ -199,17 +192,20 @@ class EmbeddedLedger:
             Tampered: a block does not verify, or the channel is shorter than what was read before.
             Unavailable: the file cannot be read.
         """
-        seen, end = self._verified.number, self.height()
-        if max(seen + 1, start) > end:
+        if start < 0:
+            raise Invalid("block numbers begin at 0", place="start")
+        verified, end = self._verified, self.height()
+        if max(start, 0 if verified is None else verified.tip.number + 1) > end:
             raise Tampered("blocks that were there are gone", reason="shortened", place=f"block {end}")
-        previous = self._tip_before(start) if start < end else None
-        while previous is not None and previous.number + 1 < end:
+        position = self._position_before(start) if start < end else None
+        while start < end:
             with self._database.connection() as connection:
-                stored = read_blocks(connection, previous.number + 1, min(_BLOCKS_AT_ONCE, end - previous.number - 1))
+                stored = read_blocks(connection, start, min(_BLOCKS_AT_ONCE, end - start))
             if not stored:
-                raise Tampered("a block is missing", reason="missing-block", place=f"block {previous.number + 1}")
+                raise Tampered("a block is missing", reason="missing-block", place=f"block {start}")
             for _, raw in stored:
-                block, previous = self._read(raw, previous)
+                block, position = self._read(raw, position)
+                start += 1
                 yield block
 
     def raw_block(self, number: int) -> bytes:
@@ -241,46 +237,27 @@ class EmbeddedLedger:
             timestamp_ns=nanoseconds(self._clock.now()),
         )
 
-    def _read(self, raw: bytes, previous: Tip) -> tuple[CommittedBlock, Tip]:
-        if previous.number < 0:
-            self._check_genesis(raw)
-            tip = _tip(raw)
-            self._verified = tip
-            return CommittedBlock(0, tip.header_hash, ()), tip
-        block, tip = self._reader.read(raw, previous)
-        self._verified = tip
-        return block, tip
+    def _read(self, raw: bytes, before: Position | None) -> tuple[CommittedBlock, Position]:
+        block, after = self._reader.read(raw, before)
+        if before is None:
+            after = self._after(after.tip)
+        self._verified = after
+        return block, after
 
-    def _tip_before(self, start: int) -> Tip:
-        if start < 0:
-            raise Invalid("block numbers begin at 0", place="start")
-        if start == 0 or self._verified.number == start - 1:
-            return self._verified if start else Tip(-1, b"", b"")
-        return _tip(self.raw_block(start - 1))
+    def _position_before(self, start: int) -> Position | None:
+        if start == 0:
+            return None
+        if self._verified is not None and self._verified.tip.number == start - 1:
+            return self._verified
+        block = read_canonical(self.raw_block(start - 1), start - 1)
+        return self._after(Tip(block.number, block.header.hash(), block.commit_hash))
 
-    def _genesis(self) -> Genesis:
-        raw = self.raw_block(0)
-        self._check_genesis(raw)
-        return read_genesis(raw)
-
-    def _check_genesis(self, raw: bytes) -> None:
-        block = _parse(raw)
-        if block.header.hash().hex() != self._channel_file.genesis or block.header.data_hash != block.data_hash():
-            raise Tampered("this is another channel's genesis block", reason="bad-genesis", place="block 0")
+    def _after(self, tip: Tip) -> Position:
+        """Nothing changes configuration or contract of an embedded ledger; its founding block has the definition."""
+        config, definitions = self._rules
+        return Position(tip, config, 0, definitions)
 
     def _definitions(self) -> dict[str, bytes]:
         with self._database.snapshot() as connection:
             state = StoredState(connection)
             return {key: value for key, value, _ in state.range(lifecycle.NAMESPACE, "", "")}
-
-
-def _parse(raw: bytes) -> Block:
-    try:
-        return parse_block(raw)
-    except Invalid as error:
-        raise Tampered("a block cannot be read", reason=error.reason) from error
-
-
-def _tip(raw: bytes) -> Tip:
-    block = _parse(raw)
-    return Tip(block.number, block.header.hash(), block.commit_hash)

@@ -11,6 +11,7 @@ from network.blocks.block import parse_block
 from network.blocks.channel_config import ChannelConfig, parse_config_envelope, read_channel_config
 from network.blocks.rwset import Version
 from network.blocks.transaction import parse_envelope
+from network.verifier.position import Tip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +99,6 @@ def read_genesis(raw: bytes) -> Genesis:
         raise Invalid("this is no genesis block", reason="bad-genesis", place="block 0")
     envelope = parse_envelope(block.envelopes[0])
     return Genesis(envelope.channel, read_channel_config(parse_config_envelope(envelope).config))
-
-
-@dataclass(frozen=True, slots=True)
-class Tip:
-    """The last block: what the next one refers to."""
-
-    number: int
-    header_hash: bytes
-    commit_hash: bytes
 
 
 def read_tip(connection: sqlite3.Connection) -> Tip:

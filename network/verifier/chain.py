@@ -19,14 +19,22 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from domain.errors import Denied, Invalid, Tampered, YilianError
-from network.blocks.block import Block, parse_block
-from network.blocks.channel_config import APPLICATION, ChannelConfig, parse_config_envelope, read_channel_config
+from network.blocks.block import Block
+from network.blocks.channel_config import ChannelConfig
 from network.blocks.codes import ValidationCode, code_name
 from network.blocks.commit_hash import commit_hash
 from network.blocks.lifecycle import NAMESPACE, read_definition
 from network.blocks.rwset import Version
-from network.blocks.transaction import HeaderType, Transaction, parse_envelope
+from network.blocks.transaction import Transaction
 from network.blocks.validation import UNSUPPORTED, ValidatedBlock, ValidatedTransaction, validate_block
+from network.verifier.block_rules import (
+    read_canonical,
+    tampered,
+    verify_capabilities,
+    verify_genesis,
+    verify_header,
+    verify_last_config,
+)
 from network.verifier.orderer import verify_orderer_signatures
 from network.verifier.replay import UNKNOWN_CONTRACT, ContractReplay, difference
 from network.verifier.report import OrdererSigner, Rule, VerifiedBlock, VerifiedChain
@@ -36,8 +44,6 @@ _NO_GENESIS = "genesis: no digest was expected; whoever made these blocks chose 
 _NO_REPLAY = "contract: no transaction was executed again"
 _NO_COMMIT_HASH = "commit hashes: this copy carries none for {} blocks"
 _NO_FILTER = "validation codes: this copy carries none for {} blocks; they were computed, not compared"
-_CHANNEL = frozenset({"V2_0", "V3_0"})
-_APPLICATION = frozenset({"V2_0", "V2_5"})
 _ALWAYS = (
     "TLS certificates",
     "expiry of private data",
@@ -110,13 +116,16 @@ class ChainVerifier:
         Raises:
             Tampered, Invalid: see ``verify_chain``.
         """
-        block = self._parse(raw)
-        self._check_header(block)
+        block = read_canonical(raw, self._height)
+        verify_header(block, self._height, self._head_hash)
         if self._config is None:
             return self._add_genesis(block)
         signers = verify_orderer_signatures(block, self._config)
         validated = self._validate(block, self._config)
-        last_config = self._check_last_config(block, validated)
+        changes = validated.config is not self._config
+        if changes:
+            verify_capabilities(validated.config, self._height)
+        last_config = verify_last_config(block, self._last_config, changes=changes)
         self._check_codes(block, validated)
         digest = self._check_commit_hash(block, validated)
         replayed = self._apply(block, validated)
@@ -141,42 +150,10 @@ class ChainVerifier:
             not_checked=self._not_checked(),
         )
 
-    def _parse(self, raw: bytes) -> Block:
-        """1."""
-        try:
-            return parse_block(raw)
-        except Invalid as error:
-            raise self._tampered(error.detail, Rule.ENCODING) from error
-
-    def _check_header(self, block: Block) -> None:
-        """2. and 3."""
-        if block.number != self._height:
-            raise self._tampered(f"expected this block, found number {block.number}", Rule.NUMBER)
-        if block.header.previous_hash != self._head_hash:
-            raise self._tampered("previous hash is not the hash of the header before", Rule.PREVIOUS_HASH)
-        if block.header.data_hash != block.data_hash():
-            raise self._tampered("data hash is not the hash of the transactions", Rule.DATA_HASH)
-
     def _add_genesis(self, block: Block) -> VerifiedBlock:
-        """4."""
         self._genesis_hash = block.header.hash()
-        if self._expected_genesis is not None and self._genesis_hash != self._expected_genesis:
-            raise self._tampered("another channel's genesis block", Rule.GENESIS)
-        try:
-            (raw,) = block.envelopes
-            envelope = parse_envelope(raw)
-            config = read_channel_config(parse_config_envelope(envelope).config)
-        except (ValueError, Invalid) as error:
-            self._raise_if_unsupported(error)
-            raise self._tampered("genesis block holds no configuration", Rule.GENESIS) from error
-        if envelope.type != HeaderType.CONFIG or config.sequence != 0 or not envelope.channel:
-            raise self._tampered("genesis block founds no channel", Rule.GENESIS)
-        if block.validation_codes not in (b"", b"\0"):
-            raise self._tampered("genesis transaction is not marked valid", Rule.VALIDATION_CODE)
-        if block.commit_hash or block.signatures or block.last_config or block.consenter_metadata:
-            raise self._tampered("genesis block carries metadata of a later block", Rule.GENESIS)
-        self._check_capabilities(config)
-        self._channel, self._config = envelope.channel, config
+        envelope, self._config = verify_genesis(block, self._expected_genesis)
+        self._channel = envelope.channel
         return self._accept(block, (ValidatedTransaction(ValidationCode.VALID, envelope=envelope),), (), 0)
 
     def _validate(self, block: Block, config: ChannelConfig) -> ValidatedBlock:
@@ -188,18 +165,6 @@ class ChainVerifier:
         except (Invalid, Denied) as error:
             self._raise_if_unsupported(error)
             raise self._tampered(error.detail, Rule.CONFIGURATION) from error
-
-    def _check_last_config(self, block: Block, validated: ValidatedBlock) -> int:
-        """6. A configuration block stands alone and names itself."""
-        changes = validated.config is not self._config
-        if changes:
-            self._check_capabilities(validated.config)
-            if len(block.envelopes) != 1:
-                raise self._tampered("configuration shares its block", Rule.CONFIGURATION)
-        expected = block.number if changes else self._last_config
-        if block.last_config != expected:
-            raise self._tampered(f"last configuration is block {expected}", Rule.LAST_CONFIG)
-        return expected
 
     def _check_codes(self, block: Block, validated: ValidatedBlock) -> None:
         """7. Compares the codes with the filter."""
@@ -271,14 +236,6 @@ class ChainVerifier:
             replayed=replayed,
         )
 
-    def _check_capabilities(self, config: ChannelConfig) -> None:
-        """Other capabilities mean other rules of validation than those known here."""
-        known = ((config.capabilities(), _CHANNEL), (config.capabilities(APPLICATION), _APPLICATION))
-        for found, supported in known:
-            if not found or not found <= supported:
-                detail = f"channel has capabilities other than {', '.join(sorted(supported))}"
-                raise Invalid(detail, reason=UNSUPPORTED, place=f"block {self._height}")
-
     def _raise_if_unsupported(self, error: Exception) -> None:
         if isinstance(error, YilianError) and error.reason in (UNSUPPORTED, UNKNOWN_CONTRACT):
             raise Invalid(error.detail, reason=error.reason, place=f"block {self._height}") from error
@@ -296,4 +253,4 @@ class ChainVerifier:
         return tuple(found)
 
     def _tampered(self, detail: str, rule: Rule) -> Tampered:
-        return Tampered(detail, reason=rule, place=f"block {self._height}")
+        return tampered(detail, rule, self._height)

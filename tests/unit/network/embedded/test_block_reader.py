@@ -26,6 +26,7 @@ from network.embedded.founding import Founding
 from network.embedded.layout import Layout
 from network.embedded.ledger import EmbeddedLedger
 from network.embedded.material import load_key_pair
+from network.verifier.report import Rule
 from tests.unit.network.embedded.conftest import Open
 
 Change = Callable[[Any], None]
@@ -93,19 +94,19 @@ def commit_hash_missing(block: Any) -> None:
     block.metadata.metadata[4] = b""
 
 
-CHANGES: dict[Change, str] = {
-    another_number: "broken-chain",
-    another_predecessor: "broken-chain",
-    another_data_hash: "bad-data-hash",
-    altered_transaction: "bad-data-hash",
-    transaction_left_out: "bad-data-hash",
-    orderer_signature_missing: "bad-orderer-signature",
-    orderer_signature_altered: "bad-orderer-signature",
-    code_missing: "bad-filter",
-    valid_called_a_policy_failure: "bad-code",
-    valid_called_a_read_conflict: "bad-commit-hash",
-    valid_called_a_duplicate: "bad-commit-hash",
-    commit_hash_missing: "bad-commit-hash",
+CHANGES: dict[Change, Rule] = {
+    another_number: Rule.NUMBER,
+    another_predecessor: Rule.PREVIOUS_HASH,
+    another_data_hash: Rule.DATA_HASH,
+    altered_transaction: Rule.DATA_HASH,
+    transaction_left_out: Rule.DATA_HASH,
+    orderer_signature_missing: Rule.ORDERER_SIGNATURE,
+    orderer_signature_altered: Rule.ORDERER_SIGNATURE,
+    code_missing: Rule.VALIDATION_CODE,
+    valid_called_a_policy_failure: Rule.VALIDATION_CODE,
+    valid_called_a_read_conflict: Rule.COMMIT_HASH,
+    valid_called_a_duplicate: Rule.COMMIT_HASH,
+    commit_hash_missing: Rule.COMMIT_HASH,
 }
 
 
@@ -199,7 +200,7 @@ def test_a_past_that_was_rewritten_since_it_was_read_is_noticed(
     assert [block.number for block in other.blocks(0)] == list(range(7))
     with pytest.raises(Tampered) as caught:
         list(three.blocks(6))
-    assert caught.value.reason == "broken-chain"
+    assert caught.value.reason == Rule.PREVIOUS_HASH
 
 
 def unendorsed(founding: Founding, args: list[bytes], timestamp_ns: int) -> bytes:
