@@ -43,11 +43,15 @@ class EcdsaSigner:
 
     def sign(self, message: bytes) -> bytes:
         r, s = decode_dss_signature(self._key.sign(message, _SHA256))
-        name = self._key.curve.name
-        return encode_dss_signature(r, _ORDERS[name] - s if s > _HALF_ORDERS[name] else s)
+        return encode_low_s(r, s, self._key.curve.name)
 
     def __repr__(self) -> str:
         return "EcdsaSigner(…)"
+
+
+def encode_low_s(r: int, s: int, curve: str) -> bytes:
+    """DER of the signature (r, s) with the lower of its two S; ``curve`` is ``secp256r1`` or ``secp384r1``."""
+    return encode_dss_signature(r, _ORDERS[curve] - s if s > _HALF_ORDERS[curve] else s)
 
 
 def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
