@@ -11,9 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Final, NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol, TypeVar
 
 from domain.errors import Invalid
+
+Item = TypeVar("Item")
 
 MIN_CODE_POINT: Final = "\u0000"
 MAX_CODE_POINT: Final = "\U0010ffff"
@@ -21,6 +23,9 @@ MAX_KEY_BYTES: Final = 4096
 MAX_VALUE_BYTES: Final = 1 << 20
 MAX_EVENT_BYTES: Final = 1 << 20
 MAX_PAGE_ITEMS: Final = 1000
+MAX_RANGE_ITEMS: Final = 9_999
+"""A peer cuts longer results off and does not say so: at ``ledger.state.totalQueryLimit``, 10,000 unless set higher."""
+
 ERROR_STATUS: Final = 400
 """Fabric's ERRORTHRESHOLD: answers from here on are errors, and no peer endorses them."""
 
@@ -110,7 +115,7 @@ class Stub(Protocol):
     def get_state_by_partial_composite_key(
         self, object_type: str, attributes: Sequence[str]
     ) -> Iterable[tuple[str, bytes]]:
-        """All keys whose first attributes are these, in the order of their UTF-8 bytes."""
+        """All keys whose first attributes are these, in the order of their UTF-8 bytes; at most MAX_RANGE_ITEMS."""
 
     def get_state_by_partial_composite_key_with_pagination(
         self, object_type: str, attributes: Sequence[str], page_size: int, bookmark: str
@@ -188,34 +193,18 @@ class SimulationResult:
     response: Response
 
 
-class TransactionStub:
-    """A :class:`Stub` over a :class:`StateReader` that records what Fabric's simulator records."""
+class Effects:
+    """What a transaction would change, under the rules that every stub keeps."""
 
-    __slots__ = (
-        "_event", "_paged", "_ranges", "_reader", "_reads", "_writes", "channel", "creator", "timestamp", "tx_id",
-    )  # fmt: skip
+    __slots__ = ("_event", "_paged", "_writes")
 
-    def __init__(self, reader: StateReader, *, tx_id: str, timestamp: datetime, channel: str, creator: Creator) -> None:
-        self.tx_id = tx_id
-        self.timestamp = timestamp
-        self.channel = channel
-        self.creator = creator
-        self._reader = reader
-        self._reads: dict[str, Version | None] = {}
-        self._ranges: dict[tuple[str, str, bool], RangeRead] = {}
+    def __init__(self) -> None:
         self._writes: dict[str, bytes | None] = {}
         self._event: ChaincodeEvent | None = None
         self._paged = False
 
-    def get_state(self, key: str) -> bytes | None:
-        """The value committed before this transaction, also where the transaction itself wrote the key."""
-        _check_key(key)
-        found = self._reader.get(key)
-        self._reads[key] = found.version if found else None
-        return found.value if found else None
-
-    def put_state(self, key: str, value: bytes) -> None:
-        """Record a write.
+    def put(self, key: str, value: bytes) -> None:
+        """Note a write.
 
         Raises:
             Invalid: an empty or too long value, a bad key, or a write after a paged query.
@@ -226,27 +215,28 @@ class TransactionStub:
             raise Invalid(f"a value is longer than {MAX_VALUE_BYTES} bytes", reason="too-large")
         self._write(key, value)
 
-    def del_state(self, key: str) -> None:
-        """Record a deletion.
+    def delete(self, key: str) -> None:
+        """Note a deletion.
 
         Raises:
             Invalid: a bad key, or a write after a paged query.
         """
         self._write(key, None)
 
-    def get_state_by_partial_composite_key(
-        self, object_type: str, attributes: Sequence[str]
-    ) -> Iterable[tuple[str, bytes]]:
-        """All keys under a prefix; the whole range is recorded, so that a phantom makes the transaction invalid."""
-        start, end = partial_composite_key_range(object_type, attributes)
-        found = list(self._reader.range(start, end))
-        self._record_range(start, end, True, found)
-        return [(key, state.value) for key, state in found]
+    def set_event(self, name: str, payload: bytes) -> None:
+        """Note the event; the last one wins.
 
-    def get_state_by_partial_composite_key_with_pagination(
-        self, object_type: str, attributes: Sequence[str], page_size: int, bookmark: str
-    ) -> Page:
-        """One page of the keys under a prefix.
+        Raises:
+            Invalid: no name, or a payload that is too long.
+        """
+        if not name:
+            raise Invalid("an event needs a name", reason="event-name")
+        if len(payload) > MAX_EVENT_BYTES:
+            raise Invalid(f"an event is longer than {MAX_EVENT_BYTES} bytes", reason="too-large")
+        self._event = ChaincodeEvent(name, payload)
+
+    def open_page(self, object_type: str, attributes: Sequence[str], page_size: int, bookmark: str) -> tuple[str, str]:
+        """The range [start, end) in which a page is read; nothing can be written from here on.
 
         Raises:
             Invalid: a page size out of bounds, a bookmark outside the range, or the transaction wrote already.
@@ -259,49 +249,109 @@ class TransactionStub:
         if self._writes:
             raise Invalid("paged queries are for transactions that do not write", reason="paged-query")
         self._paged = True
-        found = list(islice(self._reader.range(bookmark or start, end), page_size + 1))
-        page, following = found[:page_size], found[page_size:]
-        self._record_range(bookmark or start, page[-1][0] if following else end, not following, page)
-        return Page(tuple((key, state.value) for key, state in page), following[0][0] if following else "")
+        return bookmark or start, end
 
-    def get_history_for_key(self, key: str) -> Iterable[KeyModification]:
-        """The writes of a key, newest first."""
-        _check_key(key)
-        return self._reader.history(key)
-
-    def set_event(self, name: str, payload: bytes) -> None:
-        """Set the event; the last one wins.
-
-        Raises:
-            Invalid: no name, or a payload that is too long.
-        """
-        if not name:
-            raise Invalid("an event needs a name", reason="event-name")
-        if len(payload) > MAX_EVENT_BYTES:
-            raise Invalid(f"an event is longer than {MAX_EVENT_BYTES} bytes", reason="too-large")
-        self._event = ChaincodeEvent(name, payload)
-
-    def result(self, response: Response) -> SimulationResult:
-        """What was recorded, with the contract's answer; an error writes nothing and tells nobody."""
-        failed = response.status >= ERROR_STATUS
-        writes = () if failed else tuple(Write(key, self._writes[key]) for key in sorted(self._writes))
-        return SimulationResult(
-            reads=tuple(Read(key, self._reads[key]) for key in sorted(self._reads)),
-            ranges=tuple(self._ranges.values()),
-            writes=writes,
-            event=None if failed else self._event,
-            response=response,
-        )
+    def of(self, response: Response) -> tuple[tuple[Write, ...], ChaincodeEvent | None]:
+        """Writes sorted by key and the event, if the contract answers so; an error writes nothing and tells nobody."""
+        if response.status >= ERROR_STATUS:
+            return (), None
+        return tuple(Write(key, self._writes[key]) for key in sorted(self._writes)), self._event
 
     def _write(self, key: str, value: bytes | None) -> None:
-        _check_key(key)
+        check_key(key)
         if self._paged:
             raise Invalid("paged queries are for transactions that do not write", reason="paged-query")
         self._writes[key] = value
 
+
+class TransactionStub:
+    """A :class:`Stub` over a :class:`StateReader` that records what Fabric's simulator records."""
+
+    __slots__ = ("_effects", "_ranges", "_reader", "_reads", "channel", "creator", "timestamp", "tx_id")
+
+    def __init__(self, reader: StateReader, *, tx_id: str, timestamp: datetime, channel: str, creator: Creator) -> None:
+        self.tx_id = tx_id
+        self.timestamp = timestamp
+        self.channel = channel
+        self.creator = creator
+        self._reader = reader
+        self._reads: dict[str, Version | None] = {}
+        self._ranges: dict[tuple[str, str, bool], RangeRead] = {}
+        self._effects = Effects()
+
+    def get_state(self, key: str) -> bytes | None:
+        """The value committed before this transaction, also where the transaction itself wrote the key."""
+        check_key(key)
+        found = self._reader.get(key)
+        self._reads[key] = found.version if found else None
+        return found.value if found else None
+
+    def put_state(self, key: str, value: bytes) -> None:
+        """Record a write (:meth:`Effects.put`)."""
+        self._effects.put(key, value)
+
+    def del_state(self, key: str) -> None:
+        """Record a deletion (:meth:`Effects.delete`)."""
+        self._effects.delete(key)
+
+    def get_state_by_partial_composite_key(
+        self, object_type: str, attributes: Sequence[str]
+    ) -> Iterable[tuple[str, bytes]]:
+        """All keys under a prefix; the whole range is recorded, so that a phantom makes the transaction invalid.
+
+        Raises:
+            Invalid: there are more than :data:`MAX_RANGE_ITEMS`.
+        """
+        start, end = partial_composite_key_range(object_type, attributes)
+        found = list(whole(self._reader.range(start, end)))
+        self._record_range(start, end, True, found)
+        return [(key, state.value) for key, state in found]
+
+    def get_state_by_partial_composite_key_with_pagination(
+        self, object_type: str, attributes: Sequence[str], page_size: int, bookmark: str
+    ) -> Page:
+        """One page of the keys under a prefix (:meth:`Effects.open_page`)."""
+        start, end = self._effects.open_page(object_type, attributes, page_size, bookmark)
+        found = list(islice(self._reader.range(start, end), page_size + 1))
+        page, following = found[:page_size], found[page_size:]
+        self._record_range(start, page[-1][0] if following else end, not following, page)
+        return Page(tuple((key, state.value) for key, state in page), following[0][0] if following else "")
+
+    def get_history_for_key(self, key: str) -> Iterable[KeyModification]:
+        """The writes of a key, newest first."""
+        check_key(key)
+        return whole(self._reader.history(key))
+
+    def set_event(self, name: str, payload: bytes) -> None:
+        """Set the event; the last one wins (:meth:`Effects.set_event`)."""
+        self._effects.set_event(name, payload)
+
+    def result(self, response: Response) -> SimulationResult:
+        """What was recorded, with the contract's answer; an error writes nothing and tells nobody."""
+        writes, event = self._effects.of(response)
+        return SimulationResult(
+            reads=tuple(Read(key, self._reads[key]) for key in sorted(self._reads)),
+            ranges=tuple(self._ranges.values()),
+            writes=writes,
+            event=event,
+            response=response,
+        )
+
     def _record_range(self, start: str, end: str, exhausted: bool, found: Sequence[tuple[str, StateValue]]) -> None:
         reads = tuple(Read(key, state.version) for key, state in found)
         self._ranges.setdefault((start, end, exhausted), RangeRead(start, end, exhausted, reads))
+
+
+def whole(items: Iterable[Item]) -> Iterator[Item]:
+    """The items of a result that is to be read whole.
+
+    Raises:
+        Invalid: one item too many: a peer might have cut the result off there.
+    """
+    for number, item in enumerate(items):
+        if number == MAX_RANGE_ITEMS:
+            raise Invalid(f"a result has over {MAX_RANGE_ITEMS} items: read it in pages", reason="range-too-large")
+        yield item
 
 
 def create_composite_key(object_type: str, attributes: Sequence[str]) -> str:
@@ -344,7 +394,12 @@ def _check_part(part: str) -> str:
     return part
 
 
-def _check_key(key: str) -> None:
+def check_key(key: str) -> None:
+    """Check a key's form.
+
+    Raises:
+        Invalid: it is empty, too long or no Unicode.
+    """
     try:
         size = len(key.encode())
     except UnicodeEncodeError:

@@ -9,11 +9,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from chaincode import stub
-from domain.errors import Invalid
+from domain.errors import Denied, Invalid
 from network.blocks.identity import Identity
 from network.blocks.mvcc import record_range
 from network.blocks.proposal import NANOSECONDS, ChaincodeEvent, Response, Simulation
 from network.blocks.rwset import NamespaceRwset, Read, Version, Write
+
+TIME_WINDOW = timedelta(seconds=60)
 
 
 class Contract(Protocol):
@@ -69,6 +71,17 @@ def moment(timestamp_ns: int) -> datetime:
         return datetime.fromtimestamp(seconds, UTC) + timedelta(microseconds=rest // 1000)
     except (ValueError, OverflowError, OSError) as error:
         raise Invalid("the timestamp is no point in time", reason="bad-timestamp", place="timestamp") from error
+
+
+def verify_time(timestamp_ns: int, now: datetime) -> None:
+    """Verify that a proposal's time, the submitter's claim, is near the clock of who is to execute it.
+
+    Raises:
+        Denied: it is over 60 s away.
+        Invalid: no point in time that a calendar has.
+    """
+    if abs(moment(timestamp_ns) - now) > TIME_WINDOW:
+        raise Denied("the proposal's time is over 60 s away from the peer's clock", reason="time-window")
 
 
 def nanoseconds(at: datetime) -> int:

@@ -10,8 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chaincode.stub import (
+    MAX_RANGE_ITEMS,
     MAX_VALUE_BYTES,
     ChaincodeEvent,
+    KeyModification,
     Read,
     Response,
     StateValue,
@@ -23,7 +25,8 @@ from chaincode.stub import (
     split_composite_key,
 )
 from domain.errors import Invalid
-from tests.unit.chaincode.world import MemoryChannel
+from domain.instants import moment
+from tests.unit.chaincode.world import NOW, MemoryChannel
 
 OK = Response(200)
 
@@ -130,6 +133,24 @@ def test_the_same_range_is_recorded_once() -> None:
     stub.get_state_by_partial_composite_key("letter", [])
     stub.get_state_by_partial_composite_key("letter", [])
     assert len(stub.result(OK).ranges) == 1
+
+
+@pytest.mark.parametrize("stored", [MAX_RANGE_ITEMS, MAX_RANGE_ITEMS + 1])
+def test_a_result_that_a_peer_might_have_cut_off_is_refused(stored: int) -> None:
+    channel = MemoryChannel()
+    channel.state = {f"\0letter\0{number:05}\0": StateValue(b"1", Version(0, 0)) for number in range(stored)}
+    channel.past["k"] = [KeyModification("tx", moment(NOW), b"1")] * stored
+    stub = channel.stub()
+    for read in (
+        partial(stub.get_state_by_partial_composite_key, "letter", []),
+        partial(stub.get_history_for_key, "k"),
+    ):
+        if stored == MAX_RANGE_ITEMS:
+            assert len(list(read())) == stored
+            continue
+        with pytest.raises(Invalid) as refusal:
+            list(read())
+        assert refusal.value.reason == "range-too-large"
 
 
 def read_pages(stub: TransactionStub, size: int) -> list[list[str]]:
