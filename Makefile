@@ -49,6 +49,18 @@ install: .venv/.installed ## a virtual environment in .venv with the locked pack
 	  break; \
 	done; touch $@
 
+# hfc, a client of Fabric by others, in an environment of its own: it wants packages of 2020, and Python 3.10 or 3.11.
+HFC := tests/interop/hfc
+HFC_PYTHONS := python3.11 python3.10 python3 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.1[01].*/bin/python3)
+.tools/hfc/.installed: $(HFC)/requirements.txt $(HFC)/build.txt | $(UV)
+	@for python in $(HFC_PYTHONS); do \
+	  $$python -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 12))' 2>/dev/null || continue; \
+	  $(UV) venv --quiet --clear --no-python-downloads --python "$$python" .tools/hfc; \
+	  $(UV) pip sync --quiet --compile-bytecode --python .tools/hfc --require-hashes \
+	    --build-constraints $(HFC)/build.txt $(HFC)/requirements.txt; \
+	  touch $@; exit; \
+	done; echo "no Python 3.10 or 3.11 is there, which hfc needs: tests with it are skipped"; [ "$(CI)" != true ]
+
 # HL7's own examples of FHIR R4, for tests; the digest is the registry's.
 EXAMPLES := hl7.fhir.r4.examples-4.0.1.tgz
 EXAMPLES_SHA512 := 0d705d21939e41a48a220094ef0e87382eecc3fe81cf29668a92e4056e1ffffa53f8173de31fbc2c89b04ddbda35384f2683b3a41cefc40ccdaa37aedd7ff32f
@@ -76,7 +88,7 @@ demo: install ## the whole story: three hospitals, a patient, a doctor, an audit
 patient_wallet/node_modules/.installed: patient_wallet/package-lock.json
 	@! command -v npm >/dev/null || { npm ci --prefix patient_wallet --silent --no-audit --no-fund && touch $@; }
 
-test: install .tools/other/.installed patient_wallet/node_modules/.installed ## all tests
+test: install .tools/other/.installed .tools/hfc/.installed patient_wallet/node_modules/.installed ## all tests
 	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export TESTS_OTHER_PYTHON="$$other"; \
 	  $(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile
 
