@@ -19,7 +19,7 @@ _BLOCKS_AT_ONCE: Final = 16
 
 
 class RawBlockFile:
-    """A :class:`network.witness.source.RawBlocks` over the folder of an embedded ledger.
+    """A :class:`network.verifier.source.RawBlocks` over the folder of an embedded ledger.
 
     Raises:
         Invalid, Unavailable: as :class:`network.embedded.database.Database`.

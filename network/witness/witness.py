@@ -27,7 +27,7 @@ from network.verifier.replay import ContractReplay
 from network.verifier.report import VerifiedBlock
 from network.witness.database import WitnessDatabase, WitnessedBlock
 from network.witness.folder import WitnessIdentity, WitnessKey
-from network.witness.source import RawBlocks
+from network.verifier.source import RawBlocks
 
 POLL: Final = timedelta(milliseconds=20)
 MAX_BATCH_BLOCKS: Final = 256

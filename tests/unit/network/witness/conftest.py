@@ -22,7 +22,7 @@ from network.embedded.raw_blocks import RawBlockFile
 from network.verifier.replay import ContractReplay
 from network.witness.database import WitnessDatabase
 from network.witness.folder import WitnessIdentity, WitnessKey
-from network.witness.source import RawBlocks
+from network.verifier.source import RawBlocks
 from network.witness.witness import Witness
 from yilian.contract_versions import contract_replayer
 

@@ -27,7 +27,7 @@ from network.blocks.transaction import Transaction
 from network.embedded.founding import init
 from network.verifier.chain import ChainVerifier
 from network.verifier.replay import ContractReplay, StateView
-from network.witness.source import RawBlocks
+from network.verifier.source import RawBlocks
 from network.witness.witness import MAX_SILENCE_S, Witness
 from tests.unit.network.witness.conftest import CHANNEL, HOSPITALS, World, catch_up, witness_key
 from yilian.contract_versions import contract_replayer

@@ -1,4 +1,4 @@
-"""Where a witness gets blocks from: its own member's peer, as raw bytes; every byte counts as hostile."""
+"""Where blocks come from: one member's peer, as raw bytes; every byte counts as hostile."""
 
 from __future__ import annotations
 
