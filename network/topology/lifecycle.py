@@ -1,0 +1,144 @@
+"""The contract's definition on the channel, and each hospital's package of it (Fabric chaincode lifecycle)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from chaincode.service.package import build_package, package_id
+from network.topology.administration import Administration
+from network.topology.description import Organization, Service
+from network.topology.engine import ProgramFailed
+from network.topology.layout import Layout, disk_errors, write_file
+from network.topology.placement import Placement
+from network.topology.profile import ENDORSEMENT
+from network.topology.waiting import wait_for
+
+DIAL_TIMEOUT: Final = "5s"
+INSTALL_TIMEOUT_S: Final = 60.0
+APPROVE_TIMEOUT_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A committed definition: the sequence counts its changes, the version is for people."""
+
+    sequence: int
+    version: str
+
+
+def make_package(layout: Layout, organization: Organization, label: str, placement: Placement, service: Service) -> str:
+    """Write a hospital's package: where its peer dials the contract, and with which certificates. Returns its id.
+
+    Raises:
+        Unavailable: the disk refuses.
+    """
+    client = layout.contract_client(organization)
+    with disk_errors(client.folder):
+        connection: Mapping[str, Any] = {
+            "address": placement.address(organization, service),
+            "dial_timeout": DIAL_TIMEOUT,
+            "tls_required": True,
+            "client_auth_required": True,
+            "client_key": client.tls_key.read_text(),
+            "client_cert": client.tls_certificate.read_text(),
+            "root_cert": client.tls_root.read_text(),
+        }
+    package = build_package(label, connection)
+    write_file(layout.package(label, organization), package)
+    return package_id(label, package)
+
+
+def install(administration: Administration, organization: Organization, package: Path) -> None:
+    """Install a package on an organisation's peer; nothing happens if it is there.
+
+    Raises:
+        Unavailable: the peer refused.
+    """
+    try:
+        arguments = ("lifecycle", "chaincode", "install", package)
+        administration.peer(organization, *arguments, timeout_s=INSTALL_TIMEOUT_S)
+    except ProgramFailed as error:
+        if "already successfully installed" not in error.detail:
+            raise
+
+
+def approve(
+    administration: Administration,
+    organization: Organization,
+    identity: str,
+    definition: Definition,
+    orderer: Organization,
+) -> None:
+    """Approve a definition for an organisation, which will run it with the package of this id.
+
+    Raises:
+        Unavailable: refused, or not ordered in time.
+    """
+    chosen = ("--package-id", identity, *_definition(administration, definition))
+    command = ("lifecycle", "chaincode", "approveformyorg", *administration.ordering(orderer), *chosen)
+    administration.peer(organization, *command, timeout_s=APPROVE_TIMEOUT_S)
+
+
+def commit(administration: Administration, definition: Definition, approving: Sequence[Organization]) -> None:
+    """Put a definition into force that a majority approved; waits until these peers committed it.
+
+    Raises:
+        Unavailable: refused, or not ordered in time.
+    """
+    layout, operator = administration.layout, administration.operator
+    peers: list[str | Path] = []
+    for item in approving:
+        peers += ["--peerAddresses", operator.address(item, "peer"), "--tlsRootCertFiles", layout.peer(item).tls_root]
+    ordering = administration.ordering(approving[0])
+    command = ("lifecycle", "chaincode", "commit", *ordering, *_definition(administration, definition), *peers)
+    administration.peer(approving[0], *command, timeout_s=APPROVE_TIMEOUT_S)
+
+
+def committed(administration: Administration, organization: Organization) -> Definition | None:
+    """The definition in force, as an organisation's peer sees it; None before the first.
+
+    Raises:
+        Unavailable: the peer does not answer.
+    """
+    topology = administration.topology
+    asked = ("--channelID", topology.channel, "--name", topology.contract, "--output", "json")
+    try:
+        told = json.loads(administration.peer(organization, "lifecycle", "chaincode", "querycommitted", *asked))
+    except ProgramFailed as error:
+        if "is not defined" in error.detail:
+            return None
+        raise
+    return Definition(int(told["sequence"]), str(told["version"]))
+
+
+def wait_answering(administration: Administration, organization: Organization, timeout_s: float) -> None:
+    """Wait until the contract answers through an organisation's peer; a refusal by its rules is an answer.
+
+    Raises:
+        Unavailable: not in time.
+    """
+    topology = administration.topology
+    call = json.dumps({"Args": ["GetOrganization", "{}"]})
+    command = ("chaincode", "query", "-C", topology.channel, "-n", topology.contract, "-c", call)
+
+    def answers() -> bool:
+        try:
+            administration.peer(organization, *command)
+        except ProgramFailed as error:
+            if "response: status:" not in error.detail:
+                raise
+        return True
+
+    wait_for(answers, timeout_s, f"an answer of the contract of {organization.name}")
+
+
+def _definition(administration: Administration, definition: Definition) -> tuple[str, ...]:
+    topology = administration.topology
+    return (
+        "--channelID", topology.channel, "--name", topology.contract, "--version", definition.version,
+        "--sequence", str(definition.sequence), "--channel-config-policy", ENDORSEMENT,
+    )  # fmt: skip
