@@ -81,7 +81,7 @@ def verify_time(timestamp_ns: int, now: datetime) -> None:
         Invalid: no point in time that a calendar has.
     """
     if abs(moment(timestamp_ns) - now) > TIME_WINDOW:
-        raise Denied("the proposal's time is over 60 s away from the peer's clock", reason="time-window")
+        raise Denied("the proposal's time is over 60 s away from the clock here", reason="time-window")
 
 
 def nanoseconds(at: datetime) -> int:
