@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from chaincode import stub
-from domain import jcs
-from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, YilianError
+from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered
 from domain.ports import Clock
 from network.blocks import lifecycle, proposal, rwset
 from network.blocks.channel_config import ChannelConfig
@@ -20,10 +19,7 @@ from network.blocks.signature import Signer, verify_signature
 from network.embedded.database import Database
 from network.embedded.state import StoredState
 from network.execution import Contract, creator_of, moment, read_invocation, simulation_of, verify_time
-
-_MAX_MESSAGE_BYTES = 64 * 1024
-_MAX_MESSAGE_DEPTH = 4
-_ERRORS: dict[int, type[YilianError]] = {400: Invalid, 403: Denied, 404: NotFound, 409: Conflict}
+from network.refusal import contract_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,23 +140,8 @@ class Endorser:
         )
         response = self._contract(transaction, name, arguments)
         if response.status >= stub.ERROR_STATUS:
-            raise contract_error(response)
+            raise contract_error(response.status, response.message)
         return transaction.result(response)
-
-
-def contract_error(response: stub.Response) -> YilianError:
-    """The contract's answer as our error: status 400, 403, 404 or 409 with a JCS message {reason, detail, place}."""
-    kind = _ERRORS.get(response.status)
-    if kind is None:
-        return Unavailable(f"the contract failed with status {response.status}", reason="contract-failed")
-    try:
-        message = jcs.load(response.message.encode(), max_bytes=_MAX_MESSAGE_BYTES, max_depth=_MAX_MESSAGE_DEPTH)
-    except Invalid:
-        message = None
-    if not isinstance(message, dict):
-        return kind("the contract refused", reason="contract-refused")
-    texts = {name: str(message.get(name) or "") for name in ("detail", "reason", "place")}
-    return kind(texts["detail"], reason=texts["reason"] or None, place=texts["place"])
 
 
 def _simulation(result: stub.SimulationResult, contract: str, state: StoredState) -> Simulation:

@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from chaincode.stub import Response
 from domain import jcs
-from domain.errors import Conflict, Denied, Invalid, NotFound, Unavailable, YilianError
+from domain.errors import Conflict, Denied, Invalid, NotFound, YilianError
 from network.blocks.proposal import propose
 from network.blocks.rwset import NamespaceRwset
 from network.blocks.transaction import parse_envelope, parse_transaction
-from network.embedded.endorser import SignedProposal, contract_error
+from network.embedded.endorser import SignedProposal
 from network.embedded.founding import Founding, init
 from network.embedded.layout import Layout
 from network.embedded.ledger import EmbeddedLedger
@@ -109,22 +108,3 @@ def test_every_endorsement_reads_the_contracts_definition_so_that_an_upgrade_inv
     assert [(read.key, read.version) for read in definition.reads] == [("namespaces/fields/yilian/Sequence", (1, 0))]
     assert isinstance(own, NamespaceRwset)
     assert [write.key for write in own.writes] == ["\0drawer\0a\0"]
-
-
-@pytest.mark.parametrize(
-    ("status", "message", "kind"),
-    [
-        (400, "{}", Invalid),
-        (403, "no JSON", Denied),
-        (404, '["a"]', NotFound),
-        (409, '{"detail":null}', Conflict),
-        (500, "panic", Unavailable),
-        (402, "{}", Unavailable),
-        (400, "[" * 100_000, Invalid),
-        (400, "x" * 100_000, Invalid),
-    ],
-)
-def test_any_refusal_becomes_an_error_of_ours(status: int, message: str, kind: type[YilianError]) -> None:
-    error = contract_error(Response(status, message))
-    assert type(error) is kind
-    assert len(str(error)) < 200
