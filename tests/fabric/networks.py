@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import random
-import socket
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 
-from network.topology.description import SERVICES, Consensus, Topology, members
+from network.topology.description import Consensus, Topology, members
 from network.topology.engine import Binaries
 from network.topology.native import NativeNetwork
+from network.topology.ports import free_ports
 
 HOSPITALS = ("RenheMSP", "MingdeMSP", "AnkangMSP")
-FIRST_PORT, LAST_PORT = 17000, 30000  # below what the kernel gives to clients
-ATTEMPTS = 200
 
 
 @contextmanager
@@ -35,24 +32,3 @@ def running_network(
         yield network
     finally:
         network.down()
-
-
-def free_ports(organizations: int) -> int:
-    """The first of as many free ports in a row as these organisations use."""
-    needed = organizations * len(SERVICES)
-    draw = random.SystemRandom()
-    for _ in range(ATTEMPTS):
-        first = draw.randrange(FIRST_PORT, LAST_PORT - needed)
-        if all(is_free(port) for port in range(first, first + needed)):
-            return first
-    raise AssertionError(f"no {needed} free ports in a row")
-
-
-def is_free(port: int) -> bool:
-    with closing(socket.socket()) as attempt:
-        attempt.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            attempt.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
