@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self
@@ -13,14 +12,14 @@ from typing import Final, Self
 from domain.errors import Conflict, Invalid, NotFound, Unavailable
 from network.topology import lifecycle
 from network.topology.administration import Administration
+from network.topology.channel import for_each, join_channel, leader, wait_acquainted
 from network.topology.connections import write_connection
 from network.topology.contract_service import ContractService
 from network.topology.description import ROLES, Organization, Role, Service, Topology
 from network.topology.engine import Binaries, environment_of
-from network.topology.genesis import make_genesis
-from network.topology.layout import Layout, disk_errors, make_folder, write_file
+from network.topology.layout import Layout
 from network.topology.lifecycle import Definition
-from network.topology.material import make_material
+from network.topology.making import make_network
 from network.topology.operations import NodeEndpoint
 from network.topology.placement import LOOPBACK, Placement
 from network.topology.processes import Processes
@@ -28,14 +27,9 @@ from network.topology.settings import write_settings
 from network.topology.waiting import wait_for
 
 READY_TIMEOUT_S: Final = 60.0
-LEADER_TIMEOUT_S: Final = 60.0
-GOSSIP_TIMEOUT_S: Final = 60.0
 ANSWER_TIMEOUT_S: Final = 60.0
 CONNECT_TIMEOUT_S: Final = 2.0
 _AT_ONCE: Final = 4
-_RAFT_LEADER: Final = "consensus_etcdraft_is_leader"
-_BFT_LEADER: Final = "consensus_BFT_leader_id"
-_PEERS_KNOWN: Final = "gossip_membership_total_peers_known"
 _SERVICES_OF: Final[dict[Role, tuple[Service, ...]]] = {
     "orderer": ("orderer", "orderer-admin"),
     "peer": ("peer",),
@@ -85,15 +79,7 @@ class NativeNetwork:
             Conflict: the folder holds a network.
             Unavailable: a program or the disk refused; the engine is too old for BFT.
         """
-        if self.layout.genesis.exists():
-            raise Conflict("the folder holds a network already", reason="network-exists")
-        make_folder(self.layout.folder)
-        make_material(self.binaries, self.layout, self.topology.organizations)
-        for organization in self.topology.organizations:
-            self.write_settings(organization)
-        genesis = make_genesis(self.binaries, self.topology, self.layout, self.placement)
-        write_file(self.layout.description, self.topology.encode())
-        write_file(self.layout.genesis, genesis)
+        make_network(self.topology, self.binaries, self.placement)
 
     def write_settings(self, organization: Organization) -> None:
         """Write the settings of an organisation's processes.
@@ -114,14 +100,14 @@ class NativeNetwork:
         """
         if not self.layout.genesis.exists():
             self.generate()
-        self._each(self._start_nodes)
-        self._join()
+        for_each(self.topology, self._start_nodes)
+        join_channel(self.administration)
         if self._deployed():
-            self._each(lambda item: self._start(item.process("contract")))
+            for_each(self.topology, lambda item: self._start(item.process("contract")))
         else:
             self._deploy(contract)
-        self._each(lambda item: lifecycle.wait_answering(self.administration, item, ANSWER_TIMEOUT_S))
-        self._each(self._wait_acquainted)
+        for_each(self.topology, lambda item: lifecycle.wait_answering(self.administration, item, ANSWER_TIMEOUT_S))
+        for_each(self.topology, lambda item: wait_acquainted(self.administration, item))
 
     def down(self) -> None:
         """Stop all processes.
@@ -209,25 +195,7 @@ class NativeNetwork:
 
     def leader(self) -> Organization | None:
         """The organisation whose ordering node leads; None while there is none."""
-        for organization in self.topology.organizations:
-            try:
-                with self._operations("orderer", organization) as endpoint:
-                    labels = {"channel": self.topology.channel}
-                    if self.topology.consensus == "raft" and endpoint.metric(_RAFT_LEADER, labels) == 1:
-                        return organization
-                    if self.topology.consensus == "bft" and (found := endpoint.metric(_BFT_LEADER, labels)):
-                        return self.topology.organizations[int(found) - 1]
-            except Unavailable:
-                continue
-        return None
-
-    def _join(self) -> None:
-        administration = self.administration
-        with disk_errors(self.layout.genesis):
-            genesis = self.layout.genesis.read_bytes()
-        self._each(lambda item: administration.join_orderer(item, genesis))
-        wait_for(self.leader, LEADER_TIMEOUT_S, "the election of a leader")
-        self._each(lambda item: administration.join_peer(item, self.layout.genesis))
+        return leader(self.administration)
 
     def _deployed(self) -> bool:
         return all(ContractService.exists(self.layout, item) for item in self.topology.organizations)
@@ -244,19 +212,8 @@ class NativeNetwork:
             lifecycle.install(administration, organization, self.layout.package(label, organization))
             lifecycle.approve(administration, organization, identity, definition, organization)
 
-        self._each(prepare)
+        for_each(self.topology, prepare)
         lifecycle.commit(administration, definition, self.topology.organizations)
-
-    def _wait_acquainted(self, organization: Organization) -> None:
-        """Wait until a peer knows the others: before that, its gateway finds no combination of endorsers."""
-        others = len(self.topology.organizations) - 1
-        labels = {"channel": self.topology.channel}
-
-        def knows_all() -> bool:
-            with self._operations("peer", organization) as endpoint:
-                return (endpoint.metric(_PEERS_KNOWN, labels) or 0) >= others
-
-        wait_for(knows_all, GOSSIP_TIMEOUT_S, f"acquaintance of the peer of {organization.name} with the others")
 
     def _start_nodes(self, organization: Organization) -> None:
         self._start(organization.process("orderer"))
@@ -292,11 +249,6 @@ class NativeNetwork:
             except Unavailable:
                 continue
             raise Conflict(f"port {organization.port(service)} of {name} is taken", reason="port-taken")
-
-    def _each(self, action: Callable[[Organization], None]) -> None:
-        """Do something for every organisation, several at once; the first error ends it."""
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            list(pool.map(action, self.topology.organizations))
 
 
 def _connect(port: int) -> None:

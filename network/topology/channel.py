@@ -1,0 +1,72 @@
+"""The channel as its nodes see it: who leads, who takes part, which peers know each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+from domain.errors import Unavailable
+from network.topology.administration import Administration
+from network.topology.description import Organization, Topology
+from network.topology.layout import disk_errors
+from network.topology.waiting import wait_for
+
+LEADER_TIMEOUT_S: Final = 60.0
+GOSSIP_TIMEOUT_S: Final = 60.0
+_AT_ONCE: Final = 4
+_RAFT_LEADER: Final = "consensus_etcdraft_is_leader"
+_BFT_LEADER: Final = "consensus_BFT_leader_id"
+_PEERS_KNOWN: Final = "gossip_membership_total_peers_known"
+
+
+def join_channel(administration: Administration) -> None:
+    """Make every ordering node and every peer take part; those that do already go on.
+
+    Raises:
+        Unavailable: a node refused, or none leads in time.
+    """
+    topology, layout = administration.topology, administration.layout
+    with disk_errors(layout.genesis):
+        genesis = layout.genesis.read_bytes()
+    for_each(topology, lambda item: administration.join_orderer(item, genesis))
+    wait_for(lambda: leader(administration), LEADER_TIMEOUT_S, "the election of a leader")
+    for_each(topology, lambda item: administration.join_peer(item, layout.genesis))
+
+
+def leader(administration: Administration) -> Organization | None:
+    """The organisation whose ordering node leads; None while there is none."""
+    topology = administration.topology
+    labels = {"channel": topology.channel}
+    for organization in topology.organizations:
+        try:
+            with administration.orderer_operations(organization) as endpoint:
+                if topology.consensus == "raft" and endpoint.metric(_RAFT_LEADER, labels) == 1:
+                    return organization
+                if topology.consensus == "bft" and (found := endpoint.metric(_BFT_LEADER, labels)):
+                    return topology.organizations[int(found) - 1]
+        except Unavailable:
+            continue
+    return None
+
+
+def wait_acquainted(administration: Administration, organization: Organization) -> None:
+    """Wait until a peer knows the others: before that, its gateway finds no combination of endorsers.
+
+    Raises:
+        Unavailable: not in time.
+    """
+    topology = administration.topology
+    others = len(topology.organizations) - 1
+
+    def knows_all() -> bool:
+        with administration.peer_operations(organization) as endpoint:
+            return (endpoint.metric(_PEERS_KNOWN, {"channel": topology.channel}) or 0) >= others
+
+    wait_for(knows_all, GOSSIP_TIMEOUT_S, f"acquaintance of the peer of {organization.name} with the others")
+
+
+def for_each(topology: Topology, action: Callable[[Organization], None]) -> None:
+    """Do something for every organisation, several at once; the first error ends it."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        list(pool.map(action, topology.organizations))
