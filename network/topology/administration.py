@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from domain.errors import Conflict
+from domain.errors import Conflict, Unavailable
 from network.topology.description import Organization, Topology
 from network.topology.engine import Binaries
 from network.topology.layout import Layout
 from network.topology.operations import NodeEndpoint
 from network.topology.placement import Placement
+
+_RAFT_LEADER: Final = "consensus_etcdraft_is_leader"
+_BFT_LEADER: Final = "consensus_BFT_leader_id"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,21 @@ class Administration:
         """The peer's health and metrics."""
         address = self.operator.address(organization, "peer-operations")
         return NodeEndpoint(address, self.layout.admin(organization))
+
+    def leader(self) -> Organization | None:
+        """The organisation whose ordering node leads; None while there is none."""
+        labels = {"channel": self.topology.channel}
+        for organization in self.topology.organizations:
+            try:
+                with self.orderer_operations(organization) as endpoint:
+                    if self.topology.consensus == "raft":
+                        if endpoint.metric(_RAFT_LEADER, labels) == 1:
+                            return organization
+                    elif found := endpoint.metric(_BFT_LEADER, labels):
+                        return self.topology.organizations[int(found) - 1]
+            except Unavailable:
+                continue
+        return None
 
     def join_orderer(self, organization: Organization, block: bytes) -> None:
         """Make an ordering node take part in the channel; nothing happens if it does already.

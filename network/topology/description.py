@@ -87,6 +87,11 @@ class Organization:
         """Name of one of its processes."""
         return f"{role}-{self.name}"
 
+    @property
+    def next_contract(self) -> str:
+        """Name of the contract service that is about to take over."""
+        return f"{self.process('contract')}.next"
+
 
 @dataclass(frozen=True, slots=True)
 class Timings:

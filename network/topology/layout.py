@@ -27,6 +27,7 @@ from network.topology.description import Organization
 
 DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
+PID_SUFFIX: Final = ".pid"
 CONTRACT_CLIENT: Final = "contract-client"
 
 
@@ -96,7 +97,7 @@ class Layout:
         return self.folder / "log" / f"{process}.log"
 
     def pid(self, process: str) -> Path:
-        return self.folder / "run" / f"{process}.pid"
+        return self.folder / "run" / f"{process}{PID_SUFFIX}"
 
     def package(self, label: str, organization: Organization) -> Path:
         return self.folder / "packages" / f"{label}-{organization.name}.tar.gz"

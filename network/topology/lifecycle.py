@@ -115,6 +115,25 @@ def committed(administration: Administration, organization: Organization) -> Def
     return Definition(int(told["sequence"]), str(told["version"]))
 
 
+def approved_package(administration: Administration, organization: Organization, sequence: int) -> str | None:
+    """Id of the package that an organisation runs a definition with; None if it did not approve it.
+
+    Raises:
+        Unavailable: the peer does not answer.
+    """
+    topology = administration.topology
+    asked = ("--channelID", topology.channel, "--name", topology.contract, "--sequence", str(sequence))
+    command = ("lifecycle", "chaincode", "queryapproved", *asked, "--output", "json")
+    try:
+        source = json.loads(administration.peer(organization, *command)).get("source", {})
+    except ProgramFailed as error:
+        if "could not fetch approved chaincode definition" in error.detail:
+            return None
+        raise
+    found = source.get("Type", {}).get("LocalPackage", {}).get("package_id")
+    return None if found is None else str(found)
+
+
 def wait_answering(administration: Administration, organization: Organization, timeout_s: float) -> None:
     """Wait until the contract answers through an organisation's peer; a refusal by its rules is an answer.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from domain.errors import Conflict, Unavailable
-from network.topology.layout import FILE_MODE, Layout, disk_errors, make_folder, write_file
+from network.topology.layout import FILE_MODE, PID_SUFFIX, Layout, disk_errors, make_folder, write_file
 from network.topology.waiting import wait_for
 
 STOP_TIMEOUT_S: Final = 20.0
@@ -54,6 +54,10 @@ class Processes:
             )
         self._children[child.pid] = child
         write_file(self._layout.pid(name), f"{child.pid} {_started(child.pid)}\n".encode())
+
+    def known(self) -> list[str]:
+        """Names of all processes that were started and not stopped."""
+        return sorted(path.name.removesuffix(PID_SUFFIX) for path in self._layout.pid("").parent.glob(f"*{PID_SUFFIX}"))
 
     def running(self, name: str) -> bool:
         """True while the process lives."""

@@ -1,0 +1,154 @@
+"""The contract on a running network: first deployment, another version, a package with other certificates.
+
+A new contract service is started beside the old one, on the organisation's second port; it takes over once the peer
+calls it, so no call finds nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from domain.errors import Unavailable
+from network.topology import lifecycle
+from network.topology.contract_service import ContractService
+from network.topology.description import Organization, Service
+from network.topology.lifecycle import Definition
+
+if TYPE_CHECKING:
+    from network.topology.native import NativeNetwork
+
+
+def is_deployed(network: NativeNetwork) -> bool:
+    """True once every organisation has a contract service."""
+    return all(
+        ContractService.exists(network.layout, item.process("contract")) for item in network.topology.organizations
+    )
+
+
+def deploy(network: NativeNetwork, contract: str | None = None) -> None:
+    """Put the first definition into force; what a first attempt left behind is used.
+
+    Args:
+        contract: ``module:function``; the product's own if None.
+
+    Raises:
+        Unavailable: a peer or the ordering service refused, or not in time.
+    """
+    definition = Definition(1, "1")
+    network.each(lambda item: introduce(network, item, definition, contract))
+    if lifecycle.committed(network.administration, network.topology.organizations[0]) is None:
+        lifecycle.commit(network.administration, definition, network.topology.organizations)
+
+
+def introduce(network: NativeNetwork, organization: Organization, definition: Definition, contract: str | None) -> None:
+    """Start an organisation's first contract service, and approve a definition with it.
+
+    Raises:
+        Unavailable: its peer or the ordering service refused, or not in time.
+    """
+    _offer(network, organization, organization.process("contract"), "contract", definition, contract)
+
+
+def upgrade(network: NativeNetwork, contract: str | None, version: str = "") -> Definition:
+    """Put the next definition into force while the present one serves; returns it.
+
+    Args:
+        contract: ``module:function`` of the new version; the product's own if None.
+        version: what people call it; its sequence if empty.
+
+    Raises:
+        Unavailable: nothing is deployed; a process is down; refused, or not in time. Do it again.
+    """
+    present = definition_in_force(network)
+    sequence = present.sequence + 1
+    definition = Definition(sequence, version or str(sequence))
+    network.each(lambda item: _offer_next(network, item, definition, contract))
+    lifecycle.commit(network.administration, definition, network.topology.organizations)
+    network.each(lambda item: _take_over(network, item))
+    return definition
+
+
+def repackage(network: NativeNetwork, organization: Organization) -> None:
+    """Let an organisation run the present definition with the certificates that it has now.
+
+    Raises:
+        Unavailable: refused, or not in time. Do it again.
+    """
+    present = ContractService.read(network.layout, organization.process("contract"))
+    _offer_next(network, organization, definition_in_force(network), present.contract)
+    _take_over(network, organization)
+
+
+def settle(network: NativeNetwork) -> None:
+    """End an upgrade that was interrupted: each organisation keeps the service that its peer calls.
+
+    Raises:
+        Unavailable: a peer does not answer.
+    """
+    for organization in network.topology.organizations:
+        if not ContractService.exists(network.layout, organization.next_contract):
+            continue
+        following = ContractService.read(network.layout, organization.next_contract)
+        present = definition_in_force(network)
+        approved = lifecycle.approved_package(network.administration, organization, present.sequence)
+        if approved == following.package_id:
+            _take_over(network, organization)
+        else:
+            network.runner.stop(organization.next_contract)
+            ContractService.forget(network.layout, organization.next_contract)
+
+
+def definition_in_force(network: NativeNetwork) -> Definition:
+    """The definition that the first organisation's peer knows.
+
+    Raises:
+        Unavailable: nothing is deployed, or the peer does not answer.
+    """
+    present = lifecycle.committed(network.administration, network.topology.organizations[0])
+    if present is None:
+        raise Unavailable("the contract is not deployed", reason="not-deployed")
+    return present
+
+
+def contract_of(network: NativeNetwork) -> str | None:
+    """``module:function`` of the contract that the first organisation runs; None for the product's own."""
+    first = network.topology.organizations[0]
+    return ContractService.read(network.layout, first.process("contract")).contract
+
+
+def _offer_next(
+    network: NativeNetwork, organization: Organization, definition: Definition, contract: str | None
+) -> None:
+    present = ContractService.read(network.layout, organization.process("contract"))
+    service: Service = "contract" if present.service == "contract-next" else "contract-next"
+    network.runner.stop(organization.next_contract)
+    _offer(network, organization, organization.next_contract, service, definition, contract)
+
+
+def _offer(
+    network: NativeNetwork,
+    organization: Organization,
+    process: str,
+    service: Service,
+    definition: Definition,
+    contract: str | None,
+) -> None:
+    """Start a contract service, install the package that names it, approve the definition with this package."""
+    administration, layout = network.administration, network.layout
+    label = f"{network.topology.contract}_{definition.sequence}"
+    identity = lifecycle.make_package(layout, organization, label, network.placement, service)
+    ContractService(identity, network.topology.contract, service, contract).write(layout, process)
+    network.runner.ensure(process)
+    lifecycle.install(administration, organization, layout.package(label, organization))
+    if lifecycle.approved_package(administration, organization, definition.sequence) != identity:
+        lifecycle.approve(administration, organization, identity, definition, organization)
+
+
+def _take_over(network: NativeNetwork, organization: Organization) -> None:
+    """The new service is the organisation's contract service from now on; the old one ends what it has begun."""
+    present = organization.process("contract")
+    following = ContractService.read(network.layout, organization.next_contract)
+    following.write(network.layout, present)
+    ContractService.forget(network.layout, organization.next_contract)
+    network.runner.stop(present)
+    network.runner.rename(organization.next_contract, present)
