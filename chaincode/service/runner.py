@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Final
 
 from chaincode.service.answers import completed, failure, refusal
 from chaincode.service.conversation import Conversation, PeerFailed
 from chaincode.service.invocation import Invocation, is_transaction_id, parse_invocation
-from chaincode.service.message import Kind, Message
+from chaincode.service.message import MAX_MESSAGE_BYTES, Kind, Message
 from chaincode.service.offer import Offer
 from chaincode.service.peer_stub import PeerStub
 from chaincode.service.writes import send_writes
-from chaincode.stub import Response
+from chaincode.stub import MAX_EVENT_BYTES, Response
 from domain.errors import Denied, Invalid
 from domain.ports import Clock
 from network.execution import Contract, verify_time
+
+MAX_ANSWER_BYTES: Final = MAX_MESSAGE_BYTES - 2 * MAX_EVENT_BYTES
+"""Beside an event and what surrounds both."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,6 +57,8 @@ class TransactionRunner:
         response = self.contract(stub, invocation.name, invocation.arguments)
         if conversation.failed:
             raise PeerFailed(conversation.failed)
+        if len(response.payload) + len(response.message) > MAX_ANSWER_BYTES:
+            raise ValueError("the answer fits no message")
         stub.close_queries()
         writes, event = stub.effects.of(response)
         send_writes(conversation, writes, offer)
