@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import grpc
 
+from network.blocks.protos import common
+from network.fabric.gateway.block_events import (
+    BLOCKS,
+    BLOCKS_AND_PRIVATE_DATA,
+    FILTERED_BLOCKS,
+    Block,
+    BlockAndPrivateData,
+    BlockEventKind,
+    BlockEventsRequest,
+    FilteredBlock,
+)
+from network.fabric.gateway.chaincode_events import ChaincodeEventsRequest
 from network.fabric.gateway.commit import Commit
 from network.fabric.gateway.identity import Identity
 from network.fabric.gateway.network import Network
@@ -14,9 +26,12 @@ from network.fabric.gateway.proposal import Proposal, parse_proposed
 from network.fabric.gateway.protos import gateway, parse_into
 from network.fabric.gateway.rpc import Deadlines, Rpc
 from network.fabric.gateway.signers import Hash, Sign, Signer, sha256
-from network.fabric.gateway.signing import SigningIdentity
+from network.fabric.gateway.signing import Signable, SigningIdentity
 from network.fabric.gateway.sources import Sources
 from network.fabric.gateway.transaction import Transaction
+
+_T = TypeVar("_T")
+_S = TypeVar("_S", bound=Signable)
 
 
 class Gateway:
@@ -47,9 +62,7 @@ class Gateway:
 
     def new_signed_proposal(self, raw: bytes, signature: bytes) -> Proposal:
         """As ``new_proposal``, with a signature over its digest."""
-        proposal = self.new_proposal(raw)
-        proposal.set_signature(signature)
-        return proposal
+        return _signed(self.new_proposal(raw), signature)
 
     def new_transaction(self, raw: bytes) -> Transaction:
         """The transaction that ``Transaction.serialize`` gave, here or at another gateway.
@@ -62,9 +75,7 @@ class Gateway:
 
     def new_signed_transaction(self, raw: bytes, signature: bytes) -> Transaction:
         """As ``new_transaction``, with a signature over its digest."""
-        transaction = self.new_transaction(raw)
-        transaction.set_signature(signature)
-        return transaction
+        return _signed(self.new_transaction(raw), signature)
 
     def new_commit(self, raw: bytes) -> Commit:
         """The status request that ``Commit.serialize`` gave, here or at another gateway.
@@ -78,9 +89,55 @@ class Gateway:
 
     def new_signed_commit(self, raw: bytes, signature: bytes) -> Commit:
         """As ``new_commit``, with a signature over its digest."""
-        commit = self.new_commit(raw)
-        commit.set_signature(signature)
-        return commit
+        return _signed(self.new_commit(raw), signature)
+
+    def new_chaincode_events_request(self, raw: bytes) -> ChaincodeEventsRequest:
+        """The request that ``ChaincodeEventsRequest.serialize`` gave.
+
+        Raises:
+            MalformedError: the bytes are none.
+        """
+        signed = parse_into(gateway.SignedChaincodeEventsRequest(), raw, "SignedChaincodeEventsRequest")
+        return ChaincodeEventsRequest(self._rpc, self._signing, signed)
+
+    def new_signed_chaincode_events_request(self, raw: bytes, signature: bytes) -> ChaincodeEventsRequest:
+        """As ``new_chaincode_events_request``, with a signature over its digest."""
+        return _signed(self.new_chaincode_events_request(raw), signature)
+
+    def new_block_events_request(self, raw: bytes) -> BlockEventsRequest[Block]:
+        """The request for whole blocks that ``BlockEventsRequest.serialize`` gave.
+
+        Raises:
+            MalformedError: the bytes are none.
+        """
+        return self._new_block_request(BLOCKS, raw)
+
+    def new_signed_block_events_request(self, raw: bytes, signature: bytes) -> BlockEventsRequest[Block]:
+        """As ``new_block_events_request``, with a signature over its digest."""
+        return _signed(self.new_block_events_request(raw), signature)
+
+    def new_filtered_block_events_request(self, raw: bytes) -> BlockEventsRequest[FilteredBlock]:
+        """As ``new_block_events_request``, for filtered blocks."""
+        return self._new_block_request(FILTERED_BLOCKS, raw)
+
+    def new_signed_filtered_block_events_request(
+        self, raw: bytes, signature: bytes
+    ) -> BlockEventsRequest[FilteredBlock]:
+        """As ``new_filtered_block_events_request``, with a signature over its digest."""
+        return _signed(self.new_filtered_block_events_request(raw), signature)
+
+    def new_block_and_private_data_events_request(self, raw: bytes) -> BlockEventsRequest[BlockAndPrivateData]:
+        """As ``new_block_events_request``, for blocks with private data."""
+        return self._new_block_request(BLOCKS_AND_PRIVATE_DATA, raw)
+
+    def new_signed_block_and_private_data_events_request(
+        self, raw: bytes, signature: bytes
+    ) -> BlockEventsRequest[BlockAndPrivateData]:
+        """As ``new_block_and_private_data_events_request``, with a signature over its digest."""
+        return _signed(self.new_block_and_private_data_events_request(raw), signature)
+
+    def _new_block_request(self, kind: BlockEventKind[_T], raw: bytes) -> BlockEventsRequest[_T]:
+        return BlockEventsRequest(self._rpc, self._signing, kind, parse_into(common.Envelope(), raw, "Envelope"))
 
     def close(self) -> None:
         """Ends every call and event stream of this gateway and refuses later ones; the channel stays open."""
@@ -93,6 +150,11 @@ class Gateway:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _signed(message: _S, signature: bytes) -> _S:
+    message.set_signature(signature)
+    return message
 
 
 def connect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
@@ -33,13 +34,16 @@ class Deadlines:
 
 
 class Rpc:
-    """The services of one peer over one channel; threads may share it."""
+    """The services of one peer over one channel; threads may share it.
+
+    Open calls are held weakly: a stream that nobody holds any more is cancelled when it is collected.
+    """
 
     def __init__(self, channel: grpc.Channel, deadlines: Deadlines) -> None:
         self.deadlines = deadlines
         self._channel = channel
         self._lock = threading.Lock()
-        self._open: set[Any] = set()
+        self._open: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closed = False
         self._evaluate = self._unary("Evaluate", gateway.EvaluateResponse)
         self._endorse = self._unary("Endorse", gateway.EndorseResponse)
@@ -81,7 +85,7 @@ class Rpc:
         """Ends every call and stream that is open; later ones are refused. The channel stays open."""
         with self._lock:
             self._closed = True
-            calls, self._open = self._open, set()
+            calls = list(self._open)
         for call in calls:
             call.cancel()
 
