@@ -6,7 +6,7 @@ with an own write. The peer simulates on one committed state, so a key that was 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -42,13 +42,13 @@ class PeerStub:
         effects: what the contract would change.
     """
 
-    __slots__ = ("_conversation", "_invocation", "_queries", "_read", "effects")
+    __slots__ = ("_conversation", "_invocation", "_open", "_read", "effects")
 
     def __init__(self, invocation: Invocation, conversation: Conversation) -> None:
         self._invocation = invocation
         self._conversation = conversation
         self._read: dict[str, bytes | None] = {}
-        self._queries: list[Generator[Any]] = []
+        self._open: dict[str, None] = {}
         self.effects = Effects()
 
     @property
@@ -130,15 +130,14 @@ class PeerStub:
         Raises:
             PeerFailed: the peer did not.
         """
-        for query in self._queries:
-            query.close()
+        for query in tuple(self._open):
+            self._close(query)
 
-    def _results(self, first: Any, read: Callable[[bytes], Item]) -> Generator[Item]:
-        results = self._pages(first, read)
-        self._queries.append(results)
-        return results
+    def _results(self, first: Any, read: Callable[[bytes], Item]) -> Iterator[Item]:
+        self._open[first.id] = None
+        return self._read_on(first, read)
 
-    def _pages(self, first: Any, read: Callable[[bytes], Item]) -> Generator[Item]:
+    def _read_on(self, first: Any, read: Callable[[bytes], Item]) -> Iterator[Item]:
         response = first
         try:
             while True:
@@ -148,8 +147,14 @@ class PeerStub:
                     return
                 response = self._next(first.id)
         finally:
+            self._close(first.id)
+
+    def _close(self, query: str) -> None:
+        """Once only: a query may be dropped by the contract and by the end of the transaction."""
+        if query in self._open:
+            del self._open[query]
             if not self._conversation.failed:
-                self._conversation.ask(Kind.QUERY_STATE_CLOSE, shim.QueryStateClose(id=first.id))
+                self._conversation.ask(Kind.QUERY_STATE_CLOSE, shim.QueryStateClose(id=query))
 
     def _next(self, query: str) -> Any:
         response = self._response(self._conversation.ask(Kind.QUERY_STATE_NEXT, shim.QueryStateNext(id=query)))

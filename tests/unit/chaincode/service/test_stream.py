@@ -13,7 +13,7 @@ import grpc
 import pytest
 
 from chaincode.service.message import MAX_MESSAGE_BYTES, Kind
-from chaincode.service.protos import shim
+from chaincode.service.protos import query_result, shim
 from chaincode.service.server import Limits
 from chaincode.service.stream import Waits
 from chaincode.stub import Response, Stub, create_composite_key
@@ -264,6 +264,58 @@ def test_an_answer_that_no_message_holds_fails(serve: Serve) -> None:
         peer.register()
         peer.send(transaction(proposal("Get")))
         assert peer.answer() == (500, "contract-failed")
+
+
+def look(stub: Stub, name: str, _arguments: bytes) -> Response:
+    """Asks a query of each kind."""
+    match name:
+        case "Range":
+            list(stub.get_state_by_partial_composite_key("letter", []))
+        case "Page":
+            stub.get_state_by_partial_composite_key_with_pagination("letter", [], 10, "")
+        case _:
+            list(stub.get_history_for_key("k"))
+    return Response(200)
+
+
+def results(*raw: bytes, has_more: bool = False, metadata: bytes = b"") -> bytes:
+    found = [shim.QueryResultBytes(resultBytes=item) for item in raw]
+    answer = shim.QueryResponse(results=found, has_more=has_more, id="q", metadata=metadata)
+    return bytes(answer.SerializeToString())
+
+
+NO_TIME = query_result.KeyModification(tx_id="tx")
+NO_TIME.timestamp.seconds = 1 << 60
+
+
+@pytest.mark.parametrize(
+    ("name", "answers"),
+    [
+        ("Range", [b"\xff"]),
+        ("Range", [results(b"\xff")]),
+        ("Range", [results(has_more=True), results(has_more=True)]),
+        ("Range", [results(has_more=True), b"\xff"]),
+        ("Page", [results(metadata=b"\xff")]),
+        ("History", [results(b"\xff")]),
+        ("History", [results(NO_TIME.SerializeToString())]),
+    ],
+)
+def test_an_answer_that_is_none_fails_the_transaction(serve: Serve, name: str, answers: list[bytes]) -> None:
+    with RawPeer(serve(look).address) as peer:
+        peer.register()
+        asked = begin(peer, name)
+        for answer in answers[:-1]:
+            peer.reply(asked, answer)
+            asked = peer.receive()
+        peer.reply(asked, answers[-1])
+        assert peer.answer() == (500, "peer-garbled")
+
+
+def test_a_write_that_the_peer_refuses_fails_the_transaction(serve: Serve) -> None:
+    with RawPeer(serve(lambda stub, _name, _arguments: stub.put_state("k", b"v") or Response(200)).address) as peer:
+        peer.register()
+        peer.reply(begin(peer), b"no", Kind.ERROR)
+        assert peer.answer() == (500, "peer-refused")
 
 
 @pytest.mark.parametrize("away", [timedelta(seconds=60), timedelta(seconds=-60)])
