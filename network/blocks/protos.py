@@ -9,6 +9,7 @@ from fabric_protos.ledger.rwset import rwset_pb2
 from fabric_protos.ledger.rwset.kvrwset import kv_rwset_pb2
 from fabric_protos.msp import identities_pb2, msp_config_pb2, msp_principal_pb2
 from fabric_protos.orderer import configuration_pb2 as orderer_configuration_pb2
+from fabric_protos.orderer.etcdraft import configuration_pb2 as etcdraft_pb2
 from fabric_protos.peer import (
     chaincode_event_pb2,
     chaincode_pb2,
@@ -32,6 +33,7 @@ collection: Any = collection_pb2
 common: Any = common_pb2
 configtx: Any = configtx_pb2
 configuration: Any = configuration_pb2
+etcdraft: Any = etcdraft_pb2
 identities: Any = identities_pb2
 kvrwset: Any = kv_rwset_pb2
 lifecycle: Any = lifecycle_pb2

@@ -16,8 +16,8 @@ from network.topology.layout import Layout
 from network.topology.operations import NodeEndpoint
 from network.topology.placement import Placement
 
-_RAFT_LEADER: Final = "consensus_etcdraft_is_leader"
-_BFT_LEADER: Final = "consensus_BFT_leader_id"
+_IS_LEADER: Final = {"raft": "consensus_etcdraft_is_leader", "bft": "consensus_BFT_is_leader"}
+"""Metrics of ordering nodes (Fabric ``orderer/consensus/{etcdraft,smartbft}/metrics.go``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +72,8 @@ class Administration:
         for organization in self.topology.organizations:
             try:
                 with self.orderer_operations(organization) as endpoint:
-                    if self.topology.consensus == "raft":
-                        if endpoint.metric(_RAFT_LEADER, labels) == 1:
-                            return organization
-                    elif found := endpoint.metric(_BFT_LEADER, labels):
-                        return self.topology.organizations[int(found) - 1]
+                    if endpoint.metric(_IS_LEADER[self.topology.consensus], labels) == 1:
+                        return organization
             except Unavailable:
                 continue
         return None

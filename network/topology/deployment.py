@@ -57,6 +57,7 @@ def upgrade(network: NativeNetwork, contract: str | None, version: str = "") -> 
         version: what people call it; its sequence if empty.
 
     Raises:
+        Invalid: a version that Fabric refuses.
         Unavailable: nothing is deployed; a process is down; refused, or not in time. Do it again.
     """
     present = definition_in_force(network)

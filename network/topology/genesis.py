@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 
 from domain.errors import Unavailable
 from network.blocks.block import parse_block
+from network.blocks.channel_config import parse_config_envelope
+from network.blocks.transaction import parse_envelope
 from network.topology.description import Topology
 from network.topology.engine import Binaries
 from network.topology.layout import Layout, disk_errors, write_file
@@ -36,6 +38,16 @@ def make_genesis(binaries: Binaries, topology: Topology, layout: Layout, placeme
     )  # fmt: skip
     with disk_errors(block):
         return block.read_bytes()
+
+
+def rendered_group(binaries: Binaries, topology: Topology, layout: Layout, placement: Placement) -> Any:
+    """``common.ConfigGroup`` that a new channel of this description would have, to copy parts from.
+
+    Raises:
+        Unavailable: configtxgen refused.
+    """
+    genesis = parse_block(make_genesis(binaries, topology, layout, placement))
+    return parse_config_envelope(parse_envelope(genesis.envelopes[0])).config.channel_group
 
 
 def genesis_hash(layout: Layout) -> str:

@@ -56,13 +56,17 @@ class NodeFiles:
 
     @property
     def certificate(self) -> Path:
-        """What it signs with; cryptogen names the file after the node."""
-        return self.msp / "signcerts" / f"{self.folder.name}-cert.pem"
+        """What it signs with: the one file there; authorities name it differently."""
+        return _only(self.msp / "signcerts")
 
     @property
     def key(self) -> Path:
         """The key of that certificate."""
-        return self.msp / "keystore" / "priv_sk"
+        return _only(self.msp / "keystore")
+
+
+def _only(folder: Path) -> Path:
+    return next(iter(sorted(folder.glob("*"))), folder / "missing")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from chaincode.service.package import build_package, package_id
+from domain.errors import Invalid
 from network.topology.administration import Administration
 from network.topology.description import Organization, Service
 from network.topology.engine import ProgramFailed
@@ -20,6 +22,7 @@ from network.topology.waiting import wait_for
 DIAL_TIMEOUT: Final = "5s"
 INSTALL_TIMEOUT_S: Final = 60.0
 APPROVE_TIMEOUT_S: Final = 60.0
+_VERSION = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,10 @@ class Definition:
 
     sequence: int
     version: str
+
+    def __post_init__(self) -> None:
+        if not _VERSION.fullmatch(self.version):
+            raise Invalid("a version is letters, digits and _ . + -", reason="bad-version", place="version")
 
 
 def make_package(layout: Layout, organization: Organization, label: str, placement: Placement, service: Service) -> str:

@@ -1,0 +1,65 @@
+"""New certificates and keys for a running network, one organisation after another, so that the others serve.
+
+An ordering node's certificate is part of the channel's configuration: the channel learns the new one first, then the
+node starts with it. Authorities stay, so everything else trusts the new certificates already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from network.topology import deployment
+from network.topology.channel_changes import with_certificates
+from network.topology.config_updates import change_channel, wait_level
+from network.topology.description import Organization
+from network.topology.reissuing import prepare, put_in_place
+
+if TYPE_CHECKING:
+    from network.topology.native import NativeNetwork
+
+
+def renew_certificates(network: NativeNetwork, organizations: Sequence[Organization]) -> None:
+    """Renew all certificates of these organisations but the authorities'.
+
+    Raises:
+        Invalid: a certificate or key is none.
+        Unavailable: no authority's key, the channel refused, or something did not come up in time. Do it again.
+    """
+    for organization in organizations:
+        _renew_ordering(network, organization)
+        _renew_peer(network, organization)
+        network.each(network.wait_serving)
+
+
+def _renew_ordering(network: NativeNetwork, organization: Organization) -> None:
+    layout, administration = network.layout, network.administration
+    folder, node, admin = (
+        layout.orderer_organization(organization), layout.orderer(organization), layout.orderer_admin(organization),
+    )  # fmt: skip
+    pending = prepare(node, folder)
+    prepare(admin, folder)
+    place = (network.placement.host(organization, "orderer"), organization.port("orderer"))
+    others = [item for item in network.topology.organizations if item != organization]
+    signing = [*others, organization][: network.topology.majority]
+    latest = change_channel(administration, with_certificates(place, pending), signing)
+    put_in_place(node)
+    put_in_place(admin)
+    network.runner.restart(organization.process("orderer"))
+    wait_level(administration, organization, latest.number + 1, orders=True)
+    network.wait_leader()
+
+
+def _renew_peer(network: NativeNetwork, organization: Organization) -> None:
+    """The peer's certificate for dialling the contract is in the package, so that is made anew."""
+    layout, folder = network.layout, network.layout.peer_organization(organization)
+    renewed = [
+        files(organization)
+        for files in (layout.peer, layout.contract, layout.contract_client, layout.admin, layout.client)
+    ]
+    for files in renewed:
+        prepare(files, folder)
+    for files in renewed:
+        put_in_place(files)
+    network.runner.restart(organization.process("peer"))
+    deployment.repackage(network, organization)

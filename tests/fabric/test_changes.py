@@ -1,0 +1,162 @@
+"""A running network changes: members come and go, the contract gets another version, certificates are renewed.
+
+The tests share a network of their own; each leaves three members that transact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from domain.errors import Conflict, Unavailable
+from network.topology import deployment
+from network.topology.channel_changes import with_consenters, without_member
+from network.topology.config_updates import change_channel, fetch_configuration
+from network.topology.description import SERVICES, Organization
+from network.topology.engine import Binaries
+from network.topology.genesis import rendered_group
+from network.topology.membership import add_organization, remove_organization
+from network.topology.native import NativeNetwork
+from network.topology.renewal import renew_certificates
+from network.topology.status import expiry, status
+from tests.fabric.contracts import FIRST, SECOND
+from tests.fabric.invoking import get, put, version
+from tests.fabric.networks import running_network
+
+
+@pytest.fixture(scope="module")
+def network(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeNetwork]:
+    with running_network(tmp_path_factory.mktemp("changing"), binaries, contract=FIRST) as running:
+        yield running
+
+
+def test_a_hospital_joins_endorses_orders_and_leaves(network: NativeNetwork) -> None:
+    renhe, mingde, _ = network.topology.organizations
+    put(network, [renhe, mingde], "before", "1")
+    tongji = Organization("tongji", "TongjiMSP", renhe.first_port + 3 * len(SERVICES))
+    add_organization(network, tongji)
+    assert get(network, tongji, "before") == "1"
+    put(network, [tongji, renhe], "joined", "2")
+    assert get(network, mingde, "joined") == "2"
+    assert network.leader() in network.topology.organizations
+    assert consenters(network) == 4
+    add_organization(network, tongji)  # done again, it changes nothing
+    assert consenters(network) == 4
+
+    remove_organization(network, "tongji")
+    assert consenters(network) == 3
+    assert not any(network.running(tongji.process(role)) for role in ("peer", "orderer", "contract"))
+    put(network, [renhe, mingde], "left", "3")
+    assert NativeNetwork.open(network.layout.folder, network.binaries).topology == network.topology
+
+
+def test_a_member_cannot_be_added_under_a_name_that_another_has(network: NativeNetwork) -> None:
+    taken = Organization("renhe", "AnotherMSP", network.topology.organizations[-1].first_port + len(SERVICES))
+    with pytest.raises(Conflict):
+        add_organization(network, taken)
+
+
+def test_one_administrator_alone_changes_nothing(network: NativeNetwork) -> None:
+    alone, leaving = network.topology.organizations[0], network.topology.organizations[2]
+    remaining = network.topology.without_organization(leaving.name)
+    target = rendered_group(network.binaries, remaining, network.layout, network.placement)
+    for change in (with_consenters(target), without_member(target, leaving)):
+        with pytest.raises(Unavailable, match="policy"):
+            change_channel(network.administration, change, [alone])
+    assert consenters(network) == 3
+
+
+def test_another_version_of_the_contract_takes_over(network: NativeNetwork) -> None:
+    renhe, mingde, ankang = network.topology.organizations
+    put(network, [renhe, mingde], "kept", "by the first")
+    before = deployment.definition_in_force(network)
+    after = deployment.upgrade(network, SECOND)
+    assert after.sequence == before.sequence + 1
+    assert [version(network, item) for item in network.topology.organizations] == ["2", "2", "2"]
+    assert get(network, ankang, "kept") == "by the first"
+    deployment.upgrade(network, FIRST, "1.1")
+    assert [version(network, item) for item in network.topology.organizations] == ["1", "1", "1"]
+    assert deployment.definition_in_force(network).version == "1.1"
+
+
+def test_an_interrupted_upgrade_is_settled_at_the_next_start(network: NativeNetwork) -> None:
+    """The definition is in force, and the one who ran the upgrade died before the services changed places."""
+    present = deployment.definition_in_force(network)
+    monkey = pytest.MonkeyPatch()
+    monkey.setattr(deployment, "_take_over", lambda *_: None)
+    deployment.upgrade(network, SECOND)
+    monkey.undo()
+    network.down()
+    network.up()
+    assert deployment.definition_in_force(network).sequence == present.sequence + 1
+    assert [version(network, item) for item in network.topology.organizations] == ["2", "2", "2"]
+
+
+def test_renewed_certificates_replace_the_old_ones_everywhere(network: NativeNetwork) -> None:
+    renhe, mingde, ankang = network.topology.organizations
+    old = {item.name: material(network, item) for item in network.topology.organizations}
+    old_orderer = network.layout.orderer(renhe).tls_certificate.read_bytes()
+    renew_certificates(network, network.topology.organizations)
+    for organization in network.topology.organizations:
+        fresh = material(network, organization)
+        assert fresh.keys() == old[organization.name].keys()
+        assert all(fresh[path] != old[organization.name][path] for path in fresh)
+    configuration = fetch_configuration(network.administration, mingde, mingde)
+    assert old_orderer not in configuration.block
+    assert network.layout.orderer(renhe).tls_certificate.read_bytes() in configuration.block
+    put(network, [ankang, renhe], "renewed", "yes")
+    assert get(network, mingde, "renewed") == "yes"
+    assert consenters(network) == 3
+    assert expiry(network.layout.orderer(renhe)) > datetime.now(UTC)
+
+
+def test_everything_comes_back_after_being_stopped_and_started(network: NativeNetwork) -> None:
+    renhe, mingde, _ = network.topology.organizations
+    put(network, [renhe, mingde], "stored", "on disk")
+    network.down()
+    assert not any(network.running(name) for name in network.processes)
+    again = NativeNetwork.open(network.layout.folder, network.binaries)
+    again.up()
+    try:
+        put(again, [mingde, renhe], "after", "start")
+        assert get(again, renhe, "stored") == "on disk"
+    finally:
+        again.down()
+        network.up()
+
+
+def test_status_tells_of_every_process(network: NativeNetwork) -> None:
+    victim = network.topology.organizations[1].process("peer")
+    network.kill(victim)
+    told = status(network)
+    network.start(victim)
+    by_name = {process.name: process for process in told.processes}
+    assert set(by_name) == set(network.processes)
+    assert [name for name, process in by_name.items() if not process.is_running] == [victim]
+    assert by_name[victim].height is None
+    assert sum(process.leads for process in told.processes) == 1
+    assert {process.height for name, process in by_name.items() if name.startswith("orderer")} != {None}
+    assert told.definition is not None
+
+
+def consenters(network: NativeNetwork) -> int:
+    """How many ordering nodes say that they order."""
+    relations = []
+    for organization in network.topology.organizations:
+        with network.administration.orderer_admin(organization) as endpoint:
+            relations.append(endpoint.channel(network.topology.channel)["consensusRelation"])
+    return relations.count("consenter")
+
+
+def material(network: NativeNetwork, organization: Organization) -> dict[Path, bytes]:
+    """Every certificate and key of an organisation but its authorities'."""
+    layout = network.layout
+    users = [layout.orderer(organization), layout.peer(organization), layout.contract(organization)]
+    users += [layout.contract_client(organization), layout.admin(organization), layout.client(organization)]
+    users += [layout.orderer_admin(organization)]
+    files = [path for user in users for path in (user.tls_certificate, user.tls_key)]
+    files += [path for user in users if user.msp.exists() for path in (user.certificate, user.key)]
+    return {path: path.read_bytes() for path in files}
