@@ -28,6 +28,7 @@ SUMMARIES: Final = {
         "将 FHIR（JSON、NDJSON）、DICOM、CDA 与 PDF 文件送入节点；PDF 须给出 --patient。中断后重新运行即可，不会重复。",
     ),
     "ledger": ("The embedded ledger.", "内嵌账本。"),
+    "network": ("A Hyperledger Fabric network of this machine.", "本机的 Hyperledger Fabric 网络。"),
     "node": ("One hospital's node.", "一家医院的节点。"),
     "wallet": ("The patient's wallet.", "患者钱包。"),
     "witness": ("A witness: verifies every block and signs what it saw.", "见证者：验证每个区块并签名所见。"),
