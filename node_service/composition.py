@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,8 @@ from domain.errors import Invalid
 from domain.instants import instant
 from domain.ports import Clock, Ledger, RandomSource
 from network.embedded.ledger import EmbeddedLedger
+from network.fabric.connection import Connection
+from network.fabric.ledger import FabricLedger
 from node_service import organization_keys, secrets
 from node_service.access_log.sequencer import Sequencer
 from node_service.addresses import node_address
@@ -61,6 +64,9 @@ from offchain.stores.local import LocalStore
 
 STOP_TIMEOUT_S: Final = 5.0
 MEASURE_INTERVAL: Final = timedelta(seconds=2)
+HASHING_THREADS: Final = 2
+"""Of one upload its plaintext and its ciphertext are hashed; two threads take in what one core cannot."""
+
 OBJECTS_FOLDER: Final = "objects"
 CUSTODY_FOLDER: Final = "custody"
 CHANNEL_FOLDER: Final = "channel"
@@ -178,7 +184,8 @@ def _open(
 ) -> tuple[Node, ProjectedCommits]:
     database = Database(settings.sqlalchemy_url)
     opened.callback(database.close)
-    ledger = opened.enter_context(EmbeddedLedger(settings.ledger_dir, settings.msp_id, clock, random))
+    ledger = open_ledger(settings, clock, random)
+    opened.callback(ledger.close)
     commits = ProjectedCommits(database)
     limits = Limits(
         ledger=CapacityLimiter(settings.ledger_threads),
@@ -199,8 +206,27 @@ def _open(
         if settings.freshness == "witnesses"
         else LedgerVoices(ledger, limits.ledger),
         limits=limits,
+        hashing=opened.enter_context(ThreadPoolExecutor(HASHING_THREADS, "hashing")),
     )
     return node, commits
+
+
+def open_ledger(settings: Settings, clock: Clock, random: RandomSource) -> EmbeddedLedger | FabricLedger:
+    """The ledger that the settings name.
+
+    Raises:
+        Invalid: the folder holds no ledger, or the connection file is none or another hospital's.
+        Tampered: what the node keeps of the chain was altered, or the founding block is another one.
+        Unavailable: a file cannot be read.
+    """
+    if settings.fabric_connection is None:
+        return EmbeddedLedger(settings.embedded_folder, settings.msp_id, clock, random)
+    connection = Connection.read(settings.fabric_connection)
+    if connection.msp != settings.msp_id:
+        raise Invalid(
+            "the connection file is another hospital's", reason="connection", place="YILIAN_FABRIC_CONNECTION"
+        )
+    return FabricLedger(connection, clock, random, settings.data_dir)
 
 
 def open_custody(settings: Settings) -> FileKeyring:
@@ -261,11 +287,12 @@ def _collector(node: Node, opened: ExitStack) -> WitnessCollector | None:
 
 
 def _receipts(node: Node, collector: WitnessCollector | None, opened: ExitStack) -> Receipts:
+    kind = EmbeddedLedger.KIND if node.settings.fabric_connection is None else FabricLedger.KIND
     if collector is None:
-        return Receipts(node, EmbeddedLedger.KIND, None, lambda _block: None)
+        return Receipts(node, kind, None, lambda _block: None)
     own = _witness(node.settings.witness_api_url)
     opened.callback(own.close)
-    return Receipts(node, EmbeddedLedger.KIND, own, collector.want)
+    return Receipts(node, kind, own, collector.want)
 
 
 def _witness(url: str) -> WitnessClient:

@@ -41,7 +41,7 @@ def check_profile(settings: Settings) -> None:
             reason="profile",
             place="YILIAN_CUSTODY_REPLICA",
         )
-    if settings.profile == "production":
+    if settings.profile == "production" and settings.fabric_connection is None:
         raise Invalid(
             "production needs a ledger of several operators; the embedded ledger proves nothing against its operator",
             reason="profile",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import secrets as tokens
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -14,10 +15,10 @@ from typing import Final
 from sqlalchemy import select
 
 from domain import transactions
-from domain.errors import Conflict, NotFound, Unavailable
+from domain.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
 from domain.instants import instant
 from domain.jcs import JsonObject
-from domain.ports import Ledger
+from domain.ports import Ledger, TransactionStatus
 from domain.transactions import OrganizationKey, RegisterOrganization, UpdateOrganization
 from domain.wire import from_json, to_json
 from node_service import secrets
@@ -36,6 +37,7 @@ from offchain.custody.file_keyring import FileKeyring
 
 FOLDER_MODE: Final = 0o700
 FIRST_USERNAME: Final = "administrator"
+COMMIT_TIMEOUT_S: Final = 30.0
 _PASSWORD_BYTES: Final = 18
 
 
@@ -178,10 +180,25 @@ def _merged(
 
 def _submit(node: Node, transaction: transactions.Transaction) -> None:
     name, arguments = transactions.encode(transaction)
-    tx_id = node.ledger.submit(name, arguments)
-    status = node.ledger.status(tx_id)
-    if status is not None and not status.valid:
+    status = _decided(node.ledger, node.ledger.submit(name, arguments))
+    if not status.valid:
         raise Conflict(f"the network refused the entry in the registry: {status.code}", reason="not-valid")
+
+
+def _decided(ledger: Ledger, tx_id: str) -> TransactionStatus:
+    """What became of a transaction, once it is in a block of the own peer.
+
+    Raises:
+        OutcomeUnknown: it is in none in time.
+    """
+    deadline = time.monotonic() + COMMIT_TIMEOUT_S
+    while (left := deadline - time.monotonic()) > 0:
+        height = ledger.height()
+        status = ledger.status(tx_id)
+        if status is not None:
+            return status
+        ledger.wait_for_block(height, left)
+    raise OutcomeUnknown("the entry in the registry was not seen in a block in time; run it again", tx_id=tx_id)
 
 
 def _sync(folder: Path) -> None:

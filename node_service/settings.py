@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from domain.errors import Invalid
 
@@ -27,7 +27,10 @@ class Settings(BaseModel):
     msp_id: str = Field(description="MSP id of the hospital")
     name: str = Field(description="the hospital's name as people read it")
     data_dir: Path = Field(description="folder of the node: keys, database, objects")
-    ledger_dir: Path = Field(description="folder of the embedded ledger")
+    ledger_dir: Path | None = Field(None, description="folder of the embedded ledger, for laptop and pilot")
+    fabric_connection: Path | None = Field(
+        None, description="file that says how to reach the channel of a Fabric network; instead of the folder"
+    )
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder")
     public_url: str = Field("http://127.0.0.1:8001", description="address under which other hospitals reach the node")
     witness_url: str = Field(
@@ -84,6 +87,27 @@ class Settings(BaseModel):
             name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
             detail = _FAULTS.get(first["type"], first["msg"])
             raise Invalid(f"{detail}; docs/operations.md lists the settings", place=name, reason="settings") from None
+
+    @model_validator(mode="after")
+    def _check_ledger(self) -> Self:
+        if (self.ledger_dir is None) == (self.fabric_connection is None):
+            raise Invalid(
+                "set exactly one of YILIAN_LEDGER_DIR and YILIAN_FABRIC_CONNECTION; docs/operations.md lists them",
+                place="YILIAN_LEDGER_DIR",
+                reason="settings",
+            )
+        return self
+
+    @property
+    def embedded_folder(self) -> Path:
+        """The folder of the embedded ledger.
+
+        Raises:
+            Invalid: the node stands on a Fabric network.
+        """
+        if self.ledger_dir is None:
+            raise Invalid("there is no embedded ledger", place="YILIAN_LEDGER_DIR", reason="settings")
+        return self.ledger_dir
 
     @property
     def retention_path(self) -> Path | None:

@@ -5,6 +5,7 @@
 import dataclasses
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from domain.errors import Invalid
 from domain.instants import check_instant
 from network.embedded.export import export
 from network.verifier.folder import block_files
@@ -52,20 +54,57 @@ def _progress(console: Console) -> Progress:
 
 
 def _add_export(audit: typer.Typer, t: Text) -> None:
-    @audit.command(name="export", help=t("Copy the blocks of an embedded ledger.", "复制内嵌账本的区块。"))
+    @audit.command(
+        name="export",
+        help=t(
+            "Copy the blocks of an embedded ledger, or of a Fabric channel as the own peer has them.",
+            "复制内嵌账本或（自有节点上的）Fabric 通道的区块。",
+        ),
+    )
     def export_blocks(
-        ledger: Annotated[Path, typer.Argument(help=t("Folder of the ledger.", "账本文件夹。"))],
-        destination: Annotated[
-            Path, typer.Argument(help=t("A new folder, or an earlier export.", "新文件夹或旧导出。"))
+        folders: Annotated[
+            list[Path],
+            typer.Argument(
+                metavar="[LEDGER] DESTINATION",
+                help=t(
+                    "Folder of an embedded ledger; a new folder, or an earlier export.",
+                    "内嵌账本的文件夹；新文件夹或旧导出。",
+                ),
+            ),
         ],
+        fabric: Annotated[
+            Path | None, typer.Option(help=t("Connection file of a Fabric channel.", "Fabric 通道的连接文件。"))
+        ] = None,
     ) -> None:
+        wanted = 2 if fabric is None else 1
+        if len(folders) != wanted:
+            raise Invalid(
+                t(
+                    "give the ledger's folder and the destination, or --fabric FILE and the destination",
+                    "请给出账本文件夹与目标，或 --fabric FILE 与目标",
+                ),
+                reason="arguments",
+            )
         console = Console()
         with _progress(console) as progress:
             task = progress.add_task(t("exporting", "导出中"), total=None)
-            total = export(ledger, destination, lambda done, of: progress.update(task, completed=done, total=of))
+
+            def shown(done: int, of: int) -> None:
+                progress.update(task, completed=done, total=of)
+
+            if fabric is None:
+                total = export(folders[0], folders[1], shown)
+            else:
+                total = _export_channel(fabric, folders[0], shown)
         console.print(
-            t(f"{total} blocks are in {destination}.", f"{destination} 中共有 {total} 个区块。"), highlight=False
+            t(f"{total} blocks are in {folders[-1]}.", f"{folders[-1]} 中共有 {total} 个区块。"), highlight=False
         )
+
+
+def _export_channel(fabric: Path, destination: Path, shown: Callable[[int, int], None]) -> int:
+    from yilian.fabric_export import export_channel  # noqa: PLC0415 - gRPC is for those who use it
+
+    return export_channel(fabric, destination, shown)
 
 
 def _add_verify(audit: typer.Typer, t: Text) -> None:

@@ -12,12 +12,9 @@ import typer
 from domain.errors import Tampered, Unavailable
 from domain.identifiers import encode_bytes
 from domain.witness_key import WitnessPublicKey
-from network.embedded.channel_file import read_channel_file
-from network.embedded.layout import Layout
-from network.embedded.raw_blocks import RawBlockFile
 from network.witness.compare import Comparison, compare
 from network.witness.database import WitnessDatabase
-from network.witness.folder import DATABASE_FILE, PUBLIC_KEY_FILE, WitnessIdentity, create, load
+from network.witness.folder import DATABASE_FILE, PUBLIC_KEY_FILE, create, load
 from network.witness.serving import server
 from network.witness.witness import Witness
 from node_service.api.server_protocol import BoundedHttpProtocol
@@ -26,6 +23,7 @@ from yilian.contract_versions import contract_replayer
 from yilian.language import Text
 from yilian.ledger_commands import SystemClock
 from yilian.proof_files import MembersFile, read_members, write_new
+from yilian.witness_source import witness_identity, witness_source
 
 DEFAULT_PORT = 8101
 
@@ -52,21 +50,30 @@ def _add_init(witness: typer.Typer, t: Text) -> None:
     )
     def init(
         folder: Annotated[Path, typer.Argument(help=t("The witness's folder.", "见证者文件夹。"))],
-        msp: Annotated[str, typer.Option(help=t("MSP id of its hospital.", "所属医院的 MSP id。"))],
-        ledger: Annotated[Path, typer.Option(help=t("Folder of the ledger.", "账本文件夹。"))],
+        msp: Annotated[
+            str | None,
+            typer.Option(
+                help=t("MSP id of its hospital; a connection file names it.", "所属医院的 MSP id；连接文件中已有。")
+            ),
+        ] = None,
+        ledger: Annotated[
+            Path | None, typer.Option(help=t("Folder of an embedded ledger.", "内嵌账本文件夹。"))
+        ] = None,
+        fabric: Annotated[
+            Path | None, typer.Option(help=t("Connection file of a Fabric channel.", "Fabric 通道的连接文件。"))
+        ] = None,
         genesis: Annotated[
             str | None, typer.Option(help=t("Genesis digest (hex) from elsewhere.", "另行得知的创世摘要。"))
         ] = None,
     ) -> None:
-        channel = read_channel_file(Layout(ledger).channel)
-        identity = WitnessIdentity(channel.channel, channel.contract, genesis or channel.genesis, msp)
-        public = create(folder, identity, os.urandom)
+        public = create(folder, witness_identity(ledger, fabric, msp, genesis), os.urandom)
         typer.echo(
             t(
-                f"The witness of {msp} is in {folder}. Set YILIAN_WITNESS_KEY_FILE={folder / PUBLIC_KEY_FILE} and "
-                "YILIAN_WITNESS_URL for its node, then run 'yilian node init' again.",
-                f"{msp} 的见证者在 {folder}。请为其节点设置 YILIAN_WITNESS_KEY_FILE={folder / PUBLIC_KEY_FILE} 与 "
-                "YILIAN_WITNESS_URL，再运行 yilian node init。",
+                f"The witness of {public.msp} is in {folder}. Set "
+                f"YILIAN_WITNESS_KEY_FILE={folder / PUBLIC_KEY_FILE} and YILIAN_WITNESS_URL for its node, "
+                "then run 'yilian node init' again.",
+                f"{public.msp} 的见证者在 {folder}。请为其节点设置 YILIAN_WITNESS_KEY_FILE={folder / PUBLIC_KEY_FILE} "
+                "与 YILIAN_WITNESS_URL，再运行 yilian node init。",
             )
         )
         typer.echo(public.verifier_key())
@@ -76,7 +83,12 @@ def _add_run(witness: typer.Typer, t: Text) -> None:
     @witness.command(help=t("Follow the blocks and answer until stopped.", "跟随区块并应答，直到停止。"))
     def run(
         folder: Annotated[Path, typer.Argument(help=t("The witness's folder.", "见证者文件夹。"))],
-        ledger: Annotated[Path, typer.Option(help=t("Folder of the ledger.", "账本文件夹。"))],
+        ledger: Annotated[
+            Path | None, typer.Option(help=t("Folder of an embedded ledger.", "内嵌账本文件夹。"))
+        ] = None,
+        fabric: Annotated[
+            Path | None, typer.Option(help=t("Connection file of a Fabric channel.", "Fabric 通道的连接文件。"))
+        ] = None,
         host: Annotated[str, typer.Option(help=t("Address to listen on.", "监听地址。"))] = "127.0.0.1",
         port: Annotated[int, typer.Option(help=t("Port to listen on.", "监听端口。"))] = DEFAULT_PORT,
     ) -> None:
@@ -84,7 +96,7 @@ def _add_run(witness: typer.Typer, t: Text) -> None:
         handler.setFormatter(JsonLines())
         logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
         identity, key = load(folder)
-        source, database = RawBlockFile(ledger), WitnessDatabase(folder / DATABASE_FILE)
+        source, database = witness_source(ledger, fabric, identity), WitnessDatabase(folder / DATABASE_FILE)
         try:
             running = Witness(identity, key, source, database, contract_replayer(identity.contract))
             server(running, SystemClock(), host=host, port=port, protocol=BoundedHttpProtocol).run()

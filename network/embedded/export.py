@@ -1,107 +1,30 @@
-"""Export for auditors: a folder of ``NNNN.block`` files, each one serialized ``common.Block``, and ``channel.json``."""
+"""Export of an embedded ledger for auditors (:mod:`network.verifier.export`); no key is read."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from domain.errors import Conflict, Invalid, Unavailable
-from network.embedded.channel_file import ChannelFile, read_channel_file
-from network.embedded.database import Database
-from network.embedded.layout import Layout, sync_directory
-from network.embedded.state import read_blocks, read_height
-
-_BLOCKS_AT_ONCE = 16
+from network.embedded.layout import Layout
+from network.embedded.raw_blocks import RawBlockFile
+from network.verifier.channel_file import read_channel_file
+from network.verifier.export import write_export
 
 
 def export(directory: Path, destination: Path, progress: Callable[[int, int], None] | None = None) -> int:
     """Copies every block that exists now; gives their number.
 
-    May be repeated: blocks that are there already stay, later ones are added. ``channel.json`` is written when all
-    blocks are durable, so a folder without it is an export that did not finish and is completed by the next run.
-
     Args:
-        directory: of the ledger; no key is read.
-        destination: a new or empty folder, or an earlier export of this channel.
-        progress: called with (blocks written, blocks in all).
+        directory: of the ledger.
+        destination, progress: as :func:`network.verifier.export.write_export`.
 
     Raises:
         Conflict: the destination holds an export of another ledger, or anything else.
         Invalid: the directory holds no ledger.
+        Tampered: a block is missing.
         Unavailable: a disk refuses.
     """
-    layout = Layout(directory)
-    channel = read_channel_file(layout.channel)
-    try:
-        finished = _prepare(destination, channel)
-        with closing(Database(layout.database)) as database:
-            with database.connection() as connection:
-                total = read_height(connection)
-            for number, raw in _blocks(database, total):
-                _write_block(destination, number, raw, finished)
-                if progress is not None:
-                    progress(number + 1, total)
-        _make_durable(destination)
-        _replace(destination / "channel.json", channel.encode())
-        sync_directory(destination)
-    except OSError as error:
-        raise Unavailable(f"the export cannot be written: {error.strerror}", reason="export-failed") from error
-    return total
-
-
-def block_name(number: int) -> str:
-    """``0000.block``, ``0001.block``, …; longer where four digits are not enough."""
-    return f"{number:04d}.block"
-
-
-def _prepare(destination: Path, channel: ChannelFile) -> bool:
-    """Whether the folder is a finished export; made if it is not there."""
-    destination.mkdir(parents=True, exist_ok=True)
-    described = destination / "channel.json"
-    if described.exists():
-        try:
-            same = read_channel_file(described) == channel
-        except Invalid:
-            same = False
-        if not same:
-            raise Conflict("the folder holds another export", reason="other-export", place=destination.name)
-        return True
-    if any(path.suffix not in {".block", ".part"} for path in destination.iterdir()):
-        raise Conflict("the folder holds something else", reason="not-empty", place=destination.name)
-    return False
-
-
-def _blocks(database: Database, total: int) -> Iterator[tuple[int, bytes]]:
-    number = 0
-    while number < total:
-        with database.connection() as connection:
-            stored = read_blocks(connection, number, min(_BLOCKS_AT_ONCE, total - number))
-        yield from stored
-        number += _BLOCKS_AT_ONCE
-
-
-def _write_block(destination: Path, number: int, raw: bytes, finished: bool) -> None:
-    path = destination / block_name(number)
-    if path.exists():
-        if path.read_bytes() == raw:
-            return
-        if finished:
-            raise Conflict("a block of the export differs from the ledger's", reason="other-export", place=path.name)
-    _replace(path, raw)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Never a half-written file under its final name."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(content)
-    with part.open("rb") as stream:
-        os.fsync(stream.fileno())
-    part.replace(path)
-
-
-def _make_durable(destination: Path) -> None:
-    for leftover in destination.glob("*.part"):
-        leftover.unlink()
-    sync_directory(destination)
+    channel = read_channel_file(Layout(directory).channel)
+    with closing(RawBlockFile(directory)) as source:
+        return write_export(source, channel, destination, progress)

@@ -28,12 +28,12 @@ from network.blocks.proposal import (
 )
 from network.blocks.signature import Signer
 from network.embedded.block_writer import BlockWriter, write_block
-from network.embedded.channel_file import ChannelFile, check_names
 from network.embedded.database import create_database
 from network.embedded.layout import FILE_MODE, Layout, create_directory, sync_directory, write_file
 from network.embedded.material import KeyPair, create_authority, issue
 from network.embedded.state import read_genesis
 from network.execution import nanoseconds
+from network.verifier.channel_file import ChannelFile, check_names
 from network.verifier.position import Tip
 
 CONSENSUS_TYPE = "embedded"

@@ -21,7 +21,6 @@ from network.blocks import lifecycle
 from network.blocks.codes import code_name
 from network.blocks.proposal import NONCE_BYTES, Proposal, build_transaction, propose, sign_envelope
 from network.embedded.block_writer import BlockWriter
-from network.embedded.channel_file import read_channel_file
 from network.embedded.commit_queue import CommitQueue
 from network.embedded.committer import Committer, admit
 from network.embedded.database import Database
@@ -34,6 +33,7 @@ from network.embedded.state import StoredState, read_block, read_blocks, read_he
 from network.execution import Contract, nanoseconds
 from network.verifier.block_reader import BlockReader
 from network.verifier.block_rules import read_canonical
+from network.verifier.channel_file import read_channel_file
 from network.verifier.position import Position, Tip
 
 BROADCAST_TIMEOUT_S = 15.0

@@ -34,6 +34,8 @@ EVALUATE_TIMEOUT_S: Final = 5.0
 MAX_ANSWER_BYTES: Final = 64 * 1024 * 1024
 _QUERY_SYSTEM_CHAINCODE: Final = "qscc"
 _TX_ID = re.compile(r"[0-9a-f]{64}")
+_UNKNOWN = re.compile(r"no such transaction|not found", re.IGNORECASE)
+"""How a peer's index says that it has no such transaction (Fabric 2.4 to 3.1)."""
 
 
 class FabricLedger:
@@ -167,7 +169,7 @@ class FabricLedger:
                 timeout_s=EVALUATE_TIMEOUT_S,
             )
         except GatewayError as error:
-            if refusal(error, self.msp_id) is None:
-                raise unavailable(error) from error
-            return False
+            if _UNKNOWN.search(str(error)):
+                return False
+            raise unavailable(error) from error
         return True

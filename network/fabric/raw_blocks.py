@@ -10,13 +10,15 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Final
 
 from domain.errors import Unavailable, YilianError
+from network.fabric.connection import Connection
 from network.fabric.deliver import Deliver, block_number
 from network.fabric.gateway import GatewayError
+from network.fabric.peers import identity_of, open_channel
 
 MAX_HELD_BLOCKS: Final = 256
 MAX_HELD_BYTES: Final = 32 * 1024 * 1024
@@ -50,10 +52,10 @@ class HeldBlocks:
 
 
 class PeerBlocks:
-    """A :class:`network.verifier.source.RawBlocks` over one peer; threads share it."""
+    """A :class:`network.verifier.source.RawBlocks` over one peer; threads share it. ``ended`` is called at the end."""
 
-    def __init__(self, deliver: Deliver) -> None:
-        self._deliver = deliver
+    def __init__(self, deliver: Deliver, ended: Callable[[], None] = lambda: None) -> None:
+        self._deliver, self._ended = deliver, ended
         self._changed = threading.Condition()
         self._held = HeldBlocks()
         self._known = 0
@@ -70,6 +72,7 @@ class PeerBlocks:
             following = self._following
         if following is not None:
             following.join(STOP_TIMEOUT_S)
+        self._ended()
 
     def height(self) -> int:
         """The number of blocks, asked now.
@@ -149,3 +152,14 @@ class PeerBlocks:
                 self._known = max(self._known, number + 1)
                 self._changed.notify_all()
             yield number
+
+
+def open_blocks(connection: Connection) -> PeerBlocks:
+    """The own peer's blocks, on a connection that ends with them: for a witness or an export.
+
+    Raises:
+        Invalid, Unavailable: as :class:`network.fabric.peers.Peers`.
+    """
+    identity, signer = identity_of(connection)
+    channel = open_channel(connection.own_peer)
+    return PeerBlocks(Deliver(channel, connection.channel, identity, signer), channel.close)

@@ -25,7 +25,9 @@ def test_every_setting_is_documented_and_nothing_else() -> None:
 def test_settings_are_documented_with_their_defaults() -> None:
     table = (ROOT / "docs" / "operations.md").read_text()
     for name, field in Settings.model_fields.items():
-        default = "required" if field.is_required() else f"`{field.default}`" if field.default != () else "none"
+        default = (
+            "required" if field.is_required() else f"`{field.default}`" if field.default not in ((), None) else "none"
+        )
         row = re.search(rf"^\| `{PREFIX}{name.upper()}` \| (.*?) \| (.*?) \|", table, re.MULTILINE)
         assert row is not None
         assert row[1] == ("empty" if default == "``" else default), name

@@ -58,7 +58,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
         patients = {msp: live(hospitals[msp], hospitals[MINGDE], wallet) for msp in (RENHE, TONGJI)}
         for msp in patients:
             eventually(lambda msp=msp: hospitals[msp].staff("dr").status().outbox, lambda waits: waits == 0)  # type: ignore[misc]
-        export(hospitals[RENHE].settings.ledger_dir, folder / "export")
+        export(hospitals[RENHE].settings.embedded_folder, folder / "export")
     blocks: list[VerifiedBlock] = []
     verify_folder(folder / "export", None, blocks.append)
     return Ledger(folder / "export", blocks, patients)

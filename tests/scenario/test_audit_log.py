@@ -38,7 +38,7 @@ def test_an_auditor_follows_the_logs_from_visit_to_visit(renhe: Hospital, seen: 
     assert first["access"]["since"] is None
     assert first["access"]["rows"] == first["access"]["size"]
     renhe.staff("registrar").patients()
-    export(renhe.settings.ledger_dir, tmp_path / "export")
+    export(renhe.settings.embedded_folder, tmp_path / "export")
     options = ("--since", str(seen), "--export", str(tmp_path / "export"), "--rows")
     second = {one["log"]: one for one in audit_log(renhe, *options)}
     assert second["access"]["since"] == first["access"]["size"]

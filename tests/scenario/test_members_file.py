@@ -18,7 +18,7 @@ APP, RUNNER = build(text("en")), CliRunner()
 @pytest.mark.slow
 def test_hospitals_and_an_export_name_the_same_members(hospitals: dict[str, Hospital], tmp_path: Path) -> None:
     first = next(iter(hospitals.values()))
-    ledger = first.running.node.settings.ledger_dir
+    ledger = first.running.node.settings.embedded_folder
     urls = [option for hospital in hospitals.values() for option in ("--node", hospital.url)]
     for command in (
         ["export", str(ledger), str(tmp_path / "export")],

@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Denied, Invalid
+from network.fabric.connection import Connection, PeerAddress
 from node_service.addresses import check_address
+from node_service.composition import SystemClock, open_ledger
 from node_service.profiles import check_profile, note_key_origin
 from node_service.settings import Settings
 
@@ -61,6 +63,28 @@ def test_production_refuses_the_embedded_ledger() -> None:
     with pytest.raises(Invalid) as refusal:
         check_profile(settings("production").model_copy(update={"custody_replica": "custody-2.example:8443"}))
     assert refusal.value.place == "YILIAN_LEDGER_DIR"
+
+
+def test_production_runs_on_a_fabric_network() -> None:
+    given = {"custody_replica": "custody-2.example:8443", "ledger_dir": None, "fabric_connection": Path("/c.json")}
+    check_profile(settings("production").model_copy(update=given))
+
+
+@pytest.mark.parametrize("given", [{}, {"ledger_dir": Path("/l"), "fabric_connection": Path("/c.json")}])
+def test_a_node_stands_on_exactly_one_ledger(given: dict[str, Path]) -> None:
+    with pytest.raises(Invalid) as refusal:
+        Settings.from_environment({}, msp_id="AMSP", name="A", data_dir=Path("/d"), **given)
+    assert (refusal.value.reason, refusal.value.place) == ("settings", "YILIAN_LEDGER_DIR")
+
+
+def test_a_node_refuses_another_hospitals_connection_file(tmp_path: Path) -> None:
+    peer = PeerAddress("BMSP", "127.0.0.1:7051", tmp_path / "ca.pem")
+    path = tmp_path / "connection.json"
+    path.write_bytes(Connection("c", "yilian", "0" * 64, "BMSP", tmp_path / "c", tmp_path / "k", peer).encode())
+    given = Settings.from_environment({}, msp_id="AMSP", name="A", data_dir=tmp_path, fabric_connection=path)
+    with pytest.raises(Invalid) as refusal:
+        open_ledger(given, SystemClock(), bytes)
+    assert refusal.value.place == "YILIAN_FABRIC_CONNECTION"
 
 
 def test_production_refuses_record_secrets_on_one_host() -> None:

@@ -63,7 +63,7 @@ class Audited:
 
     def anchored(self) -> AnchoredHeads:
         target = self.folder / "export"
-        export(self.node.settings.ledger_dir, target)
+        export(self.node.settings.embedded_folder, target)
         return anchored_heads(target, None, A)
 
 

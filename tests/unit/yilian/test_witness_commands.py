@@ -22,7 +22,8 @@ from domain.entries import OrganizationEntry
 from domain.errors import Conflict, Invalid, NotFound, Tampered, Unavailable
 from domain.receipt_form import Members, parse_members
 from domain.witness_key import parse_witness_key
-from network.witness.folder import load
+from network.fabric.connection import Connection, PeerAddress
+from network.witness.folder import WitnessIdentity, load
 from network.witness.http import build_app
 from tests.unit.domain import receipt_vectors
 from tests.unit.domain.receipt_vectors import ACCESS
@@ -64,6 +65,33 @@ def test_a_witness_is_made_once_with_a_key_that_only_it_reads(world: World, tmp_
         run("witness", "init", folder, "--msp", "AMSP", "--ledger", world.ledger)
     with pytest.raises(NotFound):
         run("witness", "show", tmp_path)
+
+
+def test_a_witness_of_a_fabric_channel_takes_channel_and_hospital_from_the_connection_file(tmp_path: Path) -> None:
+    peer = PeerAddress("AMSP", "127.0.0.1:7051", tmp_path / "ca.pem")
+    file, folder = tmp_path / "connection.json", tmp_path / "witness"
+    file.write_bytes(Connection("c", "care", "ab" * 32, "AMSP", tmp_path / "c", tmp_path / "k", peer).encode())
+    run("witness", "init", folder, "--fabric", file)
+    assert load(folder)[0] == WitnessIdentity("c", "care", "ab" * 32, "AMSP")
+    other = tmp_path / "other"
+    refused: list[tuple[str | Path, ...]] = [
+        ("init", other, "--fabric", file, "--msp", "BMSP"),
+        ("init", other, "--fabric", file, "--ledger", tmp_path),
+        ("init", other),
+        ("init", other, "--ledger", tmp_path),
+        ("run", folder),
+        ("run", folder, "--fabric", file, "--ledger", tmp_path),
+    ]
+    for arguments in refused:
+        with pytest.raises(Invalid):
+            run("witness", *arguments)
+    assert not other.exists()
+
+
+@pytest.mark.parametrize("arguments", [("a",), ("a", "b", "--fabric", "c"), ("a", "b", "c")])
+def test_an_export_is_of_one_ledger_into_one_folder(arguments: tuple[str, ...]) -> None:
+    with pytest.raises(Invalid):
+        run("audit", "export", *arguments)
 
 
 def test_a_genesis_from_elsewhere_is_kept(world: World, tmp_path: Path) -> None:

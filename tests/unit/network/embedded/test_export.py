@@ -8,11 +8,11 @@ import pytest
 
 from domain import jcs
 from domain.errors import Conflict, Invalid
-from network.embedded.channel_file import read_channel_file
 from network.embedded.export import export
 from network.embedded.founding import Founding, init
 from network.embedded.ledger import EmbeddedLedger
 from network.verifier.chain import verify_chain
+from network.verifier.channel_file import read_channel_file
 from network.verifier.contract import ContractReplayer
 from network.verifier.folder import read_blocks
 from network.verifier.report import VerifiedChain

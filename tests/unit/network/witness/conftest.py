@@ -14,15 +14,15 @@ import pytest
 from domain.identifiers import encode_bytes
 from domain.receipt_form import Member, Members
 from domain.transactions import OrganizationKey, RegisterOrganization, UpdateOrganization, encode
-from network.embedded.channel_file import read_channel_file
 from network.embedded.founding import init
 from network.embedded.layout import Layout
 from network.embedded.ledger import EmbeddedLedger
 from network.embedded.raw_blocks import RawBlockFile
+from network.verifier.channel_file import read_channel_file
 from network.verifier.replay import ContractReplay
+from network.verifier.source import RawBlocks
 from network.witness.database import WitnessDatabase
 from network.witness.folder import WitnessIdentity, WitnessKey
-from network.verifier.source import RawBlocks
 from network.witness.witness import Witness
 from yilian.contract_versions import contract_replayer
 

@@ -107,7 +107,7 @@ def open_hospital(directory: Path, *, at: datetime = START, **settings: Any) -> 
         "msp_id": MSP_ID, "name": "仁济医院", "data_dir": data, "ledger_dir": directory / "ledger",
     }  # fmt: skip
     chosen = Settings.model_validate(values | settings)
-    ledger = EmbeddedLedger(chosen.ledger_dir, MSP_ID, clock, os.urandom)
+    ledger = EmbeddedLedger(chosen.embedded_folder, MSP_ID, clock, os.urandom)
     database = Database(chosen.sqlalchemy_url)
     commits = ProjectedCommits(database)
     node = Node(

@@ -202,7 +202,7 @@ def _open(directory: Path, msp_id: str, clock: MovableClock, settings: dict[str,
     chosen = Settings.model_validate(values)
     database = Database(chosen.sqlalchemy_url)
     commits = DrivenCommits(database)
-    ledger = EmbeddedLedger(chosen.ledger_dir, msp_id, clock, os.urandom)
+    ledger = EmbeddedLedger(chosen.embedded_folder, msp_id, clock, os.urandom)
     node = Node(
         settings=chosen,
         database=database,

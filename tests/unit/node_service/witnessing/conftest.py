@@ -15,9 +15,9 @@ from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.receipts import Members
 from domain.transactions import OrganizationKey, UpdateOrganization, encode
-from network.embedded.channel_file import read_channel_file
 from network.embedded.layout import Layout
 from network.embedded.raw_blocks import RawBlockFile
+from network.verifier.channel_file import read_channel_file
 from network.witness.database import WitnessDatabase
 from network.witness.folder import WitnessIdentity, WitnessKey
 from network.witness.http import build_app
@@ -142,7 +142,7 @@ class World:
 def open_world(story: Story, directory: Path) -> World:
     """Witnesses over the story's ledger; the nodes ask them from now on."""
     consortium = story.consortium
-    ledger = consortium[A].node.settings.ledger_dir
+    ledger = consortium[A].node.settings.embedded_folder
     channel = read_channel_file(Layout(ledger).channel)
     witnesses = Witnesses(consortium, {})
     for msp_id in (A, B, C):
