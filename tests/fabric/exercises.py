@@ -51,7 +51,8 @@ def _read_own_write(stub: Stub, given: dict[str, Any]) -> str | None:
 
 
 def _delete(stub: Stub, given: dict[str, Any]) -> None:
-    stub.del_state(_key(given["key"]))
+    for key in given["keys"]:
+        stub.del_state(_key(key))
 
 
 def _list(stub: Stub, _given: dict[str, Any]) -> list[str]:

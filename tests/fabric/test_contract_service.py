@@ -30,7 +30,6 @@ from tests.fabric.exercises import CONTRACT, SECRET
 from tests.fabric.networks import running_network
 
 RENHE = "RenheMSP"
-MINUTE_NS = 60 * 10**9
 PATIENT = Deadlines(evaluate_s=60, endorse_s=60, submit_s=30)
 
 
@@ -77,9 +76,7 @@ def refused(call: Callable[[], object]) -> str:
 
 
 def clear(asked: Client) -> None:
-    while names := asked.ask("List"):
-        for name in names[:20]:
-            asked.submit("Delete", key=name)
+    asked.submit("Delete", keys=asked.ask("List"))
 
 
 def test_reads_see_what_was_committed_before_and_events_are_the_last_ones(network: NativeNetwork) -> None:
@@ -89,7 +86,7 @@ def test_reads_see_what_was_committed_before_and_events_are_the_last_ones(networ
         assert renhe.submit("ReadOwnWrite", key="own") == "committed"
         assert renhe.ask("Get", key="own") == "own"
         assert next(events) == ("last", b"own")
-        renhe.submit("Delete", key="own")
+        renhe.submit("Delete", keys=["own"])
         assert renhe.ask("Get", key="own") is None
 
 
@@ -99,7 +96,7 @@ def renhe_events(network: NativeNetwork) -> Iterator[tuple[str, bytes]]:
         identity, signer = Identity(RENHE, told.certificate.read_bytes()), private_key_signer(told.key.read_bytes())
         with connect(channel, identity, signer) as gateway:
             for event in gateway.get_network(told.channel).chaincode_events(told.contract, start_block=0, idle_s=20):
-                yield event.event_name, event.payload
+                yield event.name, event.payload
 
 
 def test_ranges_pages_and_histories_are_whole_and_in_order(network: NativeNetwork) -> None:
@@ -108,14 +105,15 @@ def test_ranges_pages_and_histories_are_whole_and_in_order(network: NativeNetwor
         clear(renhe)
         renhe.submit("Put", **dict.fromkeys(names, "1"))
         assert renhe.ask("List") == names
-        pages, bookmark = [], ""
+        pages: list[list[str]] = []
+        bookmark = ""
         while not pages or bookmark:
             page, bookmark = renhe.ask("Page", size=99, bookmark=bookmark)
             pages.append(page)
         assert (pages[0] + pages[1] + pages[2], [len(page) for page in pages]) == (names, [99, 99, 52])
         assert "paged-query" in refused(lambda: renhe.submit("PageAndWrite", other="1"))
         renhe.submit("Put", history="first")
-        renhe.submit("Delete", key="history")
+        renhe.submit("Delete", keys=["history"])
         renhe.submit("Put", history="last")
         assert [value for _, _, value in renhe.ask("History", key="history", most=1000)] == ["last", None, "first"]
         assert [value for _, _, value in renhe.ask("History", key="history", most=1)] == ["last"]
@@ -123,11 +121,11 @@ def test_ranges_pages_and_histories_are_whole_and_in_order(network: NativeNetwor
 
 
 def test_a_long_history_is_fetched_in_parts(network: NativeNetwork) -> None:
-    with client(network) as renhe:
-        for number in range(105):
-            renhe.submit("Put", often=str(number))
-        past = renhe.ask("History", key="often", most=1000)
-    assert [value for _, _, value in past] == [str(number) for number in reversed(range(105))]
+    with client(network) as renhe, ThreadPoolExecutor(35) as pool:
+        list(pool.map(lambda number: renhe.submit("Put", often=str(number)), range(105)))
+        past = [value for _, _, value in renhe.ask("History", key="often", most=1000)]
+        assert past[0] == renhe.ask("Get", key="often")
+    assert sorted(past, key=int) == [str(number) for number in range(105)]
 
 
 def test_creator_time_and_transient_data_are_those_of_the_proposal(network: NativeNetwork) -> None:
@@ -170,11 +168,9 @@ def test_a_value_of_20_mb_is_refused_by_our_own_bound(network: NativeNetwork) ->
     assert "400" in told
 
 
-def test_arguments_of_20_mb_reach_the_contract_and_are_refused_by_it(fabric: NativeNetwork) -> None:
-    with client(fabric) as renhe:
-        told = refused(lambda: renhe.contract.evaluate("QueryOrganizations", arguments=[bytes(20 << 20)]))
-    assert "400" in told
-    assert "too-large" in told
+def test_arguments_larger_than_grpc_takes_by_default_reach_the_contract(network: NativeNetwork) -> None:
+    with client(network) as renhe:
+        assert renhe.ask("Get", key="nothing", padding="x" * (5 << 20)) is None
 
 
 @pytest.mark.parametrize("away", [-61, 61])
@@ -182,8 +178,7 @@ def test_a_proposal_over_a_minute_away_is_refused_also_as_a_query(network: Nativ
     sources = Sources(clock_ns=lambda: time.time_ns() + away * 10**9)
     with client(network, sources=sources) as renhe:
         for told in (refused(lambda: renhe.submit("Put", a="1")), refused(lambda: renhe.ask("Get", key="a"))):
-            assert "403" in told
-            assert "time-window" in told
+            assert "time-window" in told or "incorrect timestamp" in told  # peers of 2.5.10 and later look first
 
 
 def test_an_error_of_the_contract_tells_nobody_what_it_was(network: NativeNetwork) -> None:
@@ -214,7 +209,7 @@ def test_a_peer_finds_its_contract_again_after_it_was_started_anew(
 def test_a_contract_killed_amid_a_transaction_fails_it_at_once_and_nothing_else(network: NativeNetwork) -> None:
     with client(network) as renhe, ThreadPoolExecutor(2) as pool:
         running = pool.submit(refused, lambda: renhe.ask("Get", key="nothing", after_s=20))
-        _wait_for(lambda: _is_asked(network))
+        threading.Event().wait(0.5)
         begun = time.monotonic()
         network.kill("contract-renhe")
         running.result(timeout=10)
