@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chaincode.service.message import MAX_MESSAGE_BYTES, Kind
 from chaincode.service.protos import query_result, shim
-from chaincode.service.server import Limits
+from chaincode.service.runner import TransactionRunner
+from chaincode.service.server import ContractService, Limits
 from chaincode.service.stream import Waits
 from chaincode.stub import Response, Stub, create_composite_key
 from network.blocks import protos
 from tests.unit.chaincode.service.conftest import Running, Serve, StandingClock
-from tests.unit.chaincode.service.peer import RawPeer, proposal, transaction
+from tests.unit.chaincode.service.peer import CONTRACT, PACKAGE_ID, RawPeer, proposal, transaction
 
 SECRET = "Zyxqwv"
 KEY = create_composite_key("letter", [SECRET])
@@ -399,3 +402,43 @@ def test_a_stop_cuts_off_what_does_not_end(serve: Serve) -> None:
         begun = time.monotonic()
         assert running.service.stop(0.3) is False
         assert time.monotonic() - begun < 3
+
+
+KINDS = st.sampled_from([*map(int, Kind), 0, 12, 99, 2**31 - 1])
+SOME = st.sampled_from(
+    [transaction(proposal("Get", b"k")), transaction(proposal("Other")), transaction(proposal("Get"))]
+)
+MESSAGES = st.one_of(
+    st.binary(max_size=40),
+    SOME,
+    st.builds(
+        lambda kind, one, payload: shim.ChaincodeMessage(
+            type=kind, channel_id=one.channel_id, txid=one.txid, payload=payload, proposal=one.proposal
+        ),
+        KINDS,
+        SOME,
+        st.binary(max_size=20) | st.just(transaction(proposal("Get", b"k")).payload),
+    ),
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(ready=st.booleans(), messages=st.lists(MESSAGES, max_size=12))
+def test_whatever_a_peer_sends_the_service_goes_on(lasting: Running, ready: bool, messages: list[Any]) -> None:
+    with RawPeer(lasting.address) as peer:
+        if ready:
+            peer.register()
+        for message in messages:
+            peer.send(message)
+        peer.half_close()
+        assert peer.ended_with() == grpc.StatusCode.OK
+    assert wait_for(lambda: lasting.metric("yilian_contract_transactions_in_flight") == 0)
+    check_serves(lasting)
+
+
+@pytest.fixture(scope="module")
+def lasting() -> Iterator[Running]:
+    """A service that is kept for all examples."""
+    service = ContractService(PACKAGE_ID, TransactionRunner(get, CONTRACT, StandingClock()))
+    yield Running(service)
+    service.stop(2.0)
