@@ -123,9 +123,13 @@ def _parse(raw: bytes) -> tuple[int, str]:
     except ValueError as error:
         raise CheckpointError("the checkpoint file is damaged: no JSON") from error
     match fields:
-        case {"blockNumber": int(number), "transactionId": str(transaction_id)} if number >= 0 and number is not True:
+        case {"blockNumber": int(number), "transactionId": str(transaction_id)} if _is_block_number(number):
             return number, transaction_id
     raise CheckpointError("the checkpoint file is damaged: no blockNumber and transactionId")
+
+
+def _is_block_number(number: int) -> bool:
+    return not isinstance(number, bool) and 0 <= number < 2**64
 
 
 def _sync_folder(folder: Path) -> None:

@@ -58,16 +58,16 @@ class Rpc:
         )
 
     def evaluate(self, request: Any, timeout_s: float | None) -> Any:
-        return self._call(self._evaluate, request, timeout_s or self.deadlines.evaluate_s)
+        return self._call(self._evaluate, request, _seconds(timeout_s, self.deadlines.evaluate_s))
 
     def endorse(self, request: Any, timeout_s: float | None) -> Any:
-        return self._call(self._endorse, request, timeout_s or self.deadlines.endorse_s)
+        return self._call(self._endorse, request, _seconds(timeout_s, self.deadlines.endorse_s))
 
     def submit(self, request: Any, timeout_s: float | None) -> Any:
-        return self._call(self._submit, request, timeout_s or self.deadlines.submit_s)
+        return self._call(self._submit, request, _seconds(timeout_s, self.deadlines.submit_s))
 
     def commit_status(self, request: Any, timeout_s: float | None) -> Any:
-        return self._call(self._commit_status, request, timeout_s or self.deadlines.commit_status_s)
+        return self._call(self._commit_status, request, _seconds(timeout_s, self.deadlines.commit_status_s))
 
     def chaincode_events(self, request: Any) -> Any:
         return self._stream(_SERVICE + "ChaincodeEvents", gateway.ChaincodeEventsResponse, request)
@@ -94,6 +94,8 @@ class Rpc:
         return self._closed
 
     def _call(self, method: Any, request: Any, timeout_s: float) -> Any:
+        if timeout_s <= 0:
+            raise GatewayError("no time is left for the call", code=grpc.StatusCode.DEADLINE_EXCEEDED)
         with translated_errors():
             call = self._start(lambda: method.future(request, timeout=timeout_s))
             try:
@@ -133,6 +135,10 @@ def translated_errors() -> Iterator[None]:
         raise GatewayError("the channel is closed", code=grpc.StatusCode.CANCELLED) from error
 
 
+def _seconds(given: float | None, default: float) -> float:
+    return default if given is None else given
+
+
 def _read_error(error: grpc.RpcError) -> GatewayError:
     if not isinstance(error, grpc.Call):
         return GatewayError("the call failed without a status", code=grpc.StatusCode.UNKNOWN)
@@ -146,7 +152,7 @@ def _read_details(metadata: Any) -> tuple[ErrorDetail, ...]:
         for item in _read_status(raw).details:
             detail = gateway.ErrorDetail()
             if item.Is(detail.DESCRIPTOR):
-                found.append(parse_detail(item.value))
+                found.append(_read_detail(item.value))
     return tuple(found)
 
 
@@ -157,7 +163,7 @@ def _read_status(raw: Any) -> Any:
         return rpc_status.Status()
 
 
-def parse_detail(raw: bytes) -> ErrorDetail:
+def _read_detail(raw: bytes) -> ErrorDetail:
     try:
         detail = parse_into(gateway.ErrorDetail(), raw, "ErrorDetail")
     except MalformedError:
