@@ -7,6 +7,10 @@ import shutil
 
 import pytest
 
+from tests.fabric.conftest import binaries, fabric
+
+__all__ = ["binaries", "fabric"]  # fixtures: a real network for what is read from one
+
 
 def need(program: str, package: str) -> str:
     """The path of a program, or a skip that says how to get it."""

@@ -1,8 +1,9 @@
-"""Calls of hfc 1.0.0 (fabric-sdk-py) on one new client; runs in hfc's environment, without anything of the product.
+"""Calls of hfc 1.0.0 (fabric-sdk-py); runs in hfc's environment, without anything of the product.
 
 Standard input is JSON: ``profile`` (a file), ``channel``, ``peers`` (their names in the profile), ``organisation``,
-``call`` (a key of ``CALLS``), ``arguments`` (a list; more than one are called at once) and ``debug`` (log all that hfc
-logs). Standard output is a list with ``{"returned": …}`` or ``{"raised": type, "text": …}`` for each.
+``call`` (a key of ``CALLS``), ``arguments`` (a list; more than one are called at once), ``shared`` (on one client, not
+one each) and ``debug`` (log all that hfc logs). Standard output is a list, for each call ``{"returned": …}`` or
+``{"raised": type, "text": …}``.
 """
 
 from __future__ import annotations
@@ -33,8 +34,14 @@ class Session:
     peers: list[str]
 
     @property
-    def common(self) -> dict[str, Any]:
-        return {"requestor": self.user, "channel_name": self.channel, "peers": self.peers}
+    def reading(self) -> dict[str, Any]:
+        """Who asks where, of the first peer alone."""
+        return {"requestor": self.user, "channel_name": self.channel, "peers": self.peers[:1]}
+
+    @property
+    def writing(self) -> dict[str, Any]:
+        """Who asks where, of all peers."""
+        return {**self.reading, "peers": self.peers}
 
 
 async def chaincode_query(
@@ -42,26 +49,26 @@ async def chaincode_query(
 ) -> Any:
     private = {name: value.encode() for name, value in (transient or {}).items()}
     return await session.client.chaincode_query(
-        **session.common, cc_name=contract, fcn=function, args=args, transient_map=private
+        **session.reading, cc_name=contract, fcn=function, args=args, transient_map=private
     )
 
 
 async def chaincode_invoke(session: Session, contract: str, function: str, args: list[str]) -> Any:
     return await session.client.chaincode_invoke(
-        **session.common, cc_name=contract, fcn=function, args=args, wait_for_event=True
+        **session.writing, cc_name=contract, fcn=function, args=args, wait_for_event=True
     )
 
 
 async def query_block(session: Session, number: str) -> Any:
-    return shown(await session.client.query_block(**session.common, block_number=number))
+    return shown(await session.client.query_block(**session.reading, block_number=number))
 
 
 async def query_block_by_txid(session: Session, tx_id: str) -> Any:
-    return shown(await session.client.query_block_by_txid(**session.common, tx_id=tx_id))
+    return shown(await session.client.query_block_by_txid(**session.reading, tx_id=tx_id))
 
 
 async def query_transaction(session: Session, tx_id: str) -> Any:
-    found = await session.client.query_transaction(**session.common, tx_id=tx_id)
+    found = await session.client.query_transaction(**session.reading, tx_id=tx_id)
     return {"code": found["validation_code"], **transaction(found["transaction_envelope"])}
 
 
@@ -122,14 +129,23 @@ async def outcome(call: Awaitable[Any]) -> dict[str, Any]:
         return {"raised": type(error).__name__, "text": str(error)}
 
 
-async def answer(asked: dict[str, Any]) -> list[dict[str, Any]]:
-    client = Client(net_profile=asked["profile"])  # its gRPC channels want the running loop
+def connected(asked: dict[str, Any]) -> Session:
+    """A new client; its gRPC channels want the running loop."""
+    client = Client(net_profile=asked["profile"])
     client.new_channel(asked["channel"])
     user = client.get_user(asked["organisation"], USER)
-    session = Session(client, user, asked["profile"], asked["channel"], asked["peers"])
-    calls = [CALLS[asked["call"]](session, **arguments) for arguments in asked["arguments"]]
-    outcomes = await asyncio.gather(*(outcome(call) for call in calls))
-    await client.close_grpc_channels()
+    return Session(client, user, asked["profile"], asked["channel"], asked["peers"])
+
+
+async def answer(asked: dict[str, Any]) -> list[dict[str, Any]]:
+    wanted = asked["arguments"]
+    clients = [connected(asked) for _ in range(1 if asked["shared"] else len(wanted))]
+    call = CALLS[asked["call"]]
+    sessions = clients * (len(wanted) // len(clients))
+    calls = [outcome(call(session, **given)) for session, given in zip(sessions, wanted, strict=True)]
+    outcomes = await asyncio.gather(*calls)
+    for session in clients:
+        await session.client.close_grpc_channels()
     return outcomes
 
 
