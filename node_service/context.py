@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import ParamSpec, Protocol, TypeVar
 
@@ -50,7 +51,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One hospital's node: settings, ports, keys."""
+    """One hospital's node: settings, ports, keys.
+
+    Attributes:
+        hashing: threads that hash what is sealed while it is encrypted and written; None: the one that seals.
+    """
 
     settings: Settings
     database: Database
@@ -63,6 +68,7 @@ class Node:
     commits: Commits
     voices: Voices
     limits: Limits
+    hashing: Executor | None = None
 
     @property
     def msp_id(self) -> str:

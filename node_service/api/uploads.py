@@ -17,6 +17,9 @@ from fastapi import Request
 from node_service.context import Node
 
 MAX_BUFFERED_BYTES: Final = 4 << 20
+PIECE_BYTES: Final = 1 << 20
+"""Received bytes are handed on in pieces of about this size: each costs a turn of the event loop and of a thread."""
+
 UPLOADS_AT_ONCE: Final = 8
 Result = TypeVar("Result")
 
@@ -39,19 +42,24 @@ async def take_in(
         if count > MAX_BUFFERED_BYTES:
             rest = _pieces(begun, stream)
             return await anyio.to_thread.run_sync(call, rest, limiter=limiter)
-    return await node.in_crypto(call, iter(begun))
+    return await node.in_crypto(call, iter((b"".join(begun),)))
 
 
 def _pieces(begun: list[bytes], stream: AsyncIterator[bytes]) -> Iterator[bytes]:
     """Runs in a worker thread; each further piece is asked from the event loop."""
     yield from begun
     begun.clear()
-    while True:
-        piece = anyio.from_thread.run(_next, stream)
-        if piece is None:
-            return
+    while piece := anyio.from_thread.run(_next, stream):
         yield piece
 
 
-async def _next(stream: AsyncIterator[bytes]) -> bytes | None:
-    return await anext(stream, None)
+async def _next(stream: AsyncIterator[bytes]) -> bytes:
+    """Nothing at the end."""
+    parts: list[bytes] = []
+    count = 0
+    async for part in stream:
+        parts.append(part)
+        count += len(part)
+        if count >= PIECE_BYTES:
+            break
+    return b"".join(parts)

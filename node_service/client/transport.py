@@ -24,6 +24,8 @@ from node_service.client.answers import (
 )
 
 CONNECT_TIMEOUT_S: Final = 5.0
+SENT_BYTES: Final = 256 * 1024
+"""Longer bodies are sent in pieces: the library copies what is left of a piece after each part that the socket took."""
 Params = Mapping[str, str | int | None]
 Headers = Mapping[str, str]
 Authorise = Callable[[str, str], Headers]
@@ -142,6 +144,9 @@ class Transport:
         sent = UNPACKED | dict(headers or {})
         if isinstance(body, BaseModel):
             body, sent = body_of(body), {"Content-Type": "application/json", **sent}
+        if isinstance(body, bytes) and len(body) > SENT_BYTES:
+            sent["Content-Length"] = str(len(body))
+            body = _cut(body)
         if authorise is not None:
             sent |= authorise(method, self.public_url + path)
         given = {name: value for name, value in (params or {}).items() if value is not None}
@@ -149,6 +154,11 @@ class Transport:
         return self._http.build_request(
             method, self.url + path, content=body, params=given, headers=sent, timeout=timeout
         )
+
+
+def _cut(body: bytes) -> Iterator[bytes]:
+    for start in range(0, len(body), SENT_BYTES):
+        yield body[start : start + SENT_BYTES]
 
 
 def _pieces(method: str, answer: httpx.Response, deadline: float) -> Iterator[bytes]:

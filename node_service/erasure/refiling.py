@@ -177,7 +177,7 @@ def _refiled_series(node: Node, session: Session, row: Record, manifest: Manifes
         header = Header(object_id, node.msp_id, node.random(SALT_BYTES))
         with open_member(node, member) as opened:
             pieces = (bytes(piece) for piece in opened.stream())
-            stored = node.blobs.put(seal_stream(pieces, opened.description, key, header))
+            stored = node.blobs.put(seal_stream(pieces, opened.description, key, header, executor=node.hashing))
         made = Member(object_id, stored.digest, member.length, key, member.attributes)
         copied = rows[member.object_id]
         members.append((_copy_of(copied, stored.total_bytes), made))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Final
@@ -139,26 +140,35 @@ def _bounded(pieces: Iterable[bytes], max_bytes: int) -> Iterator[bytes]:
 def _seal(node: Node, pieces: Iterable[bytes]) -> _Sealed:
     object_id = identifier(node.random(IDENTIFIER_BYTES))
     key = DataKey(node.random(32))
-    counted = _Counted(pieces)
+    counted = _Counted(pieces, node.hashing)
     header = SealedHeader(object_id, node.msp_id, node.random(SALT_BYTES))
-    stored = node.blobs.put(seal_stream(counted, Description(DICOM), key, header))
+    stored = node.blobs.put(seal_stream(counted, Description(DICOM), key, header, executor=node.hashing))
     token = node.secrets.blind("instance-content", counted.digest.hexdigest())
     return _Sealed(object_id, stored.digest, stored.total_bytes, counted.length, token, key)
 
 
 class _Counted:
-    """Passes pieces on, with their length and SHA-256."""
+    """Passes pieces on, with their length and SHA-256; threads, if given, hash each while it is sealed and written."""
 
-    def __init__(self, pieces: Iterable[bytes]) -> None:
+    def __init__(self, pieces: Iterable[bytes], hashing: Executor | None) -> None:
         self._pieces = pieces
+        self._hashing = hashing
         self.length = 0
         self.digest = hashlib.sha256()
 
     def __iter__(self) -> Iterator[bytes]:
+        hashed: Future[None] | None = None
         for piece in self._pieces:
             self.length += len(piece)
-            self.digest.update(piece)
+            if hashed is not None:
+                hashed.result()  # in order
+            if self._hashing is None:
+                self.digest.update(piece)
+            else:
+                hashed = self._hashing.submit(self.digest.update, piece)
             yield piece
+        if hashed is not None:
+            hashed.result()
 
 
 def _write(node: Node, arrival: _Arrival, sealed: _Sealed) -> InstanceReceipt:

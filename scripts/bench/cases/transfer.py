@@ -18,6 +18,7 @@ import httpx
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
+from node_service.client.transport import SENT_BYTES
 from scripts.bench.comparison import Comparison, Figure, Goal, Place, Side
 from scripts.bench.inputs import MIB
 from scripts.bench.served import served
@@ -57,7 +58,9 @@ class _Plain:
     http: httpx.Client
 
     def upload(self, content: bytes) -> float:
-        self.http.put(f"{self.url}/upload", content=content).raise_for_status()
+        pieces = (content[start : start + SENT_BYTES] for start in range(0, len(content), SENT_BYTES))
+        length = {"Content-Length": str(len(content))}
+        self.http.put(f"{self.url}/upload", content=pieces, headers=length).raise_for_status()
         return len(content) / MIB
 
     def download(self) -> float:
@@ -75,7 +78,7 @@ def upload(place: Place) -> Iterator[Comparison]:
             contents["next"] = _instance(place.mebibytes)
 
         def send() -> float:
-            running.records.ingest_dicom([contents["next"]], source="bench", upload=f"u{next(numbers)}")
+            running.records.ingest_dicom(contents["next"], source="bench", upload=f"u{next(numbers)}")
             return len(contents["next"]) / MIB
 
         yield Comparison(
@@ -93,7 +96,7 @@ def download(place: Place) -> Iterator[Comparison]:
     content = _instance(place.mebibytes)
     with served(place) as running, _plain(place) as plain:
         plain.upload(content)
-        running.records.ingest_dicom([content], source="bench", upload="u")
+        running.records.ingest_dicom(content, source="bench", upload="u")
         report = running.records.close_dicom(upload="u")
         series = report.stored[0].record
         [member] = running.clinician.record_members(series)

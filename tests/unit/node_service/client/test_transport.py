@@ -8,7 +8,7 @@ import pytest
 
 from domain.errors import Denied, OutcomeUnknown, Tampered, Unavailable
 from node_service.client.node_client import StaffClient
-from node_service.client.transport import Transport
+from node_service.client.transport import SENT_BYTES, Transport
 from node_service.client.wallet_client import WalletClient
 
 Handler = Callable[[httpx.Request], httpx.Response]
@@ -118,3 +118,22 @@ def test_a_packed_answer_is_not_unpacked() -> None:
     with pytest.raises(Tampered) as refused:
         transport(bomb).call("GET", "/x")
     assert (asked, refused.value.reason) == (["identity"], "content-encoding")
+
+
+def test_a_long_body_is_sent_in_pieces_with_its_length() -> None:
+    pieces: list[int] = []
+    body = bytes(range(256)) * 4096
+
+    class Receiver(httpx.BaseTransport):
+        def handle_request(self, request: httpx.Request) -> httpx.Response:
+            assert isinstance(request.stream, httpx.SyncByteStream)
+            received = list(request.stream)
+            pieces.extend(map(len, received))
+            assert b"".join(received) == body
+            assert request.headers["content-length"] == str(len(body))
+            assert "transfer-encoding" not in request.headers
+            return httpx.Response(200)
+
+    client = Transport("http://node/", http=httpx.Client(transport=Receiver()))
+    client.call("POST", "/api/ingest/fhir", body=body)
+    assert max(pieces) == SENT_BYTES

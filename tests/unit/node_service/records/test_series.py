@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -70,6 +71,20 @@ def test_a_closed_series_is_one_record_with_its_instances_in_order(hospital: Hos
         shown = entry(hospital.node, session, record)
     assert (shown.state, shown.category, shown.resource_type) == ("anchored", "imaging", "ImagingSeries")
     assert shown.clinical_start == "2024-02-29"
+
+
+def test_threads_that_hash_beside_sealing_see_the_same_bytes(hospital: Hospital) -> None:
+    large = instance(1, pixels=bytes(range(256)) * 12_000)
+    pieces = [large[start : start + 10_000] for start in range(0, len(large), 10_000)]
+    with ThreadPoolExecutor(2) as threads:
+        beside = replace(hospital.node, hashing=threads)
+        assert receive_instance(beside, iter(pieces), "first", "pacs").changed
+        assert not receive_instance(hospital.node, large, "first", "pacs").changed
+        with pytest.raises(Conflict) as refused:
+            receive_instance(beside, iter([*pieces[:-1], bytes(len(pieces[-1]))]), "first", "pacs")
+    assert refused.value.reason == "other-bytes"
+    record = close_upload(hospital.node, "first").stored[0].record
+    assert content(hospital, record) == [large]
 
 
 def test_a_series_is_not_a_record_before_its_upload_is_closed(hospital: Hospital) -> None:
