@@ -16,6 +16,10 @@ Register = Callable[[typer.Typer, Text], None]
 
 SUMMARIES: Final = {
     "audit": ("Export, verify and query the ledger.", "导出、验证、查询账本。"),
+    "contract": (
+        "The contract as a service that a Fabric peer calls, and its package.",
+        "供 Fabric 节点调用的合约服务及其安装包。",
+    ),
     "custody": ("Keys that wrap data keys, and what forgets.", "密钥保管与遗忘。"),
     "demo": (
         "The whole story on this machine: three hospitals, a patient, a doctor, an auditor.",

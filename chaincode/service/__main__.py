@@ -17,10 +17,9 @@ from chaincode.service.serving import (
     Settings,
     log_to_stderr,
     serve,
-    split_address,
 )
-from chaincode.service.tls import TlsFiles
-from domain.errors import Invalid, YilianError
+from chaincode.service.tls import tls_files
+from domain.errors import YilianError
 
 EXIT_ERROR: Final = 2
 EXIT_CUT_OFF: Final = 1
@@ -54,27 +53,16 @@ def settings(arguments: Sequence[str]) -> Settings:
         SystemExit: the command line is none.
     """
     given = parser().parse_args(arguments)
-    split_address(given.address)
-    if given.threads < 1 or given.max_waiting < 0 or given.stop_s < 0:
-        raise Invalid("limits are positive numbers", reason="limits")
     return Settings(
         package_id=given.package_id,
         address=given.address,
         name=given.name,
         contract=given.contract,
-        tls=_tls(given.tls_certificate, given.tls_key, given.tls_client_root),
+        tls=tls_files(given.tls_certificate, given.tls_key, given.tls_client_root),
         operations=given.operations,
         stop_s=given.stop_s,
         limits=Limits(threads=given.threads, max_waiting=given.max_waiting),
     )
-
-
-def _tls(certificate: Path | None, key: Path | None, client_roots: Path | None) -> TlsFiles | None:
-    if certificate is None and key is None and client_roots is None:
-        return None
-    if certificate is None or key is None:
-        raise Invalid("TLS needs --tls-certificate and --tls-key", reason="tls")
-    return TlsFiles(certificate, key, client_roots)
 
 
 def main() -> int:

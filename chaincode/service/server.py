@@ -18,7 +18,7 @@ from chaincode.service.pool import TransactionPool
 from chaincode.service.protos import METHOD, SERVICE
 from chaincode.service.runner import TransactionRunner
 from chaincode.service.stream import PeerStream, Waits
-from domain.errors import Unavailable
+from domain.errors import Invalid, Unavailable
 
 _OPTIONS: Final = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -48,6 +48,10 @@ class Limits:
     max_waiting_bytes: int = 256 << 20
     max_streams: int = 16
     waits: Waits = field(default_factory=Waits)
+
+    def __post_init__(self) -> None:
+        if self.threads < 1 or self.max_waiting < 0 or self.max_waiting_bytes < 1 or self.max_streams < 1:
+            raise Invalid("a service runs at least one transaction of one peer", reason="settings", place="limits")
 
 
 class ContractService:

@@ -49,6 +49,14 @@ class Settings:
     stop_s: float = DEFAULT_STOP_S
     limits: Limits = field(default_factory=Limits)
 
+    def __post_init__(self) -> None:
+        for address in filter(None, (self.address, self.operations)):
+            split_address(address)
+        if not (self.package_id and self.address and self.name):
+            raise Invalid("a contract's service has a package id, an address and a name", reason="settings")
+        if self.stop_s < 0:
+            raise Invalid("a bound in seconds is not negative", reason="settings", place="stop_s")
+
 
 class SystemClock:
     """The machine's clock."""

@@ -32,6 +32,19 @@ class TlsFiles:
     client_roots: Path | None = None
 
 
+def tls_files(certificate: Path | None, key: Path | None, client_roots: Path | None) -> TlsFiles | None:
+    """The files that a command line names; None where it names none.
+
+    Raises:
+        Invalid: some of them without the others.
+    """
+    if certificate is None and key is None and client_roots is None:
+        return None
+    if certificate is None or key is None:
+        raise Invalid("TLS needs a certificate and its key", reason="tls", place="tls")
+    return TlsFiles(certificate, key, client_roots)
+
+
 @dataclass(frozen=True, slots=True)
 class _Material:
     certificate: bytes
