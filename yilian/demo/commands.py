@@ -7,6 +7,7 @@ import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -16,6 +17,7 @@ from rich.console import Console
 from domain.errors import Invalid
 from node_service.sources.walk import walk
 from yilian.demo import proofs, story
+from yilian.demo.fabric_ground import FabricGround
 from yilian.demo.network import Network
 from yilian.demo.report import Report, StepFailed
 from yilian.evil import story as thefts
@@ -23,6 +25,14 @@ from yilian.language import Text
 from yilian.synthetic.history import write_histories
 from yilian.synthetic.people import people
 from yilian.synthetic.phantom import write_ct_phantom
+
+
+class Ledgers(StrEnum):
+    """What a demo can stand on."""
+
+    EMBEDDED = "embedded"
+    FABRIC = "fabric"
+
 
 SEED: Final = 20260101
 PATIENTS: Final = 6
@@ -47,6 +57,12 @@ def register(app: typer.Typer, t: Text) -> None:
             bool,
             typer.Option(help=t("One hospital cheats: each theft is tried.", "有医院作恶：逐一尝试每种窃取。")),
         ] = False,
+        ledger: Annotated[
+            Ledgers,
+            typer.Option(
+                help=t("What the hospitals share: one file, or a Fabric network.", "共享账本：单文件或 Fabric 网络。")
+            ),
+        ] = Ledgers.EMBEDDED,
         folder: Annotated[
             Path | None, typer.Option(help=t("Keep everything in this new folder.", "将所有数据保存在此新文件夹。"))
         ] = None,
@@ -55,11 +71,13 @@ def register(app: typer.Typer, t: Text) -> None:
             raise Invalid(f"there is no folder {data}", place="--data")
         if data is not None and next(walk([data]), None) is None:
             raise Invalid(f"there is no file in {data}", place="--data")
+        if evil and ledger is not Ledgers.EMBEDDED:
+            raise Invalid("the thefts are tried on the embedded ledger only", place="--evil")
         signal.signal(signal.SIGTERM, _end)  # so that no node outlives the demo
         told = Report(Console(), t)
         with _place(folder) as place:
             try:
-                _tell(told, place, data, stay=not headless, evil=evil)
+                _tell(told, place, data, ledger, stay=not headless, evil=evil)
             except StepFailed as failed:
                 told.console.print(t(f"The story ends at: {failed}.", f"演示在此中止：{failed}。"), style="red")
             finally:
@@ -70,7 +88,7 @@ def register(app: typer.Typer, t: Text) -> None:
                 raise typer.Exit(1)
 
 
-def _tell(report: Report, place: Path, data: Path | None, *, stay: bool, evil: bool) -> None:
+def _tell(report: Report, place: Path, data: Path | None, ledger: Ledgers, *, stay: bool, evil: bool) -> None:
     t = report.t
     source = data or _synthetic(place / "input")
     names = {
@@ -78,7 +96,7 @@ def _tell(report: Report, place: Path, data: Path | None, *, stay: bool, evil: b
         "MingdeMSP": t("Mingde Hospital", "明德医院"),
         "AnkangMSP": t("Ankang Hospital", "安康医院"),
     }
-    with _network(report, place, names) as network:
+    with _network(report, place, names, ledger) as network:
         if evil:
             thefts.tell(report, network, source)
         else:
@@ -124,9 +142,10 @@ def _end(number: int, _frame: object) -> None:
 
 
 @contextmanager
-def _network(report: Report, place: Path, names: dict[str, str]) -> Iterator[Network]:
+def _network(report: Report, place: Path, names: dict[str, str], ledger: Ledgers) -> Iterator[Network]:
     with report.step("network", "Three hospitals start over one ledger", "三家医院在同一账本上启动"):
-        network = Network(place, names, witnesses=True)
+        ground = FabricGround(place / "fabric", list(names)) if ledger is Ledgers.FABRIC else None
+        network = Network(place, names, witnesses=True, ground=ground)
         network.__enter__()
     try:
         yield network
