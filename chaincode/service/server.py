@@ -83,13 +83,13 @@ class ContractService:
         )
         self._lock = threading.Lock()
         self._streams: set[PeerStream] = set()
-        self._is_stopping = False
+        self._is_serving = False
         self._server = self._new_server()
 
     @property
     def is_serving(self) -> bool:
         """Whether new transactions are taken."""
-        return not self._is_stopping
+        return self._is_serving
 
     def start(self, address: str) -> int:
         """Listen on ``host:port`` and serve; returns the port.
@@ -105,11 +105,12 @@ class ContractService:
         except RuntimeError as error:
             raise Unavailable("the address cannot be listened on", reason="address", place=address) from error
         self._server.start()
+        self._is_serving = True
         return port
 
     def stop(self, timeout_s: float) -> bool:
         """Take nothing new, finish what runs within ``timeout_s``, end the streams; False if something was cut off."""
-        self._is_stopping = True
+        self._is_serving = False
         deadline = time.monotonic() + timeout_s
         stopped = self._server.stop(timeout_s + 1)
         is_finished = self._pool.close(timeout_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import ipaddress
 import logging
 import signal
 import sys
@@ -54,6 +55,8 @@ class Settings:
             split_address(address)
         if not (self.package_id and self.address and self.name):
             raise Invalid("a contract's service has a package id, an address and a name", reason="settings")
+        if self.tls is None and not _is_loopback(split_address(self.address)[0]):
+            raise Invalid("without TLS a contract is served on loopback only", reason="settings", place="address")
         if self.stop_s < 0:
             raise Invalid("a bound in seconds is not negative", reason="settings", place="stop_s")
 
@@ -117,6 +120,14 @@ def split_address(address: str) -> tuple[str, int]:
     if not (host and port.isascii() and port.isdigit() and int(port) <= _MAX_PORT):
         raise Invalid("an address is host:port", reason="address", place=address)
     return host, int(port)
+
+
+def _is_loopback(host: str) -> bool:
+    """On any other address, whoever is on the way could change what a peer is going to sign."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 class LogLines(logging.Formatter):

@@ -135,6 +135,8 @@ class PeerStream:
             _LOG.error("a peer's stream is ended: %s", error.reason)
         except grpc.RpcError:
             _LOG.info("a peer ended its stream")
+        except Exception as error:  # noqa: BLE001 - one stream ends; its text might hold what a person sent
+            _LOG.error("a peer's stream is ended: %s", type(error).__name__)
         finally:
             self.end()
 

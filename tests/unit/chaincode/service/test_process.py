@@ -96,6 +96,18 @@ def test_settings_that_contradict_each_other_are_refused(more: tuple[str, ...]) 
         settings([*NEEDED, *more])
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0:7070", "[::]:7070", "10.0.0.1:7070", "contract.example:7070"])
+def test_without_tls_the_contract_is_served_on_loopback_only(address: str) -> None:
+    with pytest.raises(Invalid):
+        settings([*NEEDED, "--address", address])
+    assert settings([*NEEDED, "--address", address, "--tls-certificate", "c", "--tls-key", "k"]).address == address
+
+
+@pytest.mark.parametrize("address", ["127.0.0.2:7070", "[::1]:7070", "localhost:7070"])
+def test_loopback_needs_no_tls(address: str) -> None:
+    assert settings([*NEEDED, "--address", address]).tls is None
+
+
 def test_the_contract_is_found_by_name() -> None:
     assert load_contract("chaincode.contract.v1:invoke") is invoke
 
