@@ -2,83 +2,35 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, NoReturn
 
-import pkcs11
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.serialization import load_der_public_key
-from pkcs11.util.ec import encode_ec_public_key, encode_named_curve_parameters
 
 from network.blocks.signature import verify_signature
 from network.fabric.gateway import Identity, Signer, SigningError, connect, plain_channel
 from network.fabric.gateway.pkcs11_token import Pkcs11Token
+from tests.softhsm import LABEL, PIN, public_key, softhsm
 from tests.unit.network.blocks.hospital_channel import CHAINCODE, CHANNEL
 from tests.unit.network.fabric.gateway.test_signers import HALF_ORDERS
 
-LIBRARIES = ("/usr/lib/softhsm/libsofthsm2.so", "/usr/lib64/libsofthsm2.so", "/usr/local/lib/softhsm/libsofthsm2.so")
-LABEL, PIN = "renhe", "1234"
 MESSAGE = b"the message"
 KEYS = {b"p256": "secp256r1", b"p384": "secp384r1", b"p521": "secp521r1"}
-
-
-def _missing(what: str) -> NoReturn:
-    reason = f"{what} is missing; Debian has it in the package softhsm2"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A token of this module's own, with a key of each curve."""
-    tool = shutil.which("softhsm2-util") or _missing("softhsm2-util")
-    found = next(filter(os.path.exists, LIBRARIES), None) or _missing("libsofthsm2.so")
-    folder = tmp_path_factory.mktemp("softhsm")
-    settings = folder / "softhsm2.conf"
-    settings.write_text(f"directories.tokendir = {folder}\nobjectstore.backend = file\nlog.level = ERROR\n")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("SOFTHSM2_CONF", str(settings))
-        making = [tool, "--init-token", "--free", "--label", LABEL, "--pin", PIN, "--so-pin", "5678"]
-        subprocess.run(making, check=True, capture_output=True, timeout=30)
-        try:
-            with pkcs11.lib(found).get_token(token_label=LABEL).open(rw=True, user_pin=PIN) as session:
-                for key_id, curve in KEYS.items():
-                    _make_key(session, key_id, curve)
-            yield Path(found)
-        finally:
-            pkcs11.unload(found)
+    with softhsm(tmp_path_factory.mktemp("softhsm"), KEYS) as library:
+        yield library
 
 
 @pytest.fixture
 def token(library: Path) -> Iterator[Pkcs11Token]:
     with Pkcs11Token.open(library, label=LABEL, pin=PIN) as token:
         yield token
-
-
-def _make_key(session: Any, key_id: bytes, curve: str) -> None:
-    attributes = {pkcs11.Attribute.EC_PARAMS: encode_named_curve_parameters(curve)}
-    parameters = session.create_domain_parameters(pkcs11.KeyType.EC, attributes, local=True)
-    parameters.generate_keypair(id=key_id, store=True)
-
-
-def public_key(library: Path, key_id: bytes) -> ec.EllipticCurvePublicKey:
-    session = pkcs11.lib(str(library)).get_token(token_label=LABEL).open()
-    try:
-        found = session.get_key(object_class=pkcs11.ObjectClass.PUBLIC_KEY, id=key_id)
-        assert isinstance(found, pkcs11.PublicKey)
-        key = load_der_public_key(encode_ec_public_key(found))
-    finally:
-        session.close()
-    assert isinstance(key, ec.EllipticCurvePublicKey)
-    return key
 
 
 def sign(signer: Signer, message: bytes) -> bytes:

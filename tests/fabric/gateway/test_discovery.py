@@ -1,0 +1,32 @@
+"""Which peers a gateway finds when some are down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from pytest_bdd import parsers, scenarios, when
+
+from network.topology.native import NativeNetwork
+from tests.fabric.gateway.conftest import TWO, wait_ready
+from tests.fabric.gateway.story import Story, msps
+
+scenarios("../features/discovery.feature")
+
+
+@pytest.fixture(autouse=True)
+def _started_again(fabric: NativeNetwork) -> Iterator[None]:
+    """Others share the network: what a scenario stopped runs again, and is found, before the next."""
+    yield
+    stopped = [name for name in fabric.processes if not fabric.running(name)]
+    for name in stopped:
+        fabric.start(name)
+    if stopped:
+        fabric.each(fabric.wait_serving)
+        wait_ready(fabric, TWO)
+
+
+@when(parsers.parse("the peers of {organizations} are stopped"))
+def _stop(story: Story, organizations: str) -> None:
+    for msp in msps(organizations):
+        story.network.kill(story.network.topology.organization(msp).process("peer"))
