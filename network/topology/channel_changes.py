@@ -10,7 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from network.blocks.channel_config import APPLICATION, ORDERER
-from network.blocks.protos import configuration, etcdraft, orderer_configuration, parse_into, serialize
+from network.blocks.protos import (
+    configuration,
+    etcdraft,
+    identities,
+    msp_principal,
+    orderer_configuration,
+    parse_into,
+    policies,
+    serialize,
+)
 from network.topology.config_updates import Change
 from network.topology.description import Organization
 from network.topology.layout import NodeFiles, disk_errors
@@ -50,8 +59,6 @@ def with_consenters(target: Any) -> Change:
         wanted: list[Any] = []
         _change_consenters(target.groups[ORDERER], wanted.extend)
         _change_consenters(group.groups[ORDERER], lambda present: _merge(present, wanted))
-        if _ORDERERS in target.groups[ORDERER].values:
-            _copy_policy(target, group, ORDERER, _BLOCK_VALIDATION)
 
     return change
 
@@ -81,12 +88,30 @@ def _change_consenters(orderer: Any, change: Callable[[Any], None]) -> None:
         orderers = parse_into(configuration.Orderers(), orderer.values[_ORDERERS].value, _ORDERERS)
         change(orderers.consenter_mapping)
         orderer.values[_ORDERERS].value = serialize(orderers)
+        validation = _bft_validation(orderers.consenter_mapping)
+        orderer.policies[_BLOCK_VALIDATION].policy.value = serialize(validation)
         return
     consensus = parse_into(orderer_configuration.ConsensusType(), orderer.values[_CONSENSUS].value, _CONSENSUS)
     metadata = parse_into(etcdraft.ConfigMetadata(), consensus.metadata, "ConfigMetadata")
     change(metadata.consenters)
     consensus.metadata = serialize(metadata)
     orderer.values[_CONSENSUS].value = serialize(consensus)
+
+
+def _bft_validation(consenters: Any) -> Any:
+    """``SignaturePolicyEnvelope``: a block needs the signatures of so many consenters that any two such groups share
+    an honest one (Fabric ``common/policies/bft.go``, which demands exactly this policy)."""
+    total = len(consenters)
+    envelope = policies.SignaturePolicyEnvelope()
+    envelope.rule.n_out_of.n = (total + (total - 1) // 3 + 2) // 2
+    for index, consenter in enumerate(consenters):
+        envelope.rule.n_out_of.rules.add().signed_by = index
+        identity = identities.SerializedIdentity(mspid=consenter.msp_id, id_bytes=consenter.identity)
+        envelope.identities.add(
+            principal_classification=msp_principal.MSPPrincipal.Classification.Value("IDENTITY"),
+            principal=serialize(identity),
+        )
+    return envelope
 
 
 def _merge(present: Any, target: list[Any]) -> None:

@@ -18,17 +18,24 @@ from network.topology.profile import PROFILE, channel_profile
 FIRST_BFT: Final = "3.0.0"
 
 
-def make_genesis(binaries: Binaries, topology: Topology, layout: Layout, placement: Placement) -> bytes:
-    """The block's bytes; each call makes another block, since it is dated.
-
-    Raises:
-        Unavailable: configtxgen refused, or knows no BFT ordering.
+def check_engine(binaries: Binaries, topology: Topology) -> None:
+    """Raises:
+    Unavailable: the engine cannot order as the description wants.
     """
     if topology.consensus == "bft" and not binaries.version.has_bft:
         raise Unavailable(
             f"BFT ordering needs Hyperledger Fabric {FIRST_BFT} or newer; {binaries.folder} holds {binaries.version}",
             reason="no-bft",
         )
+
+
+def make_genesis(binaries: Binaries, topology: Topology, layout: Layout, placement: Placement) -> bytes:
+    """The block's bytes; each call makes another block, since it is dated.
+
+    Raises:
+        Unavailable: configtxgen refused, or knows no BFT ordering.
+    """
+    check_engine(binaries, topology)
     profile, block = layout.work / "configtx.yaml", layout.work / "genesis.block"
     rendered = channel_profile(topology, layout, placement, binaries.version)
     write_file(profile, (json.dumps(rendered, indent=1) + "\n").encode())

@@ -14,7 +14,7 @@ from network.topology.administration import Administration
 from network.topology.connections import write_connection
 from network.topology.description import Organization, Topology
 from network.topology.engine import Binaries
-from network.topology.genesis import make_genesis
+from network.topology.genesis import check_engine, make_genesis
 from network.topology.layout import Layout, disk_errors, make_folder, write_file
 from network.topology.material import make_material
 from network.topology.placement import Placement
@@ -81,6 +81,7 @@ class NativeNetwork:
         """
         if self.layout.genesis.exists():
             raise Conflict("the folder holds a network already", reason="network-exists")
+        check_engine(self.binaries, self.topology)
         make_folder(self.layout.folder)
         make_material(self.binaries, self.layout, self.topology.organizations)
         for organization in self.topology.organizations:

@@ -71,7 +71,7 @@ class Processes:
         except (OSError, ValueError):
             return None
         if (child := self._children.get(pid)) is not None and child.poll() is not None:
-            del self._children[pid]
+            self._children.pop(pid, None)
             return None
         return pid if started and _started(pid) == started else None
 
@@ -118,9 +118,14 @@ def _appending(log: Path) -> IO[bytes]:
 
 
 def _started(pid: int) -> str:
-    """When a living process started, in the kernel's ticks; empty if there is none."""
+    """When a living process started, in the kernel's ticks; empty if there is none.
+
+    A process whose first thread ended has its sockets until the last one has.
+    """
+    folder = Path(f"/proc/{pid}")
     try:
-        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        state, *fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        ended = state in "ZX" and len(list((folder / "task").iterdir())) <= 1
     except OSError:
         return ""
-    return "" if state in "ZX" else fields[_STARTED_FIELD - 1]
+    return "" if ended else fields[_STARTED_FIELD - 1]

@@ -26,6 +26,9 @@ def binaries() -> Binaries:
 
 @pytest.fixture(scope="session")
 def fabric(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NativeNetwork]:
-    """Three hospitals, Raft, the product's contract. A test leaves every process running that it found running."""
+    """Three hospitals with Raft, or four with BFT if TESTS_CONSENSUS says so; the product's contract.
+
+    A test leaves every process running that it found running.
+    """
     with running_network(tmp_path_factory.mktemp("fabric"), binaries) as network:
         yield network

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,21 +12,26 @@ from network.topology.engine import Binaries
 from network.topology.native import NativeNetwork
 from network.topology.ports import free_ports
 
-HOSPITALS = ("RenheMSP", "MingdeMSP", "AnkangMSP")
+HOSPITALS = ("RenheMSP", "MingdeMSP", "AnkangMSP", "TongjiMSP")
 
 
 @contextmanager
 def running_network(
     folder: Path,
     binaries: Binaries,
-    msps: Sequence[str] = HOSPITALS,
+    msps: Sequence[str] = (),
     *,
-    consensus: Consensus = "raft",
     contract: str | None = None,
     room_for: int = 1,
 ) -> Iterator[NativeNetwork]:
-    """A network from nothing, up while the block runs; behind its ports are free ones for ``room_for`` more members."""
-    topology = Topology(members(msps, free_ports(len(msps) + room_for)), consensus)
+    """A network from nothing, up while the block runs; behind its ports are free ones for ``room_for`` more members.
+
+    Args:
+        msps: as many of ``HOSPITALS`` as the ordering needs, if none is named.
+    """
+    consensus: Consensus = "bft" if os.environ.get("TESTS_CONSENSUS") == "bft" else "raft"
+    named = msps or HOSPITALS[: 4 if consensus == "bft" else 3]
+    topology = Topology(members(named, free_ports(len(named) + room_for)), consensus)
     network = NativeNetwork(topology, folder, binaries)
     try:
         network.up(contract)
