@@ -3,13 +3,16 @@
 # Annotations are evaluated here and now: typer reads them, and they speak the language chosen at run time.
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Final
 
 import typer
 
 from domain.errors import NotFound
+from network.topology.layout import write_file
 from node_service.client.wire import StaffAccount
 from node_service.composition import build
 from node_service.database.engine import Database
@@ -23,7 +26,11 @@ from node_service.settings import Settings
 from yilian.backup_commands import add_backup
 from yilian.ingest_commands import DEFAULT_NODE, PASSWORD_VARIABLE, sign_in
 from yilian.language import Text
+from yilian.proof_files import read_bounded
 from yilian.scrub_commands import add_scrub, print_damaged
+
+_PASSWORD_BYTES: Final = 18
+_MAX_PASSWORD_BYTES: Final = 1024
 
 
 def register(app: typer.Typer, t: Text) -> None:
@@ -39,9 +46,14 @@ def register(app: typer.Typer, t: Text) -> None:
     )
     def init(
         username: Annotated[str, typer.Option(help=t("First administrator.", "首个管理员。"))] = FIRST_USERNAME,
+        password_file: Annotated[
+            Path | None,
+            typer.Option(help=t("File for the made-up password; not shown then.", "存放生成密码的文件；不再显示。")),
+        ] = None,
     ) -> None:
         settings = Settings.from_environment()
-        done = initialise(settings, username=username, password=os.environ.get(PASSWORD_VARIABLE))
+        given = os.environ.get(PASSWORD_VARIABLE) if password_file is None else kept_password(password_file)
+        done = initialise(settings, username=username, password=given)
         typer.echo(
             t(f"{settings.msp_id} is ready in {settings.data_dir}.", f"{settings.msp_id} 已就绪：{settings.data_dir}。")
         )
@@ -130,3 +142,15 @@ def _database() -> Iterator[Database]:
         yield database
     finally:
         database.close()
+
+
+def kept_password(path: Path) -> str:
+    """The password in a file; if there is no file, one is made up and written for the owner's eyes.
+
+    Raises:
+        Invalid: the file is far too long.
+        Unavailable: the disk refuses.
+    """
+    if not path.exists():
+        write_file(path, f"{secrets.token_urlsafe(_PASSWORD_BYTES)}\n".encode())
+    return read_bounded(path, _MAX_PASSWORD_BYTES).decode(errors="replace").strip()

@@ -1,0 +1,199 @@
+"""A network as containers: what each of them gets to see, and how the network is made and deployed among them.
+
+Each container has one volume, at :data:`FOLDER`, with its own keys and settings and nobody else's. Two one-shots see
+more: ``material`` makes the network and hands out, ``channel`` administers it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Literal
+
+from domain.errors import Conflict
+from network.fabric.connection import Connection
+from network.topology import lifecycle
+from network.topology.administration import Administration
+from network.topology.channel import for_each, join_channel, wait_acquainted
+from network.topology.connections import write_connection
+from network.topology.contract_service import ContractService
+from network.topology.description import Consensus, Organization, Topology, members
+from network.topology.engine import Binaries
+from network.topology.layout import DIRECTORY_MODE, Layout, NodeFiles, disk_errors, write_file
+from network.topology.lifecycle import Definition
+from network.topology.making import make_network
+from network.topology.placement import Placement
+from network.witness import folder as witness_folder
+from network.witness.folder import PUBLIC_KEY_FILE, WitnessIdentity
+
+FOLDER: Final = Path("/network")
+"""Where each container sees its volume."""
+HANDED_OUT: Final = Path("/volumes")
+"""Where ``material`` sees the volumes of all the others, each in a folder of the container's name."""
+PROGRAMS: Final = Path("/opt/fabric")
+"""Fabric's tools in ``bin``; static programs for images without a shell: ``builder/bin/…`` and ``probe``."""
+HOSPITALS: Final = ("RenheMSP", "MingdeMSP", "AnkangMSP", "HuijiMSP")
+FIRST_PORT: Final = 7000
+NODE_PORT: Final = 8001
+WITNESS_PORT: Final = 8101
+CONTRACT_OPERATIONS: Final = "127.0.0.1:9100"
+CONNECTION_FILE: Final = "connection.json"
+WITNESS_FOLDER: Final = "witness"
+USER: Final = 10001
+"""User and group of every container."""
+ANSWER_TIMEOUT_S: Final = 120.0
+PLACEMENT: Final = Placement(FOLDER, FOLDER / "builder", listen_host="0.0.0.0", dial_host=None)  # noqa: S104 - a container
+_FIRST: Final = Definition(1, "1")
+
+ContainerRole = Literal["orderer", "peer", "contract", "node", "witness"]
+
+
+@dataclass(frozen=True, slots=True)
+class Container:
+    """One container that stays.
+
+    Attributes:
+        name: of the container and of its volume; others dial it by this name.
+        files: what it sees of the network's files, as paths below :data:`FOLDER`.
+        probe: whom its health check asks.
+    """
+
+    name: str
+    role: ContainerRole
+    files: tuple[Path, ...]
+    probe: Mapping[str, str]
+
+
+def compose_topology(consensus: Consensus) -> Topology:
+    """The network of ``docker-compose-fabric.yaml``."""
+    return Topology(members(HOSPITALS, FIRST_PORT), consensus)
+
+
+def containers(topology: Topology) -> Iterator[Container]:
+    """All containers that stay, hospital by hospital."""
+    layout = Layout(FOLDER)
+    for item in topology.organizations:
+        orderer, peer, contract = layout.orderer(item), layout.peer(item), layout.contract(item)
+        yield _process(layout, item, "orderer", orderer, _healthz(item.port("orderer-operations"), orderer))
+        yield _process(layout, item, "peer", peer, _healthz(item.port("peer-operations"), peer))
+        yield _process(layout, item, "contract", contract, {"url": f"http://{CONTRACT_OPERATIONS}/health"})
+        connecting = (
+            layout.client(item).folder,
+            *(layout.peer(other).tls_root for other in topology.organizations),
+        )
+        yield Container(f"node-{item.name}", "node", connecting, {"url": f"http://127.0.0.1:{NODE_PORT}/ready"})
+        health = {"url": f"http://127.0.0.1:{WITNESS_PORT}/health"}
+        yield Container(f"witness-{item.name}", "witness", connecting, health)
+
+
+def _process(
+    layout: Layout,
+    organization: Organization,
+    role: Literal["orderer", "peer", "contract"],
+    files: NodeFiles,
+    probe: Mapping[str, str],
+) -> Container:
+    name = organization.process(role)
+    return Container(name, role, (layout.settings(name), files.folder), probe)
+
+
+def _healthz(port: int, files: NodeFiles) -> Mapping[str, str]:
+    return {"url": f"https://127.0.0.1:{port}/healthz", "folder": str(files.folder / "tls")}
+
+
+def make_material(topology: Topology, binaries: Binaries) -> None:
+    """Make the network and hand out to every container what it needs; what is there already stays as it is.
+
+    Raises:
+        Unavailable: a program or the disk refused; the engine is too old for BFT.
+    """
+    layout = Layout(FOLDER)
+    if not layout.genesis.exists():
+        make_network(topology, binaries, PLACEMENT)
+    made = Topology.read(layout.description)
+    for organization in made.organizations:
+        write_connection(made, organization, PLACEMENT)
+        process = organization.process("contract")
+        if not ContractService.exists(layout, process):
+            identity = lifecycle.make_package(layout, organization, _label(made), PLACEMENT, "contract")
+            ContractService(identity, made.contract, "contract").write(layout, process)
+    for container in containers(made):
+        _hand_out(container)
+    for organization in made.organizations:
+        _introduce(layout, organization)
+    _own(FOLDER)
+    for volume in HANDED_OUT.iterdir():
+        _own(volume)
+
+
+def deploy(topology: Topology, binaries: Binaries) -> None:
+    """Join everybody to the channel and put the contract into force, as far as that is not done.
+
+    Raises:
+        Unavailable: a node refused, or something did not come about in time.
+    """
+    administration = Administration(topology, binaries, PLACEMENT)
+    join_channel(administration)
+    if lifecycle.committed(administration, topology.organizations[0]) is None:
+        for_each(topology, lambda item: _approve(administration, item))
+        lifecycle.commit(administration, _FIRST, topology.organizations)
+    for_each(topology, lambda item: lifecycle.wait_answering(administration, item, ANSWER_TIMEOUT_S))
+    for_each(topology, lambda item: wait_acquainted(administration, item))
+
+
+def _approve(administration: Administration, organization: Organization) -> None:
+    layout = administration.layout
+    identity = ContractService.read(layout, organization.process("contract")).package_id
+    lifecycle.install(administration, organization, layout.package(_label(administration.topology), organization))
+    if lifecycle.approved_package(administration, organization, _FIRST.sequence) != identity:
+        lifecycle.approve(administration, organization, identity, _FIRST, organization)
+
+
+def _label(topology: Topology) -> str:
+    return f"{topology.contract}_{_FIRST.sequence}"
+
+
+def _hand_out(container: Container) -> None:
+    """Copy a container's files into its volume, with the programs that it needs."""
+    volume = HANDED_OUT / container.name
+    with disk_errors(volume):
+        for path in container.files:
+            target = volume / path.relative_to(FOLDER)
+            if path.is_dir():
+                shutil.copytree(path, target, dirs_exist_ok=True)
+            else:
+                target.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
+                shutil.copy2(path, target)
+        shutil.copy2(PROGRAMS / "probe", volume / "probe")
+        if container.role == "peer":
+            shutil.copytree(PROGRAMS / "builder", volume / "builder", dirs_exist_ok=True)
+    write_file(volume / "probe.json", json.dumps(dict(container.probe)).encode())
+
+
+def _introduce(layout: Layout, organization: Organization) -> None:
+    """Give node and witness the way to the channel; make the witness's key in its own volume, and tell it to the node.
+
+    The node never sees the key itself.
+    """
+    node, witness = (HANDED_OUT / f"{role}-{organization.name}" for role in ("node", "witness"))
+    told = Connection.read(layout.connection(organization))
+    for volume in (node, witness):
+        write_file(volume / CONNECTION_FILE, told.encode())
+    folder = witness / WITNESS_FOLDER
+    with suppress(Conflict):
+        identity = WitnessIdentity(told.channel, told.contract, told.genesis, told.msp)
+        witness_folder.create(folder, identity, os.urandom)
+    with disk_errors(folder):
+        write_file(node / PUBLIC_KEY_FILE, (folder / PUBLIC_KEY_FILE).read_bytes())
+
+
+def _own(folder: Path) -> None:
+    """Give everything below a folder to the user of the containers."""
+    with disk_errors(folder):
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, USER, USER, follow_symlinks=False)
