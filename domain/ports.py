@@ -104,7 +104,7 @@ class Ledger(Protocol):
         """
 
     def status(self, tx_id: str) -> TransactionStatus | None:
-        """What became of a transaction, or None while it is in no block.
+        """What became of a transaction, or None while it is in no block; DUPLICATE_TXID where another one took its id.
 
         Raises:
             Unavailable: the peer is down.

@@ -13,6 +13,7 @@ from network.blocks.commit_hash import commit_hash
 from network.blocks.header import BlockHeader, data_hash
 from network.blocks.mvcc import BlockUpdates
 from network.blocks.signature import Signer
+from network.blocks.transaction import Envelope
 from network.blocks.validation import ValidatedTransaction, validate_block
 from network.embedded.state import StoredState, read_tip
 from network.verifier.position import Tip
@@ -69,18 +70,22 @@ def write_block(connection: sqlite3.Connection, tip: Tip, raw: bytes) -> None:
 def _write_index(connection: sqlite3.Connection, number: int, transactions: Sequence[ValidatedTransaction]) -> None:
     """The first transaction of an id keeps it, as in Fabric: a duplicate does not change its predecessor's status.
 
-    Unlike Fabric's, the status is never that of an invalid predecessor in the same block, which does not count as the
-    first to the validator either.
+    Unlike in Fabric's index, it is never that of an invalid predecessor in the same block, which does not count as the
+    first to the validator either; and an id that another transaction took can only be a duplicate for its owner.
     """
     connection.executemany(
         "INSERT INTO tx (tx_id, block, tx, code) VALUES (?, ?, ?, ?) ON CONFLICT (tx_id)"
         " DO UPDATE SET tx = excluded.tx, code = excluded.code WHERE excluded.code = 0 AND tx.block = excluded.block",
         (
-            (item.envelope.tx_id, number, position, int(item.code))
+            (item.envelope.tx_id, number, position, int(_status(item.code, item.envelope)))
             for position, item in enumerate(transactions)
             if item.envelope is not None and item.envelope.tx_id
         ),
     )
+
+
+def _status(code: ValidationCode, envelope: Envelope) -> ValidationCode:
+    return code if envelope.tx_id in ("", envelope.expected_tx_id()) else ValidationCode.DUPLICATE_TXID
 
 
 def _write_state(connection: sqlite3.Connection, updates: BlockUpdates) -> None:

@@ -18,6 +18,8 @@ from domain import jcs
 from domain.errors import Invalid
 from domain.jcs import JsonObject, JsonValue
 from domain.ports import Clock, CommittedBlock, RandomSource, TransactionStatus
+from network.blocks.codes import ValidationCode, code_name
+from network.blocks.transaction import Envelope, parse_envelope
 from network.execution import nanoseconds
 from network.fabric.answers import refusal, unavailable
 from network.fabric.connection import Connection
@@ -28,6 +30,7 @@ from network.fabric.submission import COMMIT_STATUS_TIMEOUT_S, Submitter
 from network.fabric.trail import Trail
 from network.fabric.verified_blocks import VerifiedBlocks
 from network.verifier.block_reader import BlockReader
+from network.verifier.block_rules import read_canonical
 
 TRAIL_FILE: Final = "chain.db"
 EVALUATE_TIMEOUT_S: Final = 5.0
@@ -133,7 +136,8 @@ class FabricLedger:
                 return None
             raise unavailable(error) from error
         self._raw.note(found.block_number + 1)
-        return TransactionStatus(tx_id, found.code_name, found.block_number)
+        code = found.code_name if found.successful else self._owners_code(tx_id, found.block_number)
+        return TransactionStatus(tx_id, code, found.block_number)
 
     def height(self) -> int:
         """The number of blocks that the own peer has now.
@@ -156,6 +160,19 @@ class FabricLedger:
         """Wait until the own peer has more than ``height`` blocks or the time is over; True if it has."""
         return self._raw.wait_for_block(height, timeout_s)
 
+    def _owners_code(self, tx_id: str, number: int) -> str:
+        """The code of the transaction that has this id by right, where the first of that id is not valid.
+
+        A peer's index holds every id that a header claims, a forger's too: whoever endorses sees the id early. Once it
+        is taken by another one, the owner's transaction can only be a duplicate.
+        """
+        for raw in self._raw.range(number, number + 1):
+            block = read_canonical(raw, number)
+            for code, envelope in zip(block.validation_codes, map(_read_envelope, block.envelopes), strict=False):
+                if envelope is not None and envelope.tx_id == envelope.expected_tx_id() == tx_id:
+                    return code_name(code)
+        return ValidationCode.DUPLICATE_TXID.name
+
     def _has(self, tx_id: str) -> bool:
         """Whether the own peer has the transaction: asked of its index, for the commit status of another would wait."""
         if not _TX_ID.fullmatch(tx_id):
@@ -173,3 +190,10 @@ class FabricLedger:
                 return False
             raise unavailable(error) from error
         return True
+
+
+def _read_envelope(raw: bytes) -> Envelope | None:
+    try:
+        return parse_envelope(raw)
+    except Invalid:
+        return None

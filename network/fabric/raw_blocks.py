@@ -105,6 +105,14 @@ class PeerBlocks:
             raise Unavailable("the peer has fewer blocks than it had", reason="peer-behind")
         yield from self._deliver.range(number, end)
 
+    def range(self, start: int, end: int) -> Iterator[bytes]:
+        """The blocks from ``start`` up to, not including, ``end``, which the peer has.
+
+        Raises:
+            Unavailable: the peer is down, or has them not.
+        """
+        return self._deliver.range(start, end)
+
     def wait_for_block(self, height: int, timeout_s: float) -> bool:
         """Wait until the peer has more than ``height`` blocks or the time is over; True if it has."""
         deadline = time.monotonic() + timeout_s

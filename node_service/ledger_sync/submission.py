@@ -128,11 +128,13 @@ class Resubmitter:
             _LOG.warning("a pending %s was refused: %s", row.name, error.reason)
 
     def _is_final(self, row: PendingTransaction, status: TransactionStatus) -> bool:
-        """True if nothing is left to do; the follower settles the row when it projects the block."""
+        """True if nothing is left to do; the follower settles the row when it projects the block, if it has not yet."""
         if status.code in WRITES_AGAIN:
             return False
-        if not status.valid:
-            with self._node.database.transaction() as session:
+        with self._node.database.transaction() as session:
+            if status.valid:
+                _settle_unless_projected(session, row.id, status.tx_id)
+            else:
                 _settle(session, row.id, "refused", reason=status.code)
         return True
 
@@ -146,7 +148,7 @@ def _broadcast(node: Node, pending: str, name: str, arguments: bytes) -> str:
         raise
     except OutcomeUnknown as error:
         with node.database.transaction() as session:
-            _settle(session, pending, "broadcast", tx_id=error.tx_id)
+            _settle_unless_projected(session, pending, error.tx_id)
         return _found_after_all(node, error)
     with node.database.transaction() as session:
         _settle_unless_projected(session, pending, tx_id)

@@ -9,7 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
-from domain.ports import Ledger, TransactionStatus
+from domain import jcs
+from domain.jcs import JsonObject, JsonValue
+from domain.ports import CommittedTransaction, Ledger, TransactionStatus
 from network.embedded.endorser import Endorsed, SignedProposal
 from network.embedded.founding import init
 from network.embedded.ledger import EmbeddedLedger
@@ -17,6 +19,7 @@ from tests.conformance.ledger.drawers import drawers
 
 HOSPITALS = ("NorthMSP", "SouthMSP", "WestMSP")
 ENDORSEMENTS_REQUIRED = 2
+DECISION_TIMEOUT_S = 10
 
 
 class StagedLedger(Ledger, Protocol):
@@ -24,21 +27,36 @@ class StagedLedger(Ledger, Protocol):
 
     def propose(self, name: str, arguments: bytes) -> SignedProposal: ...
 
-    def endorse(self, signed: SignedProposal) -> Endorsed: ...
+    def endorse(self, signed: SignedProposal) -> Endorsed:
+        """Signed by the peers of all three hospitals, in one order."""
 
     def assemble(self, endorsed: Endorsed) -> bytes: ...
 
-    def broadcast(self, envelope: bytes) -> str: ...
+    def broadcast(self, envelope: bytes) -> str:
+        """Returns when the envelope is in a block of this hospital's peer."""
+
+    def close(self) -> None: ...
 
 
 class Network(Protocol):
-    """A running network."""
+    """A running network, perhaps with the blocks of other tests."""
+
+    @property
+    def kind(self) -> str:
+        """The adapter's name."""
+
+    @property
+    def role_attributes(self) -> JsonObject:
+        """The attributes in the certificates of the hospitals' nodes."""
 
     def ledger(self, msp_id: str) -> StagedLedger:
         """The channel as one hospital sees it."""
 
     def commit_together(self, envelopes: Sequence[bytes]) -> None:
-        """Orders these envelopes into one block."""
+        """Orders these envelopes in this order, in one block where time allows; returns when every peer has them."""
+
+    def level(self) -> None:
+        """Waits until every hospital's peer has what any of them has."""
 
 
 class SettableClock:
@@ -54,6 +72,9 @@ class SettableClock:
 class EmbeddedNetwork:
     """The embedded ledger, opened once per hospital as their node processes do."""
 
+    kind = "embedded"
+    role_attributes: JsonObject = {"yilian.role": "node"}  # noqa: RUF012 - never changed
+
     def __init__(self, directory: Path, stack: ExitStack) -> None:
         self.directory = directory
         self.clock = SettableClock()
@@ -67,6 +88,9 @@ class EmbeddedNetwork:
     def commit_together(self, envelopes: Sequence[bytes]) -> None:
         self.ledger(HOSPITALS[0]).committer.commit(envelopes)
 
+    def level(self) -> None:
+        """They are: all stand on one file."""
+
 
 @contextmanager
 def embedded(directory: Path) -> Iterator[EmbeddedNetwork]:
@@ -75,10 +99,36 @@ def embedded(directory: Path) -> Iterator[EmbeddedNetwork]:
         yield EmbeddedNetwork(directory, stack)
 
 
+class Cabinet:
+    """A test's own part of a ledger: the drawers in one cabinet, and the blocks since the test began."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.name = os.urandom(6).hex()
+        self.start = ledger.height()
+
+    def arguments(self, **given: JsonValue) -> bytes:
+        """Argument bytes of a transaction in this cabinet."""
+        return jcs.canonical({"cabinet": self.name, **given})
+
+    def evaluate(self, ledger: Ledger, name: str, **given: JsonValue) -> JsonValue:
+        """A query in this cabinet."""
+        return ledger.evaluate(name, {"cabinet": self.name, **given})
+
+    def transactions(self, ledger: Ledger) -> list[CommittedTransaction]:
+        """This cabinet's transactions, in the order of the ledger."""
+        blocks = ledger.blocks(self.start)
+        return [item for block in blocks for item in block.transactions if self.name.encode() in item.arguments]
+
+    def codes(self, ledger: Ledger) -> list[str]:
+        """Their validation codes."""
+        return [item.code for item in self.transactions(ledger)]
+
+
 def decided(ledger: Ledger, tx_id: str) -> TransactionStatus:
     """The decision about a broadcast transaction; waits for it at most ten seconds."""
-    height = 0
-    while (status := ledger.status(tx_id)) is None:
-        height = max(height, ledger.height())
-        assert ledger.wait_for_block(height, timeout_s=10), "no block came"
-    return status
+    while True:
+        height = ledger.height()
+        status = ledger.status(tx_id)
+        if status is not None:
+            return status
+        assert ledger.wait_for_block(height, timeout_s=DECISION_TIMEOUT_S), "no block came"

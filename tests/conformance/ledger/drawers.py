@@ -1,4 +1,7 @@
-"""A contract for these tests: drawers with a text in each, and one transaction per rule of the ledger."""
+"""A contract for these tests: drawers with a text in each, and one transaction per rule of the ledger.
+
+Drawers stand in cabinets, so that tests which share a ledger do not see each other's; without a name, in a common one.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,8 @@ CONTRACT = "yilian"
 def drawers(stub: Stub, name: str, arguments: bytes, /) -> Response:
     """Answers with JCS; refuses what it does not know as the real contract does."""
     given = jcs.parse_object(arguments)
-    key = create_composite_key("drawer", [str(given.get("drawer", "none"))])
+    cabinet = [str(given["cabinet"])] if "cabinet" in given else []
+    key = create_composite_key("drawer", [*cabinet, str(given.get("drawer", "none"))])
     match name:
         case "Put":
             stub.put_state(key, jcs.canonical(given["text"]))
@@ -27,13 +31,13 @@ def drawers(stub: Stub, name: str, arguments: bytes, /) -> Response:
         case "Empty":
             stub.del_state(key)
         case "Count":
-            found = list(stub.get_state_by_partial_composite_key("drawer", []))
-            stub.put_state(create_composite_key("count", []), jcs.canonical(len(found)))
+            found = list(stub.get_state_by_partial_composite_key("drawer", cabinet))
+            stub.put_state(create_composite_key("count", cabinet), jcs.canonical(len(found)))
         case "Read":
             held = stub.get_state(key)
             return _answer(held) if held else _refusal(404, "there is no such drawer")
         case "List":
-            found = list(stub.get_state_by_partial_composite_key("drawer", []))
+            found = list(stub.get_state_by_partial_composite_key("drawer", cabinet))
             return Response(200, "", jcs.canonical([jcs.parse(value) for _, value in found]))
         case "History":
             past = stub.get_history_for_key(key)

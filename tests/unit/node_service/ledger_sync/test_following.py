@@ -6,7 +6,7 @@ import asyncio
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from node_service.ledger_sync.alarm import alarms, settle_alarm, verify_no_alarm
 from node_service.ledger_sync.follower import Follower
 from node_service.ledger_sync.registry import organization, organization_key, organizations
 from node_service.ledger_sync.submission import Resubmitter, enqueue, submit, submit_and_wait
+from tests.conformance.ledger.forgery import under_the_id
 from tests.unit.node_service.records.hospital import MSP_ID, OTHER_MSP_ID, START, Hospital, found, open_hospital
 
 
@@ -94,6 +95,36 @@ class Racing(Unsure):
         if rival is not None:
             self._embedded.submit(*encode(rival))
         return self._embedded.broadcast(envelope)
+
+
+class Robbed(Unsure):
+    """Somebody else's transaction claims the id of ours and comes first."""
+
+    def __init__(self, ledger: EmbeddedLedger) -> None:
+        super().__init__(ledger, loses=0, before=False)
+        self._embedded = ledger
+        self._robs = True
+
+    def submit(self, name: str, arguments: bytes) -> str:
+        ours, theirs = (self._embedded.endorse(self._embedded.propose(name, arguments)) for _ in range(2))
+        if self._robs:
+            self._robs = False
+            self._embedded.broadcast(under_the_id(self._embedded, theirs, ours.proposal.tx_id))
+        return self._embedded.broadcast(self._embedded.assemble(ours))
+
+
+class Slow(Unsure):
+    """The block is projected before the submission gives up."""
+
+    def __init__(self, ledger: Ledger, follow: Callable[[], object]) -> None:
+        super().__init__(ledger, loses=1, before=False)
+        self._follow = follow
+
+    def submit(self, name: str, arguments: bytes) -> str:
+        try:
+            return super().submit(name, arguments)
+        finally:
+            self._follow()
 
 
 def with_ledger(hospital: Hospital, ledger: Ledger) -> Hospital:
@@ -262,6 +293,28 @@ def test_a_write_that_lost_a_race_is_submitted_again(hospital: Hospital) -> None
     assert status is not None
     assert status["status"] == "retracted"
     assert pending(racing) == []
+
+
+def test_a_write_whose_id_was_taken_gets_another_id(hospital: Hospital) -> None:
+    """An endorser sees the id before it is ordered, and can have an invalid transaction claim it first."""
+    write = create_record()
+    robbed = with_ledger(hospital, Robbed(hospital.ledger))
+    first = submit(robbed.node, write)
+    robbed.follow()
+    assert asyncio.run(robbed.commits.committed(first, 0.1)).code == "DUPLICATE_TXID"
+    assert pending(robbed) == [("waiting", None)]
+    robbed.resubmitter.step(robbed.clock.now())
+    robbed.follow()
+    with robbed.node.database.reading() as session:
+        assert projection.state(session, "record", MSP_ID, write.record) == {"leaf": write.leaf, "v": 1}
+    assert pending(robbed) == []
+
+
+def test_a_write_that_came_in_while_its_outcome_was_unknown_is_settled(hospital: Hospital) -> None:
+    """The follower projects its block before the submission gives up, and never sees it again."""
+    slow = with_ledger(hospital, Slow(hospital.ledger, hospital.follow))
+    assert submit(slow.node, create_record())
+    assert pending(slow) == []
 
 
 def test_a_queued_write_goes_out_after_a_restart(hospital: Hospital) -> None:
