@@ -15,7 +15,7 @@ from domain.ports import CommittedTransaction, Ledger, TransactionStatus
 from network.embedded.endorser import Endorsed, SignedProposal
 from network.embedded.founding import init
 from network.embedded.ledger import EmbeddedLedger
-from tests.conformance.ledger.drawers import drawers
+from tests.conformance.ledger.contracts import product_and_drawers
 
 HOSPITALS = ("NorthMSP", "SouthMSP", "WestMSP")
 ENDORSEMENTS_REQUIRED = 2
@@ -52,8 +52,12 @@ class Network(Protocol):
     def ledger(self, msp_id: str) -> StagedLedger:
         """The channel as one hospital sees it."""
 
-    def commit_together(self, envelopes: Sequence[bytes]) -> None:
-        """Orders these envelopes in this order, in one block where time allows; returns when every peer has them."""
+    def commit_together(self, envelopes: Sequence[bytes]) -> list[int]:
+        """Orders these envelopes in this order, in one block where time allows; returns when every peer has them.
+
+        Returns:
+            How many of them are in each block.
+        """
 
     def level(self) -> None:
         """Waits until every hospital's peer has what any of them has."""
@@ -75,35 +79,36 @@ class EmbeddedNetwork:
     kind = "embedded"
     role_attributes: JsonObject = {"yilian.role": "node"}  # noqa: RUF012 - never changed
 
-    def __init__(self, directory: Path, stack: ExitStack) -> None:
+    def __init__(self, directory: Path, stack: ExitStack, channel: str) -> None:
         self.directory = directory
         self.clock = SettableClock()
         self._stack = stack
-        init(directory, "care", HOSPITALS, clock=self.clock, random=os.urandom)
+        init(directory, channel, HOSPITALS, clock=self.clock, random=os.urandom)
 
     def ledger(self, msp_id: str, role: str = "node") -> EmbeddedLedger:
-        ledger = EmbeddedLedger(self.directory, msp_id, self.clock, os.urandom, contract=drawers, role=role)
+        ledger = EmbeddedLedger(self.directory, msp_id, self.clock, os.urandom, contract=product_and_drawers, role=role)
         return self._stack.enter_context(ledger)
 
-    def commit_together(self, envelopes: Sequence[bytes]) -> None:
+    def commit_together(self, envelopes: Sequence[bytes]) -> list[int]:
         self.ledger(HOSPITALS[0]).committer.commit(envelopes)
+        return [len(envelopes)]
 
     def level(self) -> None:
         """They are: all stand on one file."""
 
 
 @contextmanager
-def embedded(directory: Path) -> Iterator[EmbeddedNetwork]:
+def embedded(directory: Path, channel: str = "care") -> Iterator[EmbeddedNetwork]:
     """A fresh embedded network."""
     with ExitStack() as stack:
-        yield EmbeddedNetwork(directory, stack)
+        yield EmbeddedNetwork(directory, stack, channel)
 
 
 class Cabinet:
     """A test's own part of a ledger: the drawers in one cabinet, and the blocks since the test began."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self.name = os.urandom(6).hex()
+    def __init__(self, ledger: Ledger, name: str = "") -> None:
+        self.name = name or os.urandom(6).hex()
         self.start = ledger.height()
 
     def arguments(self, **given: JsonValue) -> bytes:
@@ -118,6 +123,16 @@ class Cabinet:
         """This cabinet's transactions, in the order of the ledger."""
         blocks = ledger.blocks(self.start)
         return [item for block in blocks for item in block.transactions if self.name.encode() in item.arguments]
+
+    def state(self, ledger: Ledger) -> dict[str, bytes]:
+        """What the valid transactions leave, key by key."""
+        found: dict[str, bytes] = {}
+        for item in self.transactions(ledger):
+            for write in item.writes:
+                found.pop(write.key, None)
+                if write.value is not None:
+                    found[write.key] = write.value
+        return found
 
     def codes(self, ledger: Ledger) -> list[str]:
         """Their validation codes."""

@@ -28,7 +28,8 @@ def drawers_on_fabric(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nati
             pytest.fail(str(error))
         pytest.skip(str(error))
     folder = tmp_path_factory.mktemp("drawers")
-    with running_network(folder, binaries, HOSPITALS, contract=CONTRACT) as network:
+    others = ("EastMSP",) if os.environ.get("TESTS_CONSENSUS") == "bft" else ()  # which takes four
+    with running_network(folder, binaries, (*HOSPITALS, *others), contract=CONTRACT) as network:
         yield network
 
 

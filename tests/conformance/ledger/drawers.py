@@ -9,6 +9,7 @@ from chaincode.stub import Response, Stub, create_composite_key
 from domain import jcs
 
 CONTRACT = "yilian"
+NAMES = ("Put", "Append", "PutTwiceAndRead", "Empty", "Count", "Read", "List", "History", "WhoAmI", "Refuse")
 
 
 def drawers(stub: Stub, name: str, arguments: bytes, /) -> Response:

@@ -1,4 +1,4 @@
-"""A Fabric network with the contract of drawers, and submission to it stage by stage."""
+"""A Fabric network with the contract of these tests, and submission to it stage by stage."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from network.fabric.raw_blocks import PeerBlocks, open_blocks
 from network.topology.native import NativeNetwork
 from tests.conformance.ledger.adapters import DECISION_TIMEOUT_S, HOSPITALS, SettableClock
 
-CONTRACT = "tests.conformance.ledger.drawers:drawers"
+CONTRACT = "tests.conformance.ledger.contracts:product_and_drawers"
 
 
 class StagedFabricLedger(FabricLedger):
@@ -124,11 +124,12 @@ class FabricNetwork:
         folder.mkdir(parents=True)
         return self._stack.enter_context(StagedFabricLedger(self._connection(msp_id), folder, self._ordering))
 
-    def commit_together(self, envelopes: Sequence[bytes]) -> None:
-        starts = [peer.height() for peer in self._peers]
+    def commit_together(self, envelopes: Sequence[bytes]) -> list[int]:
+        self.level()
+        start = self._peers[0].height()
         self._ordering.order(envelopes)
-        for peer, start in zip(self._peers, starts, strict=True):
-            wait_for_envelopes(peer, start, len(envelopes))
+        sizes, *_ = [wait_for_envelopes(peer, start, len(envelopes)) for peer in self._peers]
+        return sizes
 
     def level(self) -> None:
         height = max(peer.height() for peer in self._peers)
@@ -139,14 +140,13 @@ class FabricNetwork:
         return Connection.read(self._native.connection_file(msp_id))
 
 
-def wait_for_envelopes(peer: PeerBlocks, height: int, count: int) -> None:
-    """Waits until a peer has so many envelopes in the blocks from ``height`` on."""
-    found = 0
-    while found < count:
-        assert peer.wait_for_block(height, timeout_s=DECISION_TIMEOUT_S), "no block came"
-        for raw in peer.blocks(height):
-            found += len(parse_block(raw).envelopes)
-            height += 1
+def wait_for_envelopes(peer: PeerBlocks, height: int, count: int) -> list[int]:
+    """Waits until a peer has so many envelopes in the blocks from ``height`` on; how many are in each."""
+    found: list[int] = []
+    while sum(found) < count:
+        assert peer.wait_for_block(height + len(found), timeout_s=DECISION_TIMEOUT_S), "no block came"
+        found.extend(len(parse_block(raw).envelopes) for raw in peer.blocks(height + len(found)))
+    return found
 
 
 @contextmanager
