@@ -15,10 +15,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chaincode.service.message import MAX_MESSAGE_BYTES, Kind
+from chaincode.service.metrics import Metrics
+from chaincode.service.pool import TransactionPool
 from chaincode.service.protos import query_result, shim
 from chaincode.service.runner import TransactionRunner
 from chaincode.service.server import ContractService, Limits
-from chaincode.service.stream import Waits
+from chaincode.service.stream import OUTBOX_MESSAGES, PeerStream, Waits
 from chaincode.stub import Response, Stub, create_composite_key
 from network.blocks import protos
 from tests.unit.chaincode.service.conftest import Running, Serve, StandingClock
@@ -33,12 +35,12 @@ def get(stub: Stub, _name: str, arguments: bytes) -> Response:
     return Response(200, payload=stub.get_state(arguments.decode()) or b"none")
 
 
-def get_twice(stub: Stub, _name: str, _arguments: bytes) -> Response:
+def swallow(stub: Stub, name: str, _arguments: bytes) -> Response:
     """A contract that goes on after an error that it should not have survived."""
     try:
         stub.get_state("a")
     except Exception:  # noqa: BLE001 - on purpose
-        return Response(200, payload=stub.get_state("b") or b"none")
+        return Response(200, payload=stub.get_state("b") or b"none") if name == "AskAgain" else Response(200)
     return Response(200)
 
 
@@ -96,10 +98,11 @@ def test_a_peer_s_error_is_raised_and_never_taken_for_data(serve: Serve, caplog:
     assert SECRET not in caplog.text
 
 
-def test_a_contract_that_swallows_a_peer_s_failure_fails_all_the_same(serve: Serve) -> None:
-    with RawPeer(serve(get_twice).address) as peer:
+@pytest.mark.parametrize("name", ["AskAgain", "Answer"])
+def test_a_contract_that_swallows_a_peer_s_failure_fails_all_the_same(serve: Serve, name: str) -> None:
+    with RawPeer(serve(swallow).address) as peer:
         peer.register()
-        peer.reply(begin(peer), b"no", Kind.ERROR)
+        peer.reply(begin(peer, name), b"no", Kind.ERROR)
         assert peer.answer() == (500, "peer-refused")
 
 
@@ -248,6 +251,26 @@ def test_a_peer_that_never_registers_us_is_not_waited_for(serve: Serve) -> None:
     with RawPeer(running.address) as peer:
         assert peer.ended_with() == grpc.StatusCode.DEADLINE_EXCEEDED
     check_serves(running)
+
+
+def test_a_peer_that_asks_and_does_not_read_is_given_up() -> None:
+    abandoned = threading.Event()
+
+    def abandon() -> None:
+        abandoned.set()
+        stream.end()
+
+    runner, pool = (
+        TransactionRunner(get, CONTRACT, StandingClock()),
+        TransactionPool(threads=1, max_waiting=1, max_bytes=1),
+    )
+    stream = PeerStream(PACKAGE_ID, runner, pool, Metrics(), Waits(answer_s=0.1), abandon=abandon)
+    keepalive = shim.ChaincodeMessage(type=Kind.KEEPALIVE).SerializeToString()
+    outgoing = stream.serve(iter([keepalive] * (OUTBOX_MESSAGES + 10)))
+    next(outgoing)
+    assert abandoned.wait(5)
+    assert len(list(outgoing)) == OUTBOX_MESSAGES
+    pool.close(1)
 
 
 def test_messages_may_have_100_mb_and_no_more(serve: Serve) -> None:
