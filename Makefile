@@ -22,7 +22,8 @@ FUZZ_SECONDS ?= 60
 
 CONSENSUS ?= raft
 
-.PHONY: help install examples demo test check bench soak fuzz mutation clean fabric-tools fabric-up fabric-test fabric-down
+.PHONY: help install examples demo test check bench soak fuzz mutation clean fabric-tools fabric-up fabric-test fabric-down \
+  fabric-images compose-up compose-down
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
@@ -125,6 +126,18 @@ fabric-test: install $(FABRIC_ENGINE) ## the tests on a real Fabric network
 
 fabric-down: install ## stop the network of fabric-up; what it has stays
 	$(RUN)yilian network down .yilian/fabric-$(CONSENSUS)
+
+# Four hospitals in containers (docs/compose.md). With YILIAN_IMAGE the images are those of fabric-images.
+COMPOSE := $(if $(shell docker compose version 2>/dev/null),docker compose,docker-compose) -f docker-compose-fabric.yaml
+
+fabric-images: $(FABRIC_ENGINE) ## container images without a registry; prints their variables; needs root, mmdebstrap, Go, Docker
+	@scripts/fabric-images.sh $(or $(FABRIC_BIN),$(if $(FABRIC_ENGINE),.tools/fabric/bin,$(dir $(shell command -v peer))))
+
+compose-up: ## four hospitals in containers; CONSENSUS=bft unless you say raft
+	COMPOSE_DOCKER_CLI_BUILD=1 DOCKER_BUILDKIT=1 $(COMPOSE) up --detach $(if $(YILIAN_IMAGE),--no-build,--build)
+
+compose-down: ## stop and remove the containers; what they stored stays in volumes
+	$(COMPOSE) down
 
 bench: install ## measurements beside their named peers, as ratios; raw figures in .bench/
 	$(UV) sync --locked --quiet --compile-bytecode --group bench
