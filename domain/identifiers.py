@@ -89,10 +89,14 @@ def decode_bytes(text: object, place: str, *, length: int | None = None, max_len
         raise Invalid("base64url without padding is expected", place=place)
     if beyond and text[-1] not in _LAST_CHARACTERS[beyond]:
         raise Invalid("base64url has stray bits at its end", place=place)
-    value = binascii.a2b_base64(text.replace("-", "+").replace("_", "/") + "=" * (-beyond % 4))
+    value = _decoded(text, -beyond % 4)
     if length is not None and len(value) != length:
         raise Invalid(f"{length} bytes are expected", place=place)
     return value
+
+
+def _decoded(text: str, missing: int) -> bytes:
+    return binascii.a2b_base64(text.replace("-", "+").replace("_", "/") + "=" * missing)
 
 
 def check_digest(text: object, place: str) -> str:
@@ -105,3 +109,12 @@ def check_digest(text: object, place: str) -> str:
         decode_bytes(text, place, length=DIGEST_BYTES)  # says what is wrong
         raise Invalid(f"{DIGEST_BYTES} bytes are expected", place=place)
     return text
+
+
+def decode_digest(text: object, place: str) -> bytes:
+    """Read a SHA-256 digest in base64url.
+
+    Raises:
+        Invalid: it is none.
+    """
+    return _decoded(check_digest(text, place), 1)

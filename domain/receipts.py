@@ -19,7 +19,7 @@ from domain.entries import LogEntry as LogHeads
 from domain.entries import incarnation_attribute
 from domain.entries import parse as parse_value
 from domain.errors import Invalid, Tampered, Unavailable
-from domain.identifiers import decode_bytes, encode_bytes
+from domain.identifiers import decode_digest, encode_bytes
 from domain.leaves import parse_access_leaf, parse_record_leaf
 from domain.paths import LeafPath, verify_leaf
 from domain.receipt_form import Inclusion, Members, Proven, Receipt
@@ -186,8 +186,8 @@ def _verify_write(receipt: Receipt, entry: LogEntry) -> None:
         leaf = jcs.canonical([place.transaction, place.tx_id, proven.key, digest])
     except (Invalid, UnicodeEncodeError) as error:
         raise Tampered("the write is not of its form", reason="write", place="write") from error
-    path = [decode_bytes(item, "write.path") for item in place.path]
-    root = decode_bytes(entry.writes, "block.writes")
+    path = [decode_digest(item, "write.path") for item in place.path]
+    root = decode_digest(entry.writes, "block.writes")
     merkle.verify_inclusion(merkle.leaf_hash(leaf), place.index, place.size, path, root)
 
 
@@ -195,7 +195,7 @@ def _verify_inclusion(block: str, number: int, log: Inclusion, checkpoint: Check
     """4. The entry leads to the checkpoint's root."""
     if log.size != checkpoint.size:
         raise Tampered("the checkpoint is of another size", reason="inclusion", place="log.size")
-    path = [decode_bytes(item, "log.path") for item in log.path]
+    path = [decode_digest(item, "log.path") for item in log.path]
     merkle.verify_inclusion(merkle.leaf_hash(block.encode()), number, checkpoint.size, path, checkpoint.root)
 
 
@@ -230,7 +230,11 @@ def _split(key: str) -> tuple[str, tuple[str, ...]]:
 
 def _collect(value: jcs.JsonValue, found: set[str]) -> None:
     if isinstance(value, dict):
-        found.update(item for name, item in value.items() if name in PARTY_FIELDS and isinstance(item, str))
+        for name in PARTY_FIELDS & value.keys():
+            named = value[name]
+            if isinstance(named, str):
+                found.add(named)
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
     for child in children:
-        _collect(child, found)
+        if isinstance(child, (dict, list)):
+            _collect(child, found)

@@ -17,6 +17,7 @@ from domain.identifiers import (
     check_identifier,
     check_msp_id,
     decode_bytes,
+    decode_digest,
     encode_bytes,
     identifier,
 )
@@ -105,6 +106,16 @@ def test_lengths_are_bounded() -> None:
     assert len(decode_bytes(encode_bytes(bytes(1 << 16)), "value")) == 1 << 16
     with pytest.raises(Invalid):
         decode_bytes(encode_bytes(bytes((1 << 16) + 1)), "value")
+
+
+@given(st.binary(min_size=30, max_size=34))
+def test_a_digest_comes_back_and_nothing_else_is_read_as_one(value: bytes) -> None:
+    text = encode_bytes(value)
+    if len(value) == 32:
+        assert decode_digest(text, "digest") == value
+    else:
+        with pytest.raises(Invalid):
+            decode_digest(text, "digest")
 
 
 def test_a_digest_has_32_bytes() -> None:

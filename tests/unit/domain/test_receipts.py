@@ -7,6 +7,8 @@ from collections.abc import Callable, Collection
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from domain import leaves, merkle
 from domain.checkpoints import SignedNote, WitnessKeys, verify_note
@@ -14,13 +16,14 @@ from domain.entries import Head, LogEntry, encode
 from domain.errors import Invalid, Tampered, Unavailable
 from domain.identifiers import encode_bytes
 from domain.paths import leaf_path
-from domain.receipt_form import Members, Proven, Receipt, parse_members, parse_receipt
+from domain.receipt_form import Members, Proven, Receipt, ReceiptReader, parse_members, parse_receipt
 from domain.receipts import ReceiptVerifier, VerifiedReceipt, _verify_leaf, required_signatures, verify_receipt
 from tests.unit.chaincode.vectors import record_leaf
 from tests.unit.domain import receipt_vectors
 from tests.unit.domain.receipt_vectors import ACCESS, HEADS, Case, members, world
 
 CASES = receipt_vectors.cases()
+READER = ReceiptReader(remembered=3)
 Verify = Callable[[Receipt, Members, Collection[str]], VerifiedReceipt]
 OUTCOMES: dict[type[Exception], str] = {Tampered: "altered", Invalid: "unusable"}
 
@@ -38,6 +41,11 @@ def outcome(case: Case, verify: Verify = verify_receipt) -> tuple[str, tuple[str
     return "verified", verified.signers
 
 
+@pytest.fixture
+def reader() -> ReceiptReader:
+    return ReceiptReader()
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_receipt_is_judged_as_its_vector_says(case: Case) -> None:
     assert outcome(case) == (case.outcome, case.signers)
@@ -52,6 +60,58 @@ def test_what_a_verifier_remembers_changes_no_verdict(remembered: int) -> None:
 
     for case in (*CASES, *reversed(CASES)):
         assert outcome(case, verify) == (case.outcome, case.signers)
+
+
+def test_a_reader_of_many_receipts_reads_each_as_it_is_read_alone(reader: ReceiptReader) -> None:
+    for case in (*CASES, *reversed(CASES)):
+        assert _read(reader.parse, case.receipt.encode()) == _read(parse_receipt, case.receipt.encode())
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.data())
+def test_a_reader_refuses_every_altered_text_that_is_refused_alone(data: st.DataObject) -> None:
+    """One reader for all: what it remembers of good receipts must not let a bad one pass."""
+    texts = [case.receipt.encode() for case in CASES]
+    text = data.draw(st.sampled_from(texts))
+    place = data.draw(
+        st.integers(0, len(text) - 1) | st.just(text.find(b',"proves":') + data.draw(st.integers(-2, 12)))
+    )
+    other = data.draw(st.sampled_from([b"", b'"', b",", b"{", b"}", b" ", b"x", b',"proves":', b"\\", text[-5:]]))
+    altered = text[:place] + other + text[place + data.draw(st.integers(0, 2)) :]
+    for one in (text, altered, altered):
+        assert _read(READER.parse, one) == _read(parse_receipt, one)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda text: text.replace(b',"proves":', b' ,"proves":'),
+        lambda text: text.replace(b',"proves":', b',"n":0,"proves":'),
+        lambda text: text.replace(b',"proves":', b',"log":{"path":[],"size":1},"proves":'),
+        lambda text: text.replace(b',"type":', b',"block":"","type":'),
+        lambda text: text.replace(b',"v":1', b',"ledger":"embedded","v":1'),
+        lambda text: text.replace(b'{"block"', b'{"a":{"proves":1},"block"'),
+        lambda text: b'{"a":[{"b":1,"proves":' + text + b"}]}",
+    ],
+)
+def test_a_reader_puts_no_parts_together_that_are_no_receipt(change: Callable[[bytes], bytes]) -> None:
+    good = CASES[0].receipt.encode()
+    assert READER.parse(good) == parse_receipt(good)
+    assert change(good) != good
+    assert isinstance(_read(READER.parse, change(good)), str)
+
+
+def test_receipts_of_one_block_share_what_was_read_once(reader: ReceiptReader) -> None:
+    first, second = (reader.parse(CASES[0].receipt.encode()) for _ in range(2))
+    assert first == second
+    assert first.log is second.log
+
+
+def _read(parse: Callable[[bytes], Receipt], text: bytes) -> Receipt | str:
+    try:
+        return parse(text)
+    except Invalid as error:
+        return f"{error.reason} {error.place} {error.detail}"
 
 
 def test_receipts_of_one_checkpoint_have_its_signatures_verified_once(monkeypatch: pytest.MonkeyPatch) -> None:
