@@ -71,8 +71,7 @@ def test_a_reader_of_many_receipts_reads_each_as_it_is_read_alone(reader: Receip
 @given(st.data())
 def test_a_reader_refuses_every_altered_text_that_is_refused_alone(data: st.DataObject) -> None:
     """One reader for all: what it remembers of good receipts must not let a bad one pass."""
-    texts = [case.receipt.encode() for case in CASES]
-    text = data.draw(st.sampled_from(texts))
+    text = data.draw(st.sampled_from([case.receipt.encode() for case in CASES if case.receipt]))
     place = data.draw(
         st.integers(0, len(text) - 1) | st.just(text.find(b',"proves":') + data.draw(st.integers(-2, 12)))
     )
