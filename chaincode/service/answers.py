@@ -9,13 +9,11 @@ from typing import Final
 from chaincode.service.message import Kind, Message
 from chaincode.stub import ChaincodeEvent, Response
 from domain import jcs
-from domain.errors import Conflict, Denied, Invalid, Unavailable, YilianError
+from domain.errors import Denied, Invalid, Unavailable, YilianError
 from network.blocks import protos
 from network.blocks.protos import serialize
 
-_STATUS: Final[Mapping[type[YilianError], int]] = MappingProxyType(
-    {Invalid: 400, Denied: 403, Conflict: 409, Unavailable: 503}
-)
+_STATUS: Final[Mapping[type[YilianError], int]] = MappingProxyType({Invalid: 400, Denied: 403, Unavailable: 503})
 
 
 def refusal(error: YilianError) -> Response:

@@ -25,7 +25,7 @@ from chaincode.service.outbox import Outbox
 from chaincode.service.pool import TransactionPool
 from chaincode.service.runner import TransactionRunner
 from chaincode.stub import Response
-from domain.errors import Conflict, Invalid, Unavailable
+from domain.errors import Invalid, Unavailable
 from network.blocks import protos
 from network.blocks.protos import serialize
 
@@ -166,7 +166,7 @@ class PeerStream:
                 self._running[request.transaction] = conversation
         if is_running:
             self._answer(
-                request, refusal(Conflict("the transaction is running", reason="duplicate-transaction")), begun
+                request, refusal(Unavailable("the transaction is running", reason="duplicate-transaction")), begun
             )
             return
         self._metrics.in_flight.inc()

@@ -167,7 +167,7 @@ def test_a_transaction_that_runs_is_not_begun_again(serve: Serve) -> None:
         peer.send(transaction(asked))
         first = peer.receive()
         peer.send(transaction(asked))
-        assert peer.answer() == (409, "duplicate-transaction")
+        assert peer.answer() == (503, "duplicate-transaction")
         peer.reply(first, b"value")
         assert answer_of(peer.receive()) == b"value"
 
