@@ -9,9 +9,10 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
-from domain.errors import Unavailable
+from domain.errors import Invalid, Unavailable
 from network.blocks.block import parse_block
 from network.blocks.channel_config import parse_config_envelope
 from network.blocks.identity import parse_certificate, serialize_identity
@@ -27,7 +28,10 @@ from network.topology.waiting import wait_for
 
 UPDATE_TIMEOUT_S: Final = 60.0
 NONCE_BYTES: Final = 24
+RESEND_AFTER_S: Final = 8.0
+"""Longer than an ordering node waits for the leader to take what it forwards."""
 _NO_DIFFERENCE: Final = "no differences detected"
+_REFUSALS: Final = ("BAD_REQUEST", "FORBIDDEN")
 
 Change = Callable[[Any], None]
 """Changes ``common.ConfigGroup`` of the channel in place."""
@@ -61,6 +65,43 @@ def fetch_configuration(administration: Administration, asking: Organization, vi
     return Configuration(block, parse_config_envelope(envelope).config)
 
 
+@dataclass(slots=True)
+class Submission:
+    """A signed change on its way. An ordering node that took it may lose it, for example a leader whose certificate it
+    renews, so it is sent again: in force it is only once, since it names the configuration that it changes."""
+
+    administration: Administration
+    envelope: Path
+    sequence: int
+    asking: Organization
+    via: Organization
+    _sent_at: float | None = None
+
+    def attempt(self) -> Configuration | None:
+        """Send it if that is due; the configuration that holds it, or None while there is none.
+
+        Raises:
+            Invalid: Fabric refuses the change.
+            Unavailable: an ordering node cannot take it now.
+        """
+        if self._sent_at is None or time.monotonic() - self._sent_at > RESEND_AFTER_S:
+            self._send()
+        found = fetch_configuration(self.administration, self.asking, self.via)
+        return found if found.config.sequence > self.sequence else None
+
+    def _send(self) -> None:
+        named = ("-f", self.envelope, "-c", self.administration.topology.channel)
+        ordering = self.administration.ordering(self.via)
+        try:
+            self.administration.peer(self.asking, "channel", "update", *named, *ordering)
+        except ProgramFailed as error:
+            if self._sent_at is None and any(word in error.detail for word in _REFUSALS):
+                raise Invalid(error.detail, reason="change-refused") from error
+            if self._sent_at is None:
+                raise
+        self._sent_at = time.monotonic()
+
+
 def change_channel(
     administration: Administration,
     change: Change,
@@ -74,7 +115,8 @@ def change_channel(
         via: whose ordering node takes it; that of the first who signs if None.
 
     Raises:
-        Unavailable: too few signatures, a change that Fabric refuses, or not ordered in time.
+        Invalid: Fabric refuses the change, for example since too few signed it.
+        Unavailable: not ordered in time.
     """
     asking, orderer = signing[0], via or signing[0]
     present = fetch_configuration(administration, asking, orderer)
@@ -83,14 +125,8 @@ def change_channel(
         return present
     envelope = administration.layout.work / "config-update.envelope"
     write_file(envelope, _signed(administration, update, signing))
-    named = ("-f", envelope, "-c", administration.topology.channel)
-    administration.peer(asking, "channel", "update", *named, *administration.ordering(orderer))
-
-    def in_force() -> Configuration | None:
-        found = fetch_configuration(administration, asking, orderer)
-        return found if found.config.sequence > present.config.sequence else None
-
-    return wait_for(in_force, UPDATE_TIMEOUT_S, "the change of the channel")
+    submission = Submission(administration, envelope, present.config.sequence, asking, orderer)
+    return wait_for(submission.attempt, UPDATE_TIMEOUT_S, "the change of the channel")
 
 
 def _difference(administration: Administration, config: Any, change: Change) -> bytes | None:

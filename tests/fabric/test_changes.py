@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.errors import Conflict, Unavailable
+from domain.errors import Conflict, Invalid
 from network.blocks.channel_config import APPLICATION, ORDERER
 from network.topology import deployment
 from network.topology.config_updates import change_channel, fetch_configuration
@@ -63,7 +63,7 @@ def test_a_member_cannot_be_added_under_a_name_that_another_has(network: NativeN
 def test_one_administrator_alone_throws_nobody_out(network: NativeNetwork, section: str) -> None:
     alone, victim = network.topology.organizations[:2]
     named = {APPLICATION: victim.msp, ORDERER: victim.orderer_msp}[section]
-    with pytest.raises(Unavailable, match="policy"):
+    with pytest.raises(Invalid, match="policy"):
         change_channel(network.administration, lambda group: group.groups[section].groups.pop(named), [alone])
 
 
