@@ -23,10 +23,10 @@ _OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # Details of every endorser travel in the trailing metadata; beyond the default of 8 KiB the whole answer is lost.
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
-    ("grpc.absolute_max_metadata_size", MAX_METADATA_BYTES),
     # A peer hangs up on clients that ping more often than once a minute (keepalive.minInterval).
     ("grpc.keepalive_time_ms", KEEPALIVE_MS),
     ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+    ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", FIRST_BACKOFF_MS),
     ("grpc.min_reconnect_backoff_ms", FIRST_BACKOFF_MS),

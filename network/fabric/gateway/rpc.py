@@ -76,11 +76,6 @@ class Rpc:
         """``method`` is Deliver, DeliverFiltered or DeliverWithPrivateData; the one request is all that is sent."""
         return self._stream(_DELIVER + method, events.DeliverResponse, request)
 
-    def forget(self, call: Any) -> None:
-        """The call has ended."""
-        with self._lock:
-            self._open.discard(call)
-
     def close(self) -> None:
         """Ends every call and stream that is open; later ones are refused. The channel stays open."""
         with self._lock:
@@ -101,7 +96,7 @@ class Rpc:
             try:
                 return call.result()
             finally:
-                self.forget(call)
+                call.cancel()  # of a call that has ended: nothing; of one whose caller was interrupted: ends it
 
     def _stream(self, path: str, response: Any, request: Any) -> Any:
         method: Any = self._channel.unary_stream(

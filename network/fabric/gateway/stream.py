@@ -60,7 +60,6 @@ class EventStream(Iterator[_T], Generic[_T]):
         """Ends the stream; whoever waits in it stops. What was received and not yet taken is dropped."""
         self._closed = True
         self._call.cancel()
-        self._rpc.forget(self._call)
 
     @property
     def is_closed(self) -> bool:
@@ -94,7 +93,6 @@ class EventStream(Iterator[_T], Generic[_T]):
             message = f"nothing arrived for {self._idle_s} seconds"
             self._failure = GatewayError(message, code=grpc.StatusCode.DEADLINE_EXCEEDED)
         self._call.cancel()
-        self._rpc.forget(self._call)
         raise self._failure from error.__cause__
 
     def _next_response(self) -> Any:

@@ -98,6 +98,20 @@ def test_a_position_that_cannot_be_written_leaves_the_former(tmp_path: Path, mon
     assert position(FileCheckpointer(path)) == (5, "")
 
 
+def test_a_position_and_its_name_are_on_disk_when_the_call_returns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced, sync = [], os.fsync
+
+    def record(handle: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{handle}").resolve())
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", record)
+    FileCheckpointer(tmp_path / "position").checkpoint_block(4)
+    assert synced == [tmp_path / "position.new", tmp_path]
+
+
 def test_a_half_written_file_of_a_crash_is_not_looked_at(tmp_path: Path) -> None:
     path = tmp_path / "position"
     FileCheckpointer(path).checkpoint_block(4)

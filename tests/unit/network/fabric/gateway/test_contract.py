@@ -132,6 +132,32 @@ def test_a_peer_that_prepares_another_transaction_gets_no_signature(contract: Co
     assert peer.submitted == []
 
 
+def test_a_peer_that_prepares_the_same_for_another_time_gets_no_signature(
+    contract: Contract, peer: ScriptedPeer
+) -> None:
+    earlier = contract.new_proposal("Put")
+    earlier.sign()
+    replayed, _ = read_proposal(messages.ProposedTransaction.FromString(earlier.serialize()).proposal)
+    peer.answers["Endorse"] = lambda request, context: messages.EndorseResponse(
+        prepared_transaction=prepare(replayed, Response(200))
+    )
+    with pytest.raises(EndorseError, match="another transaction than was proposed"):
+        contract.submit_transaction("Put")
+    assert peer.submitted == []
+
+
+def test_a_prepared_transaction_that_is_signed_already_is_refused(contract: Contract, peer: ScriptedPeer) -> None:
+    def signed(request: Any, context: grpc.ServicerContext) -> Any:
+        envelope = prepare(read_proposal(request.proposed_transaction)[0], Response(200))
+        envelope.signature = b"somebody's"
+        return messages.EndorseResponse(prepared_transaction=envelope)
+
+    peer.answers["Endorse"] = signed
+    with pytest.raises(EndorseError, match="another transaction than was proposed"):
+        contract.submit_transaction("Put")
+    assert peer.submitted == []
+
+
 def test_a_peer_that_changes_the_arguments_gets_no_signature(contract: Contract, peer: ScriptedPeer) -> None:
     def changed(request: Any, context: grpc.ServicerContext) -> Any:
         proposed, _ = read_proposal(request.proposed_transaction)

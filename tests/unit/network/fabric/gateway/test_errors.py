@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
+from typing import NoReturn
 
 import grpc
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from network.fabric.gateway import (
     CommitStatusError,
@@ -18,6 +21,8 @@ from network.fabric.gateway import (
     GatewayError,
     SubmitError,
 )
+from network.fabric.gateway.protos import gateway as gateway_messages
+from network.fabric.gateway.protos import rpc_status
 from tests.unit.network.blocks.hospital_channel import CHAINCODE, CHANNEL
 from tests.unit.network.fabric.gateway.scripted_peer import GIVE_UP_S, ScriptedPeer, hang, refuse
 
@@ -76,6 +81,20 @@ def test_details_that_cannot_be_read_do_not_hide_the_error(contract: Contract, p
     assert caught.value.details == ()
 
 
+def test_details_of_another_kind_are_left_out(contract: Contract, peer: ScriptedPeer) -> None:
+    def answer(request: object, context: grpc.ServicerContext) -> None:
+        status = rpc_status.Status(code=10, message="mixed")
+        for message in (Timestamp(seconds=1), gateway_messages.ErrorDetail(msp_id="RenheMSP", message="it broke")):
+            status.details.add().Pack(message)
+        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+        context.abort(grpc.StatusCode.ABORTED, "mixed")
+
+    peer.answers["Endorse"] = answer
+    with pytest.raises(EndorseError) as caught:
+        contract.submit_transaction("Put")
+    assert caught.value.details == (ErrorDetail("", "RenheMSP", "it broke"),)
+
+
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_peer_that_never_answers_is_given_up_at_the_deadline(
     contract: Contract, peer: ScriptedPeer, stage: str
@@ -86,18 +105,31 @@ def test_a_peer_that_never_answers_is_given_up_at_the_deadline(
     assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED
 
 
-def test_one_call_can_be_given_a_deadline(contract: Contract, peer: ScriptedPeer) -> None:
-    calls: dict[str, Callable[[], object]] = {
-        "Evaluate": lambda: contract.evaluate("Read", timeout_s=0.2),
-        "Endorse": lambda: contract.new_proposal("Put").endorse(timeout_s=0.2),
-        "Submit": lambda: contract.new_proposal("Put").endorse().submit(timeout_s=0.2),
-        "CommitStatus": lambda: contract.submit_async("Put")[1].status(timeout_s=0.2),
-    }
-    for method, call in calls.items():
-        peer.answers = {method: hang}
+def test_a_call_has_the_time_that_it_was_given_and_no_more(contract: Contract, peer: ScriptedPeer) -> None:
+    told: list[float] = []
+    one = Deadlines(endorse_s=0.2), Deadlines(submit_s=0.2), Deadlines(commit_status_s=0.2)
+    calls: list[tuple[str, Callable[[], object]]] = [
+        ("Evaluate", lambda: contract.evaluate("Read", timeout_s=0.2)),
+        ("Endorse", lambda: contract.new_proposal("Put").endorse(timeout_s=0.2)),
+        ("Endorse", lambda: contract.submit("Put", deadlines=one[0])),
+        ("Endorse", lambda: contract.submit_async("Put", deadlines=one[0])),
+        ("Submit", lambda: contract.new_proposal("Put").endorse().submit(timeout_s=0.2)),
+        ("Submit", lambda: contract.submit("Put", deadlines=one[1])),
+        ("Submit", lambda: contract.submit_async("Put", deadlines=one[1])),
+        ("CommitStatus", lambda: contract.submit_async("Put")[1].status(timeout_s=0.2)),
+        ("CommitStatus", lambda: contract.submit("Put", deadlines=one[2])),
+    ]
+
+    def answer(request: object, context: grpc.ServicerContext) -> None:
+        told.append(context.time_remaining())
+        hang(request, context)
+
+    for method, call in calls:
+        peer.answers = {method: answer}
         with pytest.raises(GatewayError) as caught:
             call()
         assert caught.value.code is grpc.StatusCode.DEADLINE_EXCEEDED, method
+    assert max(told) <= 0.25
 
 
 @pytest.mark.parametrize("seconds", [0.0, -1.0])
@@ -141,6 +173,27 @@ def test_close_ends_a_call_that_waits(gateway: Gateway, contract: Contract, peer
     gateway.close()
     thread.join(GIVE_UP_S)
     assert [error.code for error in errors] == [grpc.StatusCode.CANCELLED]
+
+
+def test_a_call_whose_caller_is_interrupted_ends_at_the_peer(contract: Contract, peer: ScriptedPeer) -> None:
+    ended = threading.Event()
+
+    def answer(request: object, context: grpc.ServicerContext) -> None:
+        context.add_callback(ended.set)
+        hang(request, context)
+
+    def interrupt(number: int, frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    peer.answers["Evaluate"] = answer
+    former = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.3)
+        with pytest.raises(KeyboardInterrupt):
+            contract.evaluate_transaction("Read")
+    finally:
+        signal.signal(signal.SIGALRM, former)
+    assert ended.wait(GIVE_UP_S / 2)
 
 
 def test_a_closed_gateway_asks_nothing_more(gateway: Gateway, contract: Contract, peer: ScriptedPeer) -> None:
