@@ -7,17 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
-from domain.errors import Conflict, Unavailable
+from domain.errors import Conflict
 from network.topology.description import Organization, Topology
 from network.topology.engine import Binaries
 from network.topology.layout import Layout
 from network.topology.operations import NodeEndpoint
 from network.topology.placement import Placement
-
-_IS_LEADER: Final = {"raft": "consensus_etcdraft_is_leader", "bft": "consensus_BFT_is_leader"}
-"""Metrics of ordering nodes (Fabric ``orderer/consensus/{etcdraft,smartbft}/metrics.go``)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +61,6 @@ class Administration:
         """The peer's health and metrics."""
         address = self.operator.address(organization, "peer-operations")
         return NodeEndpoint(address, self.layout.admin(organization))
-
-    def leader(self) -> Organization | None:
-        """The organisation whose ordering node leads; None while there is none."""
-        labels = {"channel": self.topology.channel}
-        for organization in self.topology.organizations:
-            try:
-                with self.orderer_operations(organization) as endpoint:
-                    if endpoint.metric(_IS_LEADER[self.topology.consensus], labels) == 1:
-                        return organization
-            except Unavailable:
-                continue
-        return None
 
     def join_orderer(self, organization: Organization, block: bytes) -> None:
         """Make an ordering node take part in the channel; nothing happens if it does already.

@@ -15,8 +15,8 @@ from network.topology.waiting import wait_for
 LEADER_TIMEOUT_S: Final = 60.0
 GOSSIP_TIMEOUT_S: Final = 60.0
 _AT_ONCE: Final = 4
-_RAFT_LEADER: Final = "consensus_etcdraft_is_leader"
-_BFT_LEADER: Final = "consensus_BFT_leader_id"
+_IS_LEADER: Final = {"raft": "consensus_etcdraft_is_leader", "bft": "consensus_BFT_is_leader"}
+"""Metrics of ordering nodes (Fabric ``orderer/consensus/{etcdraft,smartbft}/metrics.go``)."""
 _PEERS_KNOWN: Final = "gossip_membership_total_peers_known"
 
 
@@ -30,7 +30,7 @@ def join_channel(administration: Administration) -> None:
     with disk_errors(layout.genesis):
         genesis = layout.genesis.read_bytes()
     for_each(topology, lambda item: administration.join_orderer(item, genesis))
-    wait_for(lambda: leader(administration), LEADER_TIMEOUT_S, "the election of a leader")
+    wait_leader(administration)
     for_each(topology, lambda item: administration.join_peer(item, layout.genesis))
 
 
@@ -41,13 +41,20 @@ def leader(administration: Administration) -> Organization | None:
     for organization in topology.organizations:
         try:
             with administration.orderer_operations(organization) as endpoint:
-                if topology.consensus == "raft" and endpoint.metric(_RAFT_LEADER, labels) == 1:
+                if endpoint.metric(_IS_LEADER[topology.consensus], labels) == 1:
                     return organization
-                if topology.consensus == "bft" and (found := endpoint.metric(_BFT_LEADER, labels)):
-                    return topology.organizations[int(found) - 1]
         except Unavailable:
             continue
     return None
+
+
+def wait_leader(administration: Administration) -> Organization:
+    """Wait until an ordering node leads.
+
+    Raises:
+        Unavailable: none does in time.
+    """
+    return wait_for(lambda: leader(administration), LEADER_TIMEOUT_S, "the election of a leader")
 
 
 def wait_acquainted(administration: Administration, organization: Organization) -> None:
@@ -67,6 +74,6 @@ def wait_acquainted(administration: Administration, organization: Organization) 
 
 
 def for_each(topology: Topology, action: Callable[[Organization], None]) -> None:
-    """Do something for every organisation, several at once; the first error ends it."""
+    """Do something for every organisation, several at once; an error is raised when all are through."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(action, topology.organizations))

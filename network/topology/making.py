@@ -5,7 +5,7 @@ from __future__ import annotations
 from domain.errors import Conflict
 from network.topology.description import Topology
 from network.topology.engine import Binaries
-from network.topology.genesis import make_genesis
+from network.topology.genesis import check_engine, make_genesis
 from network.topology.layout import Layout, make_folder, write_file
 from network.topology.material import make_material
 from network.topology.placement import Placement
@@ -25,6 +25,7 @@ def make_network(topology: Topology, binaries: Binaries, placement: Placement) -
     layout = Layout(placement.folder)
     if layout.genesis.exists():
         raise Conflict("the folder holds a network already", reason="network-exists")
+    check_engine(binaries, topology)
     make_folder(layout.folder)
     make_material(binaries, layout, topology.organizations)
     for organization in topology.organizations:

@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Self, TypeVar
+from typing import Final, Self
 
-from domain.errors import Conflict
-from network.topology import deployment, lifecycle
+from network.topology import channel, deployment, lifecycle
 from network.topology.administration import Administration
 from network.topology.connections import write_connection
 from network.topology.description import Organization, Topology
 from network.topology.engine import Binaries
-from network.topology.genesis import check_engine, make_genesis
-from network.topology.layout import Layout, disk_errors, make_folder, write_file
-from network.topology.material import make_material
+from network.topology.layout import Layout, write_file
+from network.topology.making import make_network
 from network.topology.placement import Placement
 from network.topology.processes import Processes
 from network.topology.runner import Runner
 from network.topology.settings import write_settings
-from network.topology.waiting import wait_for
 
-LEADER_TIMEOUT_S: Final = 60.0
-GOSSIP_TIMEOUT_S: Final = 60.0
 ANSWER_TIMEOUT_S: Final = 60.0
 _AT_ONCE: Final = 4
-_PEERS_KNOWN: Final = "gossip_membership_total_peers_known"
-_T = TypeVar("_T")
 
 
 class NativeNetwork:
@@ -79,16 +72,7 @@ class NativeNetwork:
             Conflict: the folder holds a network.
             Unavailable: a program or the disk refused; the engine is too old for BFT.
         """
-        if self.layout.genesis.exists():
-            raise Conflict("the folder holds a network already", reason="network-exists")
-        check_engine(self.binaries, self.topology)
-        make_folder(self.layout.folder)
-        make_material(self.binaries, self.layout, self.topology.organizations)
-        for organization in self.topology.organizations:
-            self.write_settings(organization)
-        genesis = make_genesis(self.binaries, self.topology, self.layout, self.placement)
-        write_file(self.layout.description, self.topology.encode())
-        write_file(self.layout.genesis, genesis)
+        make_network(self.topology, self.binaries, self.placement)
 
     def write_settings(self, organization: Organization) -> None:
         """Write the settings of an organisation's processes.
@@ -120,7 +104,7 @@ class NativeNetwork:
         if not self.layout.genesis.exists():
             self.generate()
         self.each(self._start_nodes)
-        self._join()
+        channel.join_channel(self.administration)
         if deployment.is_deployed(self):
             deployment.settle(self)
             self.each(lambda item: self.runner.ensure(item.process("contract")))
@@ -134,7 +118,8 @@ class NativeNetwork:
         Raises:
             Unavailable: one does not end.
         """
-        _at_once(self._processes.stop, self._processes.known())
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            list(pool.map(self._processes.stop, self._processes.known()))
 
     def start(self, name: str) -> None:
         """Start one process and wait until it serves.
@@ -178,7 +163,7 @@ class NativeNetwork:
 
     def leader(self) -> Organization | None:
         """The organisation whose ordering node leads; None while there is none."""
-        return self.administration.leader()
+        return channel.leader(self.administration)
 
     def wait_leader(self) -> Organization:
         """Wait until an ordering node leads.
@@ -186,7 +171,7 @@ class NativeNetwork:
         Raises:
             Unavailable: none does in time.
         """
-        return wait_for(self.leader, LEADER_TIMEOUT_S, "the election of a leader")
+        return channel.wait_leader(self.administration)
 
     def wait_serving(self, organization: Organization) -> None:
         """Wait until a hospital can endorse and finds others that endorse.
@@ -195,32 +180,12 @@ class NativeNetwork:
             Unavailable: not in time.
         """
         lifecycle.wait_answering(self.administration, organization, ANSWER_TIMEOUT_S)
-        others = len(self.topology.organizations) - 1
-
-        def knows_all() -> bool:
-            with self.administration.peer_operations(organization) as endpoint:
-                return (endpoint.metric(_PEERS_KNOWN, {"channel": self.topology.channel}) or 0) >= others
-
-        wait_for(knows_all, GOSSIP_TIMEOUT_S, f"acquaintance of the peer of {organization.name} with the others")
+        channel.wait_acquainted(self.administration, organization)
 
     def each(self, action: Callable[[Organization], None]) -> None:
         """Do something for every organisation, several at once; an error is raised when all are through."""
-        _at_once(action, self.topology.organizations)
+        channel.for_each(self.topology, action)
 
     def _start_nodes(self, organization: Organization) -> None:
         self.runner.ensure(organization.process("orderer"))
         self.runner.ensure(organization.process("peer"))
-
-    def _join(self) -> None:
-        administration = self.administration
-        with disk_errors(self.layout.genesis):
-            genesis = self.layout.genesis.read_bytes()
-        self.each(lambda item: administration.join_orderer(item, genesis))
-        self.wait_leader()
-        self.each(lambda item: administration.join_peer(item, self.layout.genesis))
-
-
-def _at_once(action: Callable[[_T], None], items: Iterable[_T]) -> None:
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for done in [pool.submit(action, item) for item in items]:
-            done.result()
