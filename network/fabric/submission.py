@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import grpc
@@ -18,7 +18,7 @@ import grpc
 from domain.errors import OutcomeUnknown, Unavailable
 from network.fabric.answers import is_taken, refusal, unavailable
 from network.fabric.gateway import CommitStatusError, EndorseError, SubmitError, Transaction
-from network.fabric.peers import Peer, Peers
+from network.fabric.peers import Peer
 
 ENDORSE_TIMEOUT_S: Final = 5.0
 ENDORSING_S: Final = 12.0
@@ -33,13 +33,14 @@ class Submitter:
     """Submits for one organisation through its peers. Threads share it.
 
     Args:
+        peers: the own one first.
         now_s: seconds that never go back.
         sleep: waits so many seconds.
     """
 
     def __init__(
         self,
-        peers: Peers,
+        peers: Iterable[Peer],
         msp: str,
         *,
         now_s: Callable[[], float] = time.monotonic,
