@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -42,7 +41,7 @@ class Pkcs11Token:
             raise SigningError(f"the token cannot be opened: {type(error).__name__}") from error
 
     def signer(self, key_id: bytes) -> Signer:
-        """A signer with the P-256 or P-384 key that has this CKA_ID; threads may share it, one signature at a time.
+        """A signer with the P-256 or P-384 key that has this CKA_ID; threads may share it: the library takes turns.
 
         Raises:
             SigningError: no such key, or one of another kind.
@@ -76,12 +75,10 @@ class _Pkcs11Sign:
     def __init__(self, key: Any, curve: str) -> None:
         self._key = key
         self._curve = curve
-        self._lock = threading.Lock()
 
     def __call__(self, digest: bytes) -> bytes:
         try:
-            with self._lock:
-                signature = self._key.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
+            signature = self._key.sign(digest, mechanism=pkcs11.Mechanism.ECDSA)
         except pkcs11.PKCS11Error as error:
             raise SigningError(f"the token did not sign: {type(error).__name__}") from error
         half = len(signature) // 2

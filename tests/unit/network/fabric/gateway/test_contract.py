@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -198,6 +199,13 @@ def test_time_and_nonce_come_from_the_sources(peer: ScriptedPeer, identity: Iden
     assert proposed.timestamp_ns == NOW_NS
     assert common.SignatureHeader.FromString(proposed.signature_header).nonce == b"\x07" * 24
     assert first.serialize() == second.serialize()
+
+
+def test_threads_share_a_gateway(contract: Contract) -> None:
+    words = [f"word {number}" for number in range(200)]
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda word: contract.submit_transaction("Put", word), words))
+    assert answers == [f"Put|{word}".encode() for word in words]
 
 
 def test_every_proposal_has_an_id_of_its_own(contract: Contract) -> None:

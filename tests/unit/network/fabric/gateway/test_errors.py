@@ -189,11 +189,12 @@ def test_a_call_whose_caller_is_interrupted_ends_at_the_peer(contract: Contract,
     former = signal.signal(signal.SIGALRM, interrupt)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.3)
-        with pytest.raises(KeyboardInterrupt):
+        with pytest.raises(KeyboardInterrupt) as caught:
             contract.evaluate_transaction("Read")
     finally:
         signal.signal(signal.SIGALRM, former)
     assert ended.wait(GIVE_UP_S / 2)
+    assert caught.tb is not None  # until here the interrupted call was held by its frames
 
 
 def test_a_closed_gateway_asks_nothing_more(gateway: Gateway, contract: Contract, peer: ScriptedPeer) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from network.fabric.gateway import (
     Contract,
@@ -121,6 +124,24 @@ def test_bytes_that_are_no_message_are_refused(gateway: Gateway, raw: bytes) -> 
     for rebuild in (gateway.new_proposal, gateway.new_transaction):
         with pytest.raises(MalformedError):
             rebuild(raw)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=300)
+@given(where=st.integers(0), what=st.binary(max_size=3), cut=st.integers(0, 3))
+def test_damaged_bytes_are_a_message_or_refused_and_nothing_else(
+    gateway: Gateway, kept: tuple[bytes, bytes], where: int, what: bytes, cut: int
+) -> None:
+    for raw, rebuild in zip(kept, (gateway.new_proposal, gateway.new_transaction), strict=True):
+        at = where % len(raw)
+        with suppress(MalformedError):
+            rebuild(raw[:at] + what + raw[at + cut :])
+
+
+@pytest.fixture
+def kept(contract: Contract) -> tuple[bytes, bytes]:
+    """A proposal and a transaction."""
+    proposal = contract.new_proposal("Put")
+    return proposal.serialize(), proposal.endorse().serialize()
 
 
 def test_bytes_that_are_no_request_are_refused(gateway: Gateway) -> None:
