@@ -18,6 +18,7 @@ MAX_ROWS_PER_STEP: Final = 5_000
 IDLE: Final = timedelta(seconds=1)
 _WAITS: Final = and_(AccessRow.incarnation.is_(None), AccessRow.log_index.is_(None))
 """Both, so that the index over both finds the waiting rows without reading the others."""
+_ANY_WAITS: Final = select(exists().where(_WAITS))
 
 
 class Sequencer:
@@ -35,7 +36,7 @@ class Sequencer:
             Tampered: the log in the database is damaged.
         """
         with self._node.database.reading() as session:
-            waits = session.execute(select(exists().where(_WAITS))).scalar_one()
+            waits = session.execute(_ANY_WAITS).scalar_one()
             if not waits or not self._gate.is_open(session):
                 return now + IDLE
         with self._node.database.transaction() as session:

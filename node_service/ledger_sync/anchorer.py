@@ -23,7 +23,6 @@ from domain.transactions import Anchor, LogHead
 from node_service.context import Node
 from node_service.database.models import (
     AccessRow,
-    LedgerTransaction,
     Outbox,
     RecordVersion,
 )
@@ -36,6 +35,7 @@ MAX_LEAVES_PER_APPEND: Final = 5_000
 IDLE: Final = timedelta(seconds=1)
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
 FORGET_AFTER: Final = timedelta(seconds=10)
+_ANY_WAITS: Final = select(exists().select_from(Outbox))
 _EMPTY: Final = Head(0, encode_bytes(merkle.empty_root()))
 _LOG: Final = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ class Anchorer:
     def _append(self) -> bool:
         """Move leaves from the outbox into the record log; true if more wait."""
         with self._node.database.reading() as session:
-            waits = session.execute(select(exists().select_from(Outbox))).scalar_one()
+            waits = session.execute(_ANY_WAITS).scalar_one()
             if not waits or not self._gate.is_open(session):
                 return False
         with self._node.database.transaction() as session:
@@ -109,7 +109,7 @@ class Anchorer:
             sent = self._in_flight
             if sent is None:
                 return False
-            seen = session.get(LedgerTransaction, sent.tx_id) is not None
+            seen = projection.code_and_block(session, sent.tx_id) is not None
         if seen or not sent.since <= now < sent.since + FORGET_AFTER:  # also where the clock was set back meanwhile
             self._in_flight = None
         return self._in_flight is not None

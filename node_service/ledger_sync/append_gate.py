@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from node_service.context import Node
@@ -17,6 +17,8 @@ from node_service.ledger_sync import projection
 from node_service.logs.log import Log
 
 ANCHORER: Final = "anchorer"
+_ALARMED: Final = select(exists().where(Alarm.name == ANCHORER))
+_INCARNATION: Final = select(func.max(LogSize.incarnation))
 
 
 class AppendGate:
@@ -35,7 +37,7 @@ class AppendGate:
         """
         if self._start_height is None:
             self._start_height = self._node.ledger.height()
-        return projection.height(session) >= self._start_height and session.get(Alarm, ANCHORER) is None
+        return projection.height(session) >= self._start_height and not session.execute(_ALARMED).scalar_one()
 
     def is_open(self, session: Session) -> bool:
         """True if also the log continues its anchored heads; else the anchorer will find that out and raise an alarm.
@@ -52,4 +54,4 @@ class AppendGate:
 
 def current_incarnation(session: Session) -> int:
     """The incarnation to which the hospital's logs append: the highest, 1 in the beginning."""
-    return session.execute(select(func.max(LogSize.incarnation))).scalar_one_or_none() or 1
+    return session.execute(_INCARNATION).scalar_one_or_none() or 1

@@ -15,7 +15,6 @@ from anyio import CapacityLimiter
 from domain.errors import OutcomeUnknown, Unavailable
 from domain.ports import TransactionStatus
 from node_service.database.engine import Database
-from node_service.database.models import LedgerTransaction
 from node_service.ledger_sync import projection
 
 MAX_REMEMBERED: Final = 4096
@@ -127,8 +126,8 @@ class ProjectedCommits:
 
     def _looked_up(self, tx_id: str) -> TransactionStatus | None:
         with self._database.reading() as session:
-            row = session.get(LedgerTransaction, tx_id)
-            return None if row is None else TransactionStatus(tx_id, row.code, row.block)
+            found = projection.code_and_block(session, tx_id)
+        return None if found is None else TransactionStatus(tx_id, *found)
 
     def _looked_up_height(self, height: int) -> TransactionStatus | None:
         with self._database.reading() as session:

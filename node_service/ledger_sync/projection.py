@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import Table, bindparam, delete, exists, select
 from sqlalchemy.orm import Session
 
 from domain import entries, jcs
@@ -14,7 +14,7 @@ from domain.identifiers import decode_bytes
 from domain.instants import instant
 from domain.jcs import JsonObject
 from domain.ports import CommittedBlock, CommittedTransaction
-from node_service.database.models import AnchoredHead, Checkpoint, LedgerState, LedgerTransaction, Notice
+from node_service.database.models import AnchoredHead, Base, Checkpoint, LedgerState, LedgerTransaction, Notice
 from node_service.database.witness_models import BlockHeader
 
 FOLLOWER: Final = "follower"
@@ -24,6 +24,39 @@ _NUL: Final = "\x00"
 
 INCARNATION_OPENED = "IncarnationOpened"
 WATCHING_ROLES = ("privacy-officer", "security-administrator", "audit-administrator")
+_HEIGHT: Final = select(Checkpoint.next_block).where(Checkpoint.name == FOLLOWER)
+_HEADER_HASH: Final = select(BlockHeader.header_hash).where(BlockHeader.number == bindparam("number"))
+_VALUE: Final = select(LedgerState.value).where(LedgerState.key == bindparam("key"))
+_WRITTEN_BY: Final = select(LedgerState.tx_id).where(LedgerState.key == bindparam("key"))
+_CODE: Final = select(LedgerTransaction.code, LedgerTransaction.block).where(LedgerTransaction.tx_id == bindparam("tx"))
+_ANCHORED_SIZE: Final = (
+    select(AnchoredHead.size)
+    .where(
+        AnchoredHead.msp_id == bindparam("msp_id"),
+        AnchoredHead.incarnation == bindparam("incarnation"),
+        AnchoredHead.log == bindparam("log"),
+    )
+    .order_by(AnchoredHead.size.desc())
+    .limit(1)
+)
+_ANCHORED: Final = select(
+    exists().where(
+        AnchoredHead.msp_id == bindparam("msp_id"),
+        AnchoredHead.incarnation == bindparam("incarnation"),
+        AnchoredHead.log == bindparam("log"),
+        AnchoredHead.size == bindparam("size"),
+    )
+)
+_TABLE: Final[dict[type[Base], Table]] = {
+    model: Base.metadata.tables[model.__tablename__]
+    for model in (AnchoredHead, BlockHeader, Checkpoint, LedgerState, LedgerTransaction)
+}
+_DELETE: Final = {
+    model: table.delete().where(*(column == bindparam(column.name) for column in table.primary_key))
+    for model, table in _TABLE.items()
+}
+_INSERT: Final = {model: table.insert() for model, table in _TABLE.items()}
+"""What every turn of every step asks is built once: building a statement costs more than running it."""
 
 
 def composite_key(object_type: str, *attributes: str) -> bytes:
@@ -68,27 +101,30 @@ def typed_states(
 def transaction_of(session: Session, object_type: str, *attributes: str) -> LedgerTransaction | None:
     """The transaction that last wrote a key, with its signed arguments."""
     key = composite_key(object_type, *attributes)
-    tx_id = session.execute(select(LedgerState.tx_id).where(LedgerState.key == key)).scalar_one_or_none()
+    tx_id = session.execute(_WRITTEN_BY, {"key": key}).scalar_one_or_none()
     return None if tx_id is None else session.get(LedgerTransaction, tx_id)
 
 
 def height(session: Session) -> int:
     """How many blocks the projection holds."""
-    found = session.execute(select(Checkpoint.next_block).where(Checkpoint.name == FOLLOWER)).scalar_one_or_none()
-    return found or 0
+    return session.execute(_HEIGHT).scalar_one_or_none() or 0
+
+
+def code_and_block(session: Session, tx_id: str) -> tuple[str, int] | None:
+    """How a transaction was judged, and in which block; None while the projection has not got it."""
+    found = session.execute(_CODE, {"tx": tx_id}).one_or_none()
+    return None if found is None else (found.code, found.block)
 
 
 def header_hash(session: Session, number: int) -> bytes | None:
     """The header hash of a block that the projection holds."""
-    return session.execute(select(BlockHeader.header_hash).where(BlockHeader.number == number)).scalar_one_or_none()
+    return session.execute(_HEADER_HASH, {"number": number}).scalar_one_or_none()
 
 
 def anchored_size(session: Session, msp_id: str, incarnation: int, log: str) -> int:
     """The largest anchored size of one log, 0 where none is."""
-    query = select(AnchoredHead.size).where(
-        AnchoredHead.msp_id == msp_id, AnchoredHead.incarnation == incarnation, AnchoredHead.log == log
-    )
-    return session.execute(query.order_by(AnchoredHead.size.desc()).limit(1)).scalar_one_or_none() or 0
+    which = {"msp_id": msp_id, "incarnation": incarnation, "log": log}
+    return session.execute(_ANCHORED_SIZE, which).scalar_one_or_none() or 0
 
 
 def covering_head(session: Session, msp_id: str, incarnation: int, log: str, index: int) -> AnchoredHead | None:
@@ -108,34 +144,30 @@ def apply_block(session: Session, block: CommittedBlock) -> None:
     Raises:
         Tampered: it is not the block that comes next, or a log's head cannot be read.
     """
-    checkpoint = session.get(Checkpoint, FOLLOWER)
-    if checkpoint is None:
-        checkpoint = Checkpoint(name=FOLLOWER, next_block=0, header_hash=b"")
-        session.add(checkpoint)
-    if block.number != checkpoint.next_block:
+    if block.number != height(session):
         raise Tampered("the ledger skips a block", reason="block-order", place=f"block {block.number}")
     for position, transaction in enumerate(block.transactions):
         _apply_transaction(session, block.number, position, transaction)
-    session.merge(BlockHeader(number=block.number, header_hash=block.header_hash))
-    checkpoint.next_block = block.number + 1
-    checkpoint.header_hash = block.header_hash
+    _put(session, BlockHeader, {"number": block.number}, header_hash=block.header_hash)
+    moved = {"next_block": block.number + 1, "header_hash": block.header_hash}
+    _put(session, Checkpoint, {"name": FOLLOWER}, **moved)
     session.flush()
 
 
 def _apply_transaction(session: Session, block: int, position: int, transaction: CommittedTransaction) -> None:
-    if session.get(LedgerTransaction, transaction.tx_id) is not None:
+    if code_and_block(session, transaction.tx_id) is not None:
         return  # a duplicate id does not change what the first one became
-    session.add(
-        LedgerTransaction(
-            tx_id=transaction.tx_id,
-            block=block,
-            position=position,
-            code=transaction.code,
-            creator=transaction.creator,
-            name=transaction.name,
-            arguments=transaction.arguments,
-            submitted_at=instant(transaction.submitted_at),
-        )
+    _add(
+        session,
+        LedgerTransaction,
+        tx_id=transaction.tx_id,
+        block=block,
+        position=position,
+        code=transaction.code,
+        creator=transaction.creator,
+        name=transaction.name,
+        arguments=transaction.arguments,
+        submitted_at=instant(transaction.submitted_at),
     )
     if transaction.code != VALID:
         return
@@ -163,7 +195,7 @@ def _apply_write(session: Session, block: int, tx_id: str, key: str, value: byte
     if value is None:
         session.execute(delete(LedgerState).where(LedgerState.key == encoded))
         return
-    session.merge(LedgerState(key=encoded, value=value, block=block, tx_id=tx_id))
+    _put(session, LedgerState, {"key": encoded}, value=value, block=block, tx_id=tx_id)
     names = split_key(key)
     if len(names) == 3 and names[0] == "log":
         _apply_heads(session, block, tx_id, names[1], names[2], value)
@@ -178,17 +210,24 @@ def _apply_heads(session: Session, block: int, tx_id: str, msp_id: str, incarnat
             "a log's head on the ledger cannot be read", reason="log-head", place=f"block {block}"
         ) from error
     for log, head in (("records", heads.records), ("access", heads.access)):
-        if session.get(AnchoredHead, (msp_id, number, log, head.size)) is None:
-            root = decode_bytes(head.root, "root")
-            session.add(
-                AnchoredHead(
-                    msp_id=msp_id, incarnation=number, log=log, size=head.size, root=root, block=block, tx_id=tx_id
-                )
-            )
+        which = {"msp_id": msp_id, "incarnation": number, "log": log, "size": head.size}
+        if not session.execute(_ANCHORED, which).scalar_one():
+            _add(session, AnchoredHead, **which, root=decode_bytes(head.root, "root"), block=block, tx_id=tx_id)
+
+
+def _put(session: Session, model: type[Base], key: dict[str, object], **values: object) -> None:
+    """Write one row, whatever stood there; past the object mapper, which would ask and track each row."""
+    connection = session.connection()
+    connection.execute(_DELETE[model], key)
+    connection.execute(_INSERT[model], {**key, **values})
+
+
+def _add(session: Session, model: type[Base], **values: object) -> None:
+    session.connection().execute(_INSERT[model], values)
 
 
 def _value(session: Session, key: bytes) -> bytes | None:
-    return session.execute(select(LedgerState.value).where(LedgerState.key == key)).scalar_one_or_none()
+    return session.execute(_VALUE, {"key": key}).scalar_one_or_none()
 
 
 def _range(

@@ -32,6 +32,11 @@ MAX_RESUBMISSIONS_PER_STEP: Final = 200
 IDLE: Final = timedelta(seconds=1)
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
 _REFUSALS: Final = (Invalid, Denied, NotFound, Conflict)
+_OPEN: Final = (
+    select(PendingTransaction)
+    .where(PendingTransaction.state.in_(("waiting", "broadcast")))
+    .order_by(PendingTransaction.created_at)
+)
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -104,10 +109,9 @@ class Resubmitter:
         if self._paused_until is not None and now < self._paused_until <= now + PAUSE_AFTER_FAILURE:
             return self._paused_until
         with self._node.database.reading() as session:
-            query = select(PendingTransaction).where(PendingTransaction.state.in_(("waiting", "broadcast")))
             due = [
                 row
-                for row in session.scalars(query.order_by(PendingTransaction.created_at))
+                for row in session.scalars(_OPEN)
                 if row.state == "waiting" or not moment(row.created_at) <= now < moment(row.created_at) + RESUBMIT_AFTER
             ][:MAX_RESUBMISSIONS_PER_STEP]
         try:

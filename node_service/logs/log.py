@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import bindparam, insert, select, update
 from sqlalchemy.orm import Session
 
 from domain import merkle
@@ -15,6 +15,16 @@ from node_service.database.models import LogNode, LogSize
 RECORDS: Final = "records"
 ACCESS: Final = "access"
 _QUERY_ITEMS: Final = 400
+_SIZE: Final = select(LogSize.size).where(
+    LogSize.log == bindparam("log"), LogSize.incarnation == bindparam("incarnation")
+)
+_LOCKED_SIZE: Final = _SIZE.with_for_update()
+_HASHES: Final = select(LogNode.position, LogNode.hash).where(
+    LogNode.log == bindparam("log"),
+    LogNode.incarnation == bindparam("incarnation"),
+    LogNode.level == bindparam("level"),
+    LogNode.position.in_(bindparam("positions", expanding=True)),
+)
 
 Place = tuple[int, int]
 """Level and position of a perfect subtree; level 0 is a leaf."""
@@ -102,13 +112,11 @@ class Log:
         return {"log": self._name, "incarnation": self._incarnation}
 
     def _stored_size(self) -> int:
-        query = select(LogSize.size).filter_by(**self._key)
-        return self._session.execute(query).scalar_one_or_none() or 0
+        return self._session.execute(_SIZE, self._key).scalar_one_or_none() or 0
 
     def _lock_size(self) -> int:
         """The size, with its row locked until the transaction ends: one appender at a time."""
-        query = select(LogSize.size).filter_by(**self._key).with_for_update()
-        size = self._session.execute(query).scalar_one_or_none()
+        size = self._session.execute(_LOCKED_SIZE, self._key).scalar_one_or_none()
         if size is None:
             self._session.execute(insert(LogSize).values(**self._key, size=0))
         return size or 0
@@ -123,8 +131,8 @@ class Log:
                 self._load_level(level, positions[start : start + _QUERY_ITEMS])
 
     def _load_level(self, level: int, positions: Sequence[int]) -> None:
-        query = select(LogNode.position, LogNode.hash).filter_by(**self._key, level=level)
-        for position, value in self._session.execute(query.where(LogNode.position.in_(positions))):
+        which = {**self._key, "level": level, "positions": positions}
+        for position, value in self._session.execute(_HASHES, which):
             self._known[level, position] = value
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import String, and_, cast, select, tuple_
+from sqlalchemy import Select, String, and_, bindparam, cast, select, tuple_
 from sqlalchemy.orm import Session, aliased
 
 from domain.identifiers import encode_bytes, identifier
@@ -63,12 +63,11 @@ class PatientWraps:
         return now
 
 
-def _missing(session: Session, after: tuple[str, int]) -> Sequence[_Missing]:
-    """Versions of enrolled patients without a wrap for the present key epoch, in order, behind ``after``."""
+def _query() -> Select[RecordVersion, bytes, PatientKey]:
     patient_wrap = aliased(WrapRow)
     custodian_wrap = aliased(WrapRow)
     same_version = (RecordVersion.record, RecordVersion.version)
-    query = (
+    return (
         select(RecordVersion, custodian_wrap.wrap, PatientKey)
         .join(Record, Record.id == RecordVersion.record)
         .join(Person, Person.id == Record.patient)
@@ -89,11 +88,20 @@ def _missing(session: Session, after: tuple[str, int]) -> Sequence[_Missing]:
             ),
         )
         .where(Person.status == "enrolled", Record.status.in_(("active", "locked")), patient_wrap.record.is_(None))
-        .where(tuple_(*same_version) > tuple_(*after))
+        .where(tuple_(*same_version) > tuple_(bindparam("record"), bindparam("version")))
         .order_by(*same_version)
         .limit(BATCH)
     )
-    return [_read(*row) for row in session.execute(query)]
+
+
+_MISSING: Final = _query()
+"""Built once: every turn asks it, and building it costs many times what running it does."""
+
+
+def _missing(session: Session, after: tuple[str, int]) -> Sequence[_Missing]:
+    """Versions of enrolled patients without a wrap for the present key epoch, in order, behind ``after``."""
+    place = {"record": after[0], "version": after[1]}
+    return [_read(*row) for row in session.execute(_MISSING, place)]
 
 
 def _still_due(session: Session, made: Sequence[WrapRow]) -> list[WrapRow]:

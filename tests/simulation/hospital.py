@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -48,7 +48,6 @@ from tests.simulation.network import Network, SimulatedVoices
 from tests.simulation.scheduler import Process, Scheduler, Task
 
 START: Final = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
-_LOOK_AGAIN_S: Final = 0.02
 Answer = TypeVar("Answer")
 
 
@@ -129,6 +128,7 @@ class SimulatedCommits(ProjectedCommits):
     def __init__(self, database: Database, scheduler: Scheduler) -> None:
         super().__init__(database)
         self._scheduler = scheduler
+        self._wait: list[Task] = []
 
     async def committed(self, tx_id: str, timeout_s: float) -> TransactionStatus:
         found = self._until(lambda: self._looked_up(tx_id), timeout_s)
@@ -141,10 +141,22 @@ class SimulatedCommits(ProjectedCommits):
             raise Unavailable("the own view of the ledger is behind", reason="projection-behind")
 
     def _until(self, look: Callable[[], TransactionStatus | None], timeout_s: float) -> TransactionStatus | None:
+        """Looks once, and again each time that the follower has projected something."""
         deadline = self._scheduler.now + timeout_s
-        while (found := look()) is None and self._scheduler.now < deadline:
-            self._scheduler.pause(_LOOK_AGAIN_S)
+        waiter = self._scheduler.current
+        assert waiter is not None
+        self._wait.append(waiter)
+        try:
+            while (found := look()) is None and self._scheduler.now < deadline:
+                self._scheduler.pause(deadline - self._scheduler.now)
+        finally:
+            self._wait.remove(waiter)
         return found
+
+    def resolve(self, statuses: Sequence[TransactionStatus], height: int) -> None:
+        super().resolve(statuses, height)
+        for waiter in self._wait:
+            waiter.wake = self._scheduler.now
 
 
 @dataclass

@@ -34,6 +34,13 @@ class Process:
             raise Killed(self.name)
 
 
+def _held() -> threading.Lock:
+    """A baton that nobody may take before it is given."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
+
+
 @dataclass(eq=False)
 class Task:
     """One thread; ``wake`` is when it wants to go on."""
@@ -43,7 +50,7 @@ class Task:
     process: Process
     call: Callable[[], object]
     wake: float
-    baton: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    baton: threading.Lock = field(default_factory=_held)
     undisturbed: int = 0
     done: bool = False
     result: object = None
@@ -61,7 +68,7 @@ class Scheduler:
         self.current: Task | None = None
         self.network = Process("network")  # what no hospital's crash stops
         self._tasks: list[Task] = []
-        self._back = threading.Semaphore(0)
+        self._back = _held()
         self._number = 0
         self._switches = 0
 
