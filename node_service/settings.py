@@ -12,7 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from domain.errors import Invalid
 
 PREFIX = "YILIAN_"
-OTHER_PROGRAMS = ("YILIAN_LANG", "YILIAN_STAFF_PASSWORD", "YILIAN_WALLET_FILE", "YILIAN_WALLET_PASSPHRASE")
+OTHER_PROGRAMS = (
+    "YILIAN_CONTRACTS", "YILIAN_LANG", "YILIAN_STAFF_PASSWORD", "YILIAN_WALLET_FILE", "YILIAN_WALLET_PASSPHRASE"
+)  # fmt: skip
 """Variables of the command line and the wallet, which a node leaves alone."""
 
 _FAULTS = {"extra_forbidden": "there is no such setting", "missing": "this setting is required"}

@@ -21,10 +21,12 @@ from node_service.ledger_sync.commits import ProjectedCommits
 MAX_BLOCKS_PER_TRANSACTION: Final = 64
 IDLE: Final = timedelta(seconds=1)
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
-WRITES_AGAIN: Final = ("MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT", "DUPLICATE_TXID")
+WRITES_AGAIN: Final = (
+    "MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT", "ENDORSEMENT_POLICY_FAILURE", "DUPLICATE_TXID"
+)  # fmt: skip
 """Codes after which the same logical write is submitted again: it lost a race, nothing is wrong with it.
 
-A duplicate id is the second copy of a transaction whose first copy has settled the write, or an id that somebody else
+Endorsements do not suffice any more where their organisation left the channel before the block came. A duplicate id is the second copy of a transaction whose first copy has settled the write, or an id that somebody else
 took: an endorser sees it before it is ordered. The write gets another id.
 """
 

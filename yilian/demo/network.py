@@ -25,7 +25,7 @@ from node_service.provisioning import FIRST_USERNAME, initialise
 from node_service.settings import PREFIX, Settings
 from yilian.demo.ground import EmbeddedGround, Ground, witness_identity
 
-READY_TIMEOUT_S: Final = 60.0
+READY_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 10.0
 _POLL_S: Final = 0.05
 _PASSWORD_BYTES: Final = 18

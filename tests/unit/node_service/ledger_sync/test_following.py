@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -111,6 +112,21 @@ class Robbed(Unsure):
             self._robs = False
             self._embedded.broadcast(under_the_id(self._embedded, theirs, ours.proposal.tx_id))
         return self._embedded.broadcast(self._embedded.assemble(ours))
+
+
+class Deserted(Unsure):
+    """The first write's endorsements suffice no more when its block comes: a hospital that endorsed has left."""
+
+    def __init__(self, ledger: EmbeddedLedger) -> None:
+        super().__init__(ledger, loses=0, before=False)
+        self._embedded = ledger
+        self._missing = 1
+
+    def submit(self, name: str, arguments: bytes) -> str:
+        endorsed = self._embedded.endorse(self._embedded.propose(name, arguments))
+        missing, self._missing = self._missing, 0
+        fewer = replace(endorsed, endorsements=endorsed.endorsements[missing:])
+        return self._embedded.broadcast(self._embedded.assemble(fewer))
 
 
 class Slow(Unsure):
@@ -293,6 +309,20 @@ def test_a_write_that_lost_a_race_is_submitted_again(hospital: Hospital) -> None
     assert status is not None
     assert status["status"] == "retracted"
     assert pending(racing) == []
+
+
+def test_a_write_whose_endorser_left_meanwhile_is_endorsed_again(hospital: Hospital) -> None:
+    write = create_record()
+    deserted = with_ledger(hospital, Deserted(hospital.ledger))
+    first = submit(deserted.node, write)
+    deserted.follow()
+    assert asyncio.run(deserted.commits.committed(first, 0.1)).code == "ENDORSEMENT_POLICY_FAILURE"
+    assert pending(deserted) == [("waiting", None)]
+    deserted.resubmitter.step(deserted.clock.now())
+    deserted.follow()
+    with deserted.node.database.reading() as session:
+        assert projection.state(session, "record", MSP_ID, write.record) == {"leaf": write.leaf, "v": 1}
+    assert pending(deserted) == []
 
 
 def test_a_write_whose_id_was_taken_gets_another_id(hospital: Hospital) -> None:
