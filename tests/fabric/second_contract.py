@@ -44,12 +44,11 @@ class SecondContract:
         first = self.network.topology.organizations[0]
         self._lifecycle(first, "commit", *policy, *peers)
 
-    def start(self) -> None:
-        """Starts every service that does not run."""
+    def start_again(self) -> None:
+        """Starts the services, all of which have died or are just dying."""
         for organization in self.network.topology.organizations:
-            running = self.processes.get(organization.name)
-            if running is None or running.poll() is not None:
-                self._start(organization)
+            self.processes[organization.name].wait(STOP_TIMEOUT_S)
+            self._start(organization)
 
     def stop(self) -> None:
         for process in self.processes.values():

@@ -22,7 +22,7 @@ def _unknown(story: Story) -> None:
 
 @when("the contract's processes are started again")
 def _restart(story: Story, contract_of_two: SecondContract) -> None:
-    contract_of_two.start()
+    contract_of_two.start_again()
     wait_ready(story.network, contract_of_two.name)
 
 
