@@ -21,6 +21,10 @@ BUILT: Final = Path(__file__).resolve().parents[2] / ".tools" / "fabric" / "bin"
 PROGRAM_TIMEOUT_S: Final = 60.0
 MAX_COMPLAINT_CHARACTERS: Final = 400
 _KEPT_VARIABLES: Final = ("PATH", "HOME", "TMPDIR")
+_QUIET: Final = "grpc=ERROR:comm.grpc.server=WARN:common.deliver=ERROR"
+"""Modules that tell of every connection and every call."""
+_LOG_LINE: Final = "%{time:2006-01-02 15:04:05.000 MST} %{level:.4s} [%{module}] %{shortfunc} -> %{message}"
+"""Fabric's own format without its colours."""
 _VERSION = re.compile(r"Version: v?(\d+)\.(\d+)\.(\d+)")
 
 
@@ -150,7 +154,7 @@ def environment_of(settings: Path | None, level: str) -> dict[str, str]:
     """The whole environment of a program of Fabric: its settings come from files alone."""
     kept = {name: os.environ[name] for name in _KEPT_VARIABLES if name in os.environ}
     named = {} if settings is None else {"FABRIC_CFG_PATH": str(settings)}
-    return {**kept, **named, "FABRIC_LOGGING_SPEC": level}
+    return {**kept, **named, "FABRIC_LOGGING_SPEC": f"{level}:{_QUIET}", "FABRIC_LOGGING_FORMAT": _LOG_LINE}
 
 
 def _complaint(output: bytes) -> str:
