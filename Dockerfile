@@ -26,6 +26,7 @@ RUN /opt/uv/bin/uv sync --quiet --locked --no-dev --no-editable
 FROM ${PYTHON_IMAGE} AS yilian
 COPY --from=packages /opt/yilian /opt/yilian
 ENV PATH=/opt/yilian/bin:/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1
+RUN install --directory --mode 700 --owner 10001 --group 10001 /wallet
 USER 10001:10001
 WORKDIR /tmp
 CMD ["yilian", "--help"]

@@ -28,6 +28,7 @@ from network.topology.layout import DIRECTORY_MODE, Layout, NodeFiles, disk_erro
 from network.topology.lifecycle import Definition
 from network.topology.making import make_network
 from network.topology.placement import Placement
+from network.topology.waiting import wait_for
 from network.witness import folder as witness_folder
 from network.witness.folder import PUBLIC_KEY_FILE, WitnessIdentity
 
@@ -46,6 +47,7 @@ CONNECTION_FILE: Final = "connection.json"
 WITNESS_FOLDER: Final = "witness"
 USER: Final = 10001
 """User and group of every container."""
+START_TIMEOUT_S: Final = 180.0
 ANSWER_TIMEOUT_S: Final = 120.0
 PLACEMENT: Final = Placement(FOLDER, FOLDER / "builder", listen_host="0.0.0.0", dial_host=None)  # noqa: S104 - a container
 _FIRST: Final = Definition(1, "1")
@@ -132,18 +134,23 @@ def make_material(topology: Topology, binaries: Binaries) -> None:
 
 
 def deploy(topology: Topology, binaries: Binaries) -> None:
-    """Join everybody to the channel and put the contract into force, as far as that is not done.
+    """Join everybody to the channel and put the contract into force, as far as that is not done; waits for their start.
 
     Raises:
         Unavailable: a node refused, or something did not come about in time.
     """
     administration = Administration(topology, binaries, PLACEMENT)
-    join_channel(administration)
+    wait_for(lambda: _joined(administration), START_TIMEOUT_S, "the start of orderers and peers")
     if lifecycle.committed(administration, topology.organizations[0]) is None:
         for_each(topology, lambda item: _approve(administration, item))
         lifecycle.commit(administration, _FIRST, topology.organizations)
     for_each(topology, lambda item: lifecycle.wait_answering(administration, item, ANSWER_TIMEOUT_S))
     for_each(topology, lambda item: wait_acquainted(administration, item))
+
+
+def _joined(administration: Administration) -> bool:
+    join_channel(administration)
+    return True
 
 
 def _approve(administration: Administration, organization: Organization) -> None:
@@ -193,7 +200,8 @@ def _introduce(layout: Layout, organization: Organization) -> None:
 
 
 def _own(folder: Path) -> None:
-    """Give everything below a folder to the user of the containers."""
+    """Give a volume to the user of the containers alone, whatever mode its files will have."""
     with disk_errors(folder):
+        folder.chmod(DIRECTORY_MODE)
         for path in (folder, *folder.rglob("*")):
             os.chown(path, USER, USER, follow_symlinks=False)

@@ -49,8 +49,13 @@ def services(file: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_there_is_a_service_and_a_volume_for_every_container_and_nothing_else(file: dict[str, Any]) -> None:
-    assert set(file["services"]) == set(CONTAINERS) | ONE_SHOTS
-    assert set(file["volumes"]) == set(CONTAINERS) | {"network"}
+    assert set(file["services"]) == set(CONTAINERS) | ONE_SHOTS | {"wallet"}
+    assert set(file["volumes"]) == set(CONTAINERS) | {"network", "wallet"}
+
+
+def test_a_patients_wallet_sees_nothing_of_any_hospital(services: dict[str, Any]) -> None:
+    assert services["wallet"]["volumes"] == ["wallet:/wallet"]
+    assert services["wallet"]["profiles"] == ["wallet"]
 
 
 def test_the_hospitals_are_those_of_the_description(services: dict[str, Any]) -> None:
