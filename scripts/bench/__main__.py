@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,7 +13,7 @@ from rich.console import Console
 
 from scripts.bench.cases import CASES, Skipped
 from scripts.bench.comparison import MIN_ROUNDS, Measured, Place, measure
-from scripts.bench.report import table, write_json
+from scripts.bench.report import markdown, table, write_json
 
 ROOT = Path(__file__).resolve().parents[2]
 SHARED_DATA = ROOT.parent / "shared" / "data"
@@ -22,7 +23,7 @@ RESULTS = ROOT / ".bench"
 def main(
     only: Annotated[list[str] | None, typer.Option(help="a case by name; repeat it")] = None,
     rounds: Annotated[int, typer.Option(min=MIN_ROUNDS, help="rounds of both sides that count")] = MIN_ROUNDS,
-    mebibytes: Annotated[int, typer.Option(min=4, help="size of large contents")] = 256,
+    mebibytes: Annotated[int, typer.Option(min=4, help="size of large contents")] = 300,
     json: Annotated[Path | None, typer.Option(help="file for the raw figures; by default in .bench/")] = None,
 ) -> None:
     """Measure what Yilian does beside named peers, interleaved on this machine."""
@@ -31,16 +32,22 @@ def main(
     if unknown:
         raise typer.BadParameter(f"there is {', '.join(CASES)}; not {', '.join(sorted(unknown))}")
     results: dict[str, Measured] = {}
+    begun = time.monotonic()
     for name in only or CASES:
-        console.print(f"{name} …", style="dim", highlight=False)
+        before = time.monotonic()
         try:
             results[name] = _run(name, rounds, mebibytes)
         except Skipped as reason:
             console.print(f"{name} is left out: {reason}", style="yellow", highlight=False)
+        console.print(f"{name}: {time.monotonic() - before:.0f} s", style="dim", highlight=False)
     console.print(table(list(results.values())))
     path = json or RESULTS / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}.json"
     write_json(results, path)
-    console.print(f"raw figures: {path}", style="dim", highlight=False, soft_wrap=True)
+    path.with_suffix(".md").write_text(markdown(list(results.values())))
+    console.print(
+        f"{time.monotonic() - begun:.0f} s in all; raw figures: {path}, a table in Markdown beside them",
+        style="dim", highlight=False, soft_wrap=True,
+    )  # fmt: skip
 
 
 def _run(name: str, rounds: int, mebibytes: int) -> Measured:

@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.table import Table
 
 from scripts.bench.comparison import Figure, Measured, duration
-from scripts.bench.figures import Spread, amounts, cpu_seconds_each, rates, seconds_each
+from scripts.bench.figures import Sample, Spread, amounts, cpu_seconds_each, rates, seconds_each
 
 _WORDS = {True: "yes", False: "NO", None: ""}
 
@@ -27,6 +27,22 @@ def table(results: Sequence[Measured]) -> Table:
     for result in results:
         _add(made, result)
     return made
+
+
+def markdown(results: Sequence[Measured]) -> str:
+    """The table for docs/performance.md: one line for each comparison."""
+    lines = [
+        "| operation | ours | peer | speed: ours ÷ peer (least–most) | CPU: ours ÷ peer | target | |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        comparison, peer = result.comparison, result.comparison.peer
+        ours = f"{comparison.ours.label}: {_amount(result, result.ours)}"
+        theirs = f"{peer.label}: {_amount(result, result.peers)}" if peer else "–"
+        met = {True: "met", False: "**missed**", None: "–"}[result.is_met]
+        cells = (comparison.operation, ours, theirs, _ratio(result.speed) or "–", _ratio(result.cpu) or "–")
+        lines.append(f"| {' | '.join((*cells, str(comparison.goal or '–'), met))} |")
+    return "\n".join([*lines, ""])
 
 
 def write_json(results: dict[str, Measured], path: Path) -> None:
@@ -51,17 +67,24 @@ def _add(made: Table, result: Measured) -> None:
     if comparison.peer is not None:
         sides.append((comparison.peer.label, result.peers))
     for number, (label, samples) in enumerate(sides):
-        is_amount = comparison.goal is not None and comparison.goal.figure is Figure.AMOUNT
         figures = (
-            f"{amounts(samples).median:,.4g} {comparison.unit}"
-            if is_amount
-            else f"{rates(samples).median:,.4g} {comparison.unit}/s",
+            _amount(result, samples),
             duration(seconds_each(samples).median),
             duration(cpu_seconds_each(samples).median),
         )
         judged = (_ratio(result.speed), _ratio(result.cpu), str(comparison.goal or ""), _WORDS[result.is_met])
         made.add_row("" if number else comparison.operation, label, *figures, *(() if number else judged))
     made.add_section()
+
+
+def _amount(result: Measured, samples: Sequence[Sample]) -> str:
+    """What a goal of that kind speaks of, else how much per second."""
+    goal, unit = result.comparison.goal, result.comparison.unit
+    if goal is not None and goal.figure is Figure.AMOUNT:
+        return f"{amounts(samples).median:,.4g} {unit}"
+    if goal is not None and goal.figure is Figure.SECONDS:
+        return f"{duration(seconds_each(samples).median)} each"
+    return f"{rates(samples).median:,.4g} {unit}/s"
 
 
 def _ratio(found: Spread | None) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from itertools import count
 from typing import Final
@@ -16,25 +17,26 @@ from scripts.bench.hospital import hospital
 from scripts.bench.inputs import FHIR_JSON, bundles
 
 _BUNDLES: Final = 4
+_WORKERS: Final = 2
 
 
 @contextmanager
 def case(place: Place) -> Iterator[Comparison]:
-    """One worker on both sides; every round is a new source, so nothing is recognised."""
+    """Two workers, each with the next Bundle, beside validation alone; each round a new source, so nothing is known."""
     given, sources = bundles(place)[:_BUNDLES], count()
-    with hospital(place) as north:
+    with hospital(place) as north, ThreadPoolExecutor(_WORKERS) as workers:
         yield Comparison(
-            operation=f"FHIR ingestion of {_BUNDLES} Bundles to stored",
+            operation=f"FHIR ingestion of {_BUNDLES} Bundles to stored, {_WORKERS} workers",
             unit="resource",
-            ours=Side("ingest_fhir", lambda: _ingest(north.node, given, f"source-{next(sources)}")),
+            ours=Side("ingest_fhir", lambda: _ingest(north.node, workers, given, f"source-{next(sources)}")),
             peer=Side("split + validate", lambda: _validate(given)),
             goal=Goal(Figure.SPEED, 0.4),
             note="Synthea's Bundles where the public data set is there, else made-up ones",
         )
 
 
-def _ingest(node: Node, given: Sequence[bytes], source: str) -> float:
-    return sum(len(ingest_fhir(node, body, FHIR_JSON, source).stored) for body in given)
+def _ingest(node: Node, workers: Executor, given: Sequence[bytes], source: str) -> float:
+    return sum(workers.map(lambda body: len(ingest_fhir(node, body, FHIR_JSON, source).stored), given))
 
 
 def _validate(given: Sequence[bytes]) -> float:

@@ -6,6 +6,7 @@ import pytest
 
 from scripts.bench.comparison import Comparison, Figure, Goal, Measured, Side, duration, measure
 from scripts.bench.figures import Sample, Spread, cpu_ratios, cpu_seconds_each, rates, seconds_each, speed_ratios
+from scripts.bench.report import markdown
 
 
 def samples(*walls: float, amount: float = 10.0, cpu: float = 1.0) -> list[Sample]:
@@ -102,3 +103,25 @@ def test_durations_are_readable(seconds: float, text: str) -> None:
 def test_goals_say_their_direction() -> None:
     goals = [Goal(Figure.SPEED, 0.8), Goal(Figure.CPU, 1.3), Goal(Figure.SECONDS, 0.005)]
     assert [str(goal) for goal in goals] == ["≥ 0.8×", "CPU ≤ 1.3×", "≤ 5 ms"]
+
+
+def test_the_table_for_the_documentation_has_a_line_for_each_comparison_and_names_misses() -> None:
+    met = measured(Goal(Figure.SPEED, 0.8), ours=samples(1.0), peers=samples(1.0))
+    missed = measured(Goal(Figure.SPEED, 2), ours=samples(1.0), peers=samples(1.0))
+    alone = Measured(Comparison("alone", "unit", Side("a", lambda: 1.0)), tuple(samples(2.0)), ())
+    lines = markdown([met, missed, alone]).splitlines()
+    assert [line.count("|") for line in lines] == [8] * 5
+    assert (
+        lines[2] == "| operation | a: 10 unit/s | a: 10 unit/s | 1.00× (1.00–1.00) | 1.00× (1.00–1.00) | ≥ 0.8× | met |"
+    )
+    assert lines[3].endswith("| ≥ 2× | **missed** |")
+    assert lines[4] == "| alone | a: 5 unit/s | – | – | – | – | – |"
+
+
+@pytest.mark.parametrize(
+    ("figure", "text"),
+    [(Figure.SECONDS, "a: 100 ms each"), (Figure.AMOUNT, "a: 10 unit"), (Figure.CPU, "a: 10 unit/s")],
+)
+def test_a_figure_is_told_as_its_goal_speaks(figure: Figure, text: str) -> None:
+    found = measured(Goal(figure, 1), ours=samples(1.0), peers=samples(1.0))
+    assert markdown([found]).splitlines()[2].split(" | ")[1] == text
