@@ -14,7 +14,7 @@ Feature: The gateway finds who must endorse
     Then the answer is "still enough"
 
   Scenario: Too few endorsers are there
-    When the peers of Mingde, Ankang are stopped
+    When the peers of all but Renhe are stopped
     And the user submits Echo with {"text": "too few"}
     Then it fails at the endorsement
 

@@ -40,10 +40,7 @@ Feature: Failures are errors that say where and why
     Then it fails at the evaluation
     And the status is ABORTED
     And the message contains "failed to evaluate transaction, see attached details for more info"
-    And the details are
-      | RenheMSP  | chaincode stream terminated |
-      | MingdeMSP | chaincode stream terminated |
-      | AnkangMSP | chaincode stream terminated |
+    And the details of every hospital contain "chaincode stream terminated"
     When the contract's processes are started again
     Then the user can evaluate Echo again
 
@@ -83,9 +80,7 @@ Feature: Failures are errors that say where and why
     Then it fails at the endorsement
     And the status is ABORTED
     And the message contains "failed to collect enough transaction endorsements"
-    And the details are
-      | MingdeMSP | ProposalResponsePayloads do not match |
-      | AnkangMSP | ProposalResponsePayloads do not match |
+    And the details of every hospital but Renhe contain "ProposalResponsePayloads do not match"
 
   Scenario: A transaction that nobody submitted has no status
     When the user asks for the status of an unknown transaction

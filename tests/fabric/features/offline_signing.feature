@@ -36,5 +36,5 @@ Feature: The key is elsewhere
     Given a user of Renhe at the gateway of Renhe
     When the user endorses Put with {"drawer": "kept", "text": "once"} and keeps the transaction
     And the kept transaction is submitted through the gateway of Mingde
-    And the kept transaction is submitted through the gateway of Ankang
+    And the kept transaction is submitted again through the gateway of Ankang
     Then its status at the gateway of Ankang is VALID

@@ -202,10 +202,20 @@ def _message(story: Story, text: str) -> None:
 
 @then("the details are")
 def _details(story: Story, datatable: list[list[str]]) -> None:
+    check_details(story, {row[0]: row[1] for row in datatable})
+
+
+@then(parsers.re(r"the details of every hospital( but (?P<without>\w+))? contain \"(?P<text>.*)\""))
+def _details_of_all(story: Story, without: str | None, text: str) -> None:
+    hospitals = [item.msp for item in story.network.topology.organizations]
+    check_details(story, {msp: text for msp in hospitals if msp != f"{without}MSP"})
+
+
+def check_details(story: Story, expected: dict[str, str]) -> None:
     """In any order; each peer is named by its address, and its message contains the text."""
     details = {detail.msp_id: detail for detail in story.fail().details}
-    assert set(details) == {msp for msp, _ in datatable}
+    assert set(details) == set(expected)
     assert len(details) == len(story.fail().details)
-    for msp, text in datatable:
+    for msp, text in expected.items():
         assert details[msp].address == story.peer(msp).address
         assert text in details[msp].message

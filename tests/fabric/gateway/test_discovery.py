@@ -9,7 +9,7 @@ from pytest_bdd import parsers, scenarios, when
 
 from network.topology.native import NativeNetwork
 from tests.fabric.gateway.conftest import TWO, wait_ready
-from tests.fabric.gateway.story import Story, msps
+from tests.fabric.gateway.story import Story
 
 scenarios("../features/discovery.feature")
 
@@ -26,7 +26,13 @@ def _started_again(fabric: NativeNetwork) -> Iterator[None]:
         wait_ready(fabric, TWO)
 
 
-@when(parsers.parse("the peers of {organizations} are stopped"))
-def _stop(story: Story, organizations: str) -> None:
-    for msp in msps(organizations):
-        story.network.kill(story.network.topology.organization(msp).process("peer"))
+@when(parsers.re(r"the peers of (?P<name>\w+) are stopped"))
+def _stop(story: Story, name: str) -> None:
+    story.network.kill(story.network.topology.organization(f"{name}MSP").process("peer"))
+
+
+@when(parsers.re(r"the peers of all but (?P<name>\w+) are stopped"))
+def _stop_all_but(story: Story, name: str) -> None:
+    for organization in story.network.topology.organizations:
+        if organization.msp != f"{name}MSP":
+            story.network.kill(organization.process("peer"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pytest_bdd import given, parsers, scenarios, then, when
 
 from network.blocks.codes import ValidationCode
+from network.fabric.gateway import SubmitError
 from tests.fabric.gateway.blocks import KINDS, BlockSeen
 from tests.fabric.gateway.identities import user_of
 from tests.fabric.gateway.story import Story
@@ -44,6 +45,15 @@ def _keep(story: Story, name: str, arguments: str) -> None:
 def _submit_kept(story: Story, at: str) -> None:
     assert story.identity is not None
     story.gateway_at(f"{at}MSP", story.identity, story.signer).new_transaction(story.kept).submit()
+
+
+@when(parsers.re(r"the kept transaction is submitted again through the gateway of (?P<at>\w+)"))
+def _submit_kept_again(story: Story, at: str) -> None:
+    """Raft orders it twice and the second is no change; BFT ordering says that it has it already."""
+    try:
+        _submit_kept(story, at)
+    except SubmitError as error:
+        assert "already" in str(error)  # noqa: PT017 - under Raft there is no error
 
 
 @then(parsers.re(r"its status at the gateway of (?P<at>\w+) is VALID"))
