@@ -23,6 +23,7 @@ from patient_wallet import vault
 from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Wallet
+from yilian.demo.ground import Ground
 from yilian.demo.network import Hospital, Network
 
 HOME: Final = "RenheMSP"
@@ -66,9 +67,11 @@ class Actors:
 
 
 @contextmanager
-def acting(folder: Path, names: dict[str, str] = NAMES, *, witnesses: bool = False) -> Iterator[Actors]:
-    """Hospitals as processes of their own, with their staff signed in."""
-    with Network(folder, names, witnesses=witnesses) as network:
+def acting(
+    folder: Path, names: dict[str, str] = NAMES, *, witnesses: bool = False, ground: Ground | None = None
+) -> Iterator[Actors]:
+    """Hospitals as processes of their own, with their staff signed in; on an embedded ledger unless told otherwise."""
+    with Network(folder, names, witnesses=witnesses, ground=ground) as network:
         home, away = network.hospitals[:2]
         yield Actors(
             network, home, away,

@@ -30,6 +30,11 @@ class FabricGround:
         self._auditor = msps[-1]
 
     @property
+    def network(self) -> NativeNetwork:
+        """Its processes."""
+        return self._network
+
+    @property
     def genesis(self) -> str:
         """Header hash of block 0, in hex."""
         return Connection.read(self._connections[self._auditor]).genesis

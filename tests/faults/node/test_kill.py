@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import random
-import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from domain.errors import OutcomeUnknown, Unavailable
-from network.embedded.export import export
 from node_service.client import wire
 from node_service.client.shared_client import SharedClient
 from patient_wallet.drafts import GrantChoice
@@ -25,9 +23,9 @@ from patient_wallet.told import Granted
 from patient_wallet.wallet import Wallet
 from tests.faults.counts import repetitions
 from tests.faults.node.killed_node import GRANT_STEPS, RECORD_STEPS
+from tests.faults.node.wholeness import check_whole
 from tests.scenario.actors import AWAY, HOME, Actors, acting, new_wallet
 from tests.unit.node_service.records.ingesting import RESOURCES, bundle
-from yilian.audit_export import verify_folder
 from yilian.demo.network import Hospital
 
 pytestmark = pytest.mark.slow
@@ -241,25 +239,3 @@ def test_kills_at_any_moment_of_a_grant_leave_one_valid_grant_each(
     logged = Counter(access.row.action for access in wallet.accesses(HOME))
     assert logged["grant"] >= len(told)
     check_whole(actors, tmp_path)
-
-
-# --- The whole ------------------------------------------------------------------------------------------------------
-
-
-def check_whole(actors: Actors, folder: Path) -> None:
-    """The ledger verifies and replays; logs and objects of the node are whole; nothing waits."""
-    actors.wait_anchored()
-    export(actors.network.ledger, folder / "export")
-    chain = verify_folder(folder / "export", actors.network.ground.genesis)
-    assert chain.replayed > 0
-    fsck = subprocess.run(
-        [sys.executable, "-m", "yilian", "audit", "fsck"], cwd=ROOT, env=actors.home.environment,
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert fsck.returncode == 0, fsck.stdout + fsck.stderr
-    with closing(sqlite3.connect(f"file:{actors.home.folder / 'node.db'}?mode=ro", uri=True)) as database:
-        waiting = "SELECT count(*) FROM pending_transaction WHERE state IN ('waiting', 'broadcast')"
-        assert database.execute(waiting).fetchone() == (0,)
-        assert database.execute("SELECT count(*) FROM alarm").fetchone() == (0,)
-        indices = [row[0] for row in database.execute("SELECT log_index FROM record_version ORDER BY log_index")]
-        assert indices == list(range(len(indices)))

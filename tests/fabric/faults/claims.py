@@ -1,0 +1,199 @@
+"""What must hold after every fault, checked against the hospitals' files and an untouched peer.
+
+(a) No acknowledged write is lost, nothing is doubled. (b) Nothing was served without a durable entry. (c) Nobody read
+what was revoked. (d) Receipts verify against an untouched peer. (e) No backlog a minute after the fault. (f) Nothing
+readable is on any disk.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from domain.errors import Unavailable
+from domain.identifiers import encode_bytes
+from domain.instants import instant
+from domain.receipt_form import Members, parse_receipt
+from domain.receipts import verify_receipt
+from network.blocks.block import parse_block
+from network.fabric.connection import Connection
+from network.fabric.raw_blocks import PeerBlocks, open_blocks
+from network.verifier.report import VerifiedBlock
+from tests.fabric.faults.consortium import HOME, RESOURCES, THIRD, Consortium
+from tests.fabric.faults.facts import Facts
+from tests.fabric.faults.load import Load
+from tests.faults.node.wholeness import check_node, waiting_writes
+from tests.simulation.files import plaintext
+from yilian.audit_export import verify_folder
+from yilian.audit_query import AuditFilter, AuditRow, rows_of
+from yilian.contract_versions import CONTRACT
+from yilian.fabric_export import export_channel
+from yilian.registry_members import Registry
+
+EMPTY_WITHIN_S: Final = 60.0
+LEVEL_TIMEOUT_S: Final = 30.0
+RECEIPTS: Final = 5
+_POLL_S: Final = 0.2
+
+
+@dataclass
+class Story:
+    """What the untouched peer's blocks tell, each verified and executed again."""
+
+    rows: list[AuditRow] = field(default_factory=list)
+    headers: dict[int, str] = field(default_factory=dict)
+    registry: Registry = field(default_factory=lambda: Registry(CONTRACT))
+
+    def add(self, block: VerifiedBlock) -> None:
+        """One more block."""
+        self.rows += rows_of(block, CONTRACT)
+        self.headers[block.number] = encode_bytes(block.header_hash)
+        self.registry.take(block)
+
+    def members(self, channel: str) -> Members:
+        """Whose witnesses sign, as this peer tells."""
+        return self.registry.members(channel, "fabric", instant(datetime.now(UTC)))
+
+
+def check(consortium: Consortium, facts: Facts, folder: Path, *, healed: float, untouched: str = THIRD) -> float:
+    """All claims but (f); gives the seconds from ``healed`` until no backlog was left.
+
+    Args:
+        folder: that is new.
+        healed: when the fault was over (monotonic seconds).
+        untouched: MSP id of a hospital whose peer no fault struck.
+    """
+    assert facts.findings == []
+    drained_s = check_backlog(consortium, healed)
+    story = read_story(consortium, folder, untouched)
+    check_peers_agree(consortium)
+    check_committed_once(facts, story)
+    check_stored_once(consortium, facts)
+    check_entries(consortium, facts)
+    check_nobody_reads(consortium, facts)
+    check_receipts(consortium, facts, story)
+    check_nobody_cries_wolf(consortium)
+    check_node(consortium.actors.home)
+    return drained_s
+
+
+def check_backlog(consortium: Consortium, healed: float) -> float:
+    """(e) A minute after the fault everything stored is anchored and witnessed, and no write waits."""
+    while True:
+        left = _backlog(consortium)
+        if not left:
+            return time.monotonic() - healed
+        assert time.monotonic() < healed + EMPTY_WITHIN_S, f"still waiting after {EMPTY_WITHIN_S:.0f} s: {left}"
+        time.sleep(_POLL_S)
+
+
+def _backlog(consortium: Consortium) -> dict[str, int]:
+    try:
+        status = consortium.actors.archive.status()
+    except Unavailable:
+        return {"status": 1}
+    waiting = {hospital.msp_id: waiting_writes(hospital) for hospital in consortium.hospitals}
+    waiting |= {
+        "outbox": status.outbox, "unsequenced": status.unsequenced,
+        "anchored": status.records - status.anchored, "witnessed": status.records - status.witnessed,
+    }  # fmt: skip
+    return {name: count for name, count in waiting.items() if count}
+
+
+def read_story(consortium: Consortium, folder: Path, untouched: str) -> Story:
+    """The untouched peer's chain, every rule checked."""
+    story = Story()
+    export_channel(consortium.fabric.connection_file(untouched), folder)
+    chain = verify_folder(folder, consortium.ground.genesis, story.add)
+    assert chain.replayed > 0
+    return story
+
+
+def check_peers_agree(consortium: Consortium) -> None:
+    """(a) All peers have the same blocks with the same validation codes, so what one has is on every one."""
+    connections = [
+        Connection.read(consortium.fabric.connection_file(item.msp))
+        for item in consortium.fabric.topology.organizations
+    ]
+    chains = []
+    for connection in connections:
+        with closing(open_blocks(connection)) as peer:
+            chains.append(_chain(peer))
+    shortest = min(map(len, chains))
+    assert len({tuple(chain[:shortest]) for chain in chains}) == 1
+    height = max(map(len, chains))
+    for connection in connections:
+        with closing(open_blocks(connection)) as peer:
+            assert peer.wait_for_block(height - 1, LEVEL_TIMEOUT_S), f"the peer of {connection.msp} is behind"
+
+
+def _chain(peer: PeerBlocks) -> list[tuple[bytes, bytes]]:
+    blocks = map(parse_block, peer.blocks(0))
+    return [(block.header.hash(), block.validation_codes) for block in blocks]
+
+
+def check_committed_once(facts: Facts, story: Story) -> None:
+    """(a) What was acknowledged as committed is valid, in one transaction alone."""
+    valid = {row.tx_id: row for row in story.rows if row.code == "VALID"}
+    writes = Counter(row.arguments["id"] for row in valid.values() if row.name in ("OpenAccess", "RequestAccess"))
+    assert set(facts.committed) <= set(valid)
+    for tx_id, written in facts.committed.items():
+        assert AuditFilter(mentions=written).matches(valid[tx_id])
+    assert set(writes.values()) <= {1}
+
+
+def check_stored_once(consortium: Consortium, facts: Facts) -> None:
+    """(a) Every Bundle is there with its records, once; :func:`check_node` and the backlog tell of the log."""
+    records = [record for stored in facts.stored.values() for record in stored]
+    assert len(set(records)) == len(records)
+    people = consortium.actors.patients()
+    assert {person.records for person in people} == {RESOURCES}
+    assert len(people) == len(facts.stored) + 1
+    assert consortium.actors.archive.status().records == RESOURCES * len(people)
+
+
+def check_entries(consortium: Consortium, facts: Facts) -> None:
+    """(b) Each release that a reader got has a row of its own in the custodian's log, which the patient sees."""
+    rows = Counter(
+        (entry.row.access or "", record)
+        for entry in consortium.wallet.accesses(HOME)
+        for record in entry.row.records
+        if entry.row.outcome == "ok"
+    )
+    served = Counter((access, record) for access, records in facts.served for record in records)
+    assert not served - rows, "something was served without an entry"
+
+
+def check_nobody_reads(consortium: Consortium, facts: Facts) -> None:
+    """(c) What was revoked is refused now, too."""
+    people = Load(consortium, facts)
+    for ended in facts.ended:
+        people.try_ended(ended)
+
+
+def check_receipts(consortium: Consortium, facts: Facts, story: Story) -> None:
+    """(d) Receipts of records verify with nothing but what the untouched peer told, and name blocks that it has."""
+    members = story.members(consortium.fabric.topology.channel)
+    records = [record for number in sorted(facts.stored)[-RECEIPTS:] for record in facts.stored[number][:1]]
+    assert records
+    for record in records:
+        verified = verify_receipt(parse_receipt(consortium.auditor.receipt("record", record)), members)
+        assert story.headers[verified.block] == verified.header_hash
+        assert f'"{record}"' in str(verified.proven.leaf)
+
+
+def check_nobody_cries_wolf(consortium: Consortium) -> None:
+    """No witness and no node raises an alarm over what was only a crash."""
+    witnesses = [hospital.witness for hospital in consortium.hospitals if hospital.witness is not None]
+    assert [witness.alarm() for witness in witnesses] == [None] * len(consortium.hospitals)
+
+
+def check_nothing_readable(consortium: Consortium, canary: str) -> None:
+    """(f) No word of a record stands in clear in a file of any process."""
+    folder = consortium.actors.network.folder
+    assert list(plaintext(folder, canary.encode())) == []

@@ -1,0 +1,120 @@
+"""Three hospitals with nodes and witnesses over a Fabric network, a patient, and a doctor who reads elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from network.topology.native import NativeNetwork
+from node_service.client.node_client import StaffClient
+from node_service.client.wire import PatientCard
+from node_service.settings import PREFIX
+from patient_wallet.drafts import GrantChoice
+from patient_wallet.wallet import Wallet
+from tests.scenario.actors import Actors, acting, new_wallet
+from yilian.contract_versions import VARIABLE
+from yilian.demo.fabric_ground import FabricGround
+from yilian.demo.network import Hospital
+
+NAMES: Final = {"RenheMSP": "Renhe", "MingdeMSP": "Mingde", "AnkangMSP": "Ankang"}
+HOME, AWAY, THIRD = NAMES
+CANARY: Final = "CANARY-readable-204"
+"""A word in every record that must not be found in clear on any disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consortium:
+    """A custodian whose patient granted a reader access, and a third hospital whose witness both need.
+
+    Attributes:
+        fabric: the processes to strike.
+        access: live, of the doctor; ``patient`` is whose records it opens.
+        auditor: of the custodian.
+    """
+
+    actors: Actors
+    fabric: NativeNetwork
+    ground: FabricGround
+    wallet: Wallet = field(repr=False)
+    access: str
+    auditor: StaffClient = field(repr=False)
+
+    @property
+    def card(self) -> PatientCard:
+        """What the patient showed at the reader."""
+        return self.wallet.registration(HOME).card
+
+    @property
+    def hospitals(self) -> list[Hospital]:
+        """All, the custodian first."""
+        return self.actors.network.hospitals
+
+    def process(self, role: str, msp: str) -> str:
+        """The name of a process of a hospital: its ``peer``, ``orderer`` or ``contract``."""
+        return f"{role}-{self.fabric.topology.organization(msp).name}"
+
+
+class Ground(FabricGround):
+    """A network whose witnesses know the code of later definitions."""
+
+    def __init__(self, folder: Path, contracts: str) -> None:
+        super().__init__(folder, list(NAMES))
+        self._contracts = contracts
+
+    def node_settings(self, msp_id: str) -> Mapping[str, str]:
+        """Witnesses are started with them too."""
+        return {**super().node_settings(msp_id), VARIABLE.removeprefix(PREFIX): self._contracts}
+
+
+@contextmanager
+def consortium(folder: Path, contracts: str = "") -> Iterator[Consortium]:
+    """From nothing to an open access; leaves no process behind.
+
+    Args:
+        contracts: code of later definitions of the contract, as ``YILIAN_CONTRACTS`` has it.
+    """
+    ground = Ground(folder / "fabric", contracts)
+    with acting(folder, NAMES, witnesses=True, ground=ground) as actors:
+        stored = actors.archive.ingest_fhir(_history(), source="his")
+        (patient,) = {ref.patient for ref in stored.stored}
+        assert patient is not None
+        wallet = new_wallet(folder.with_name(f"{folder.name}-wallet.json"))
+        wallet.enrol(actors.home.url, actors.registrar.issue_enrolment_code(patient).code)
+        granted = wallet.grant(HOME, GrantChoice(grantee=AWAY), actors.away.url)
+        actors.shared.confirm_match(granted.patient, granted.id, None)
+        access = actors.shared.open_access(granted.patient, granted.id, "TREAT").id
+        auditor = actors.home.employ("auditor", "Auditor", "audit-administrator").client
+        yield Consortium(actors, ground.network, ground, wallet, access, auditor)
+
+
+def person(number: int) -> bytes:
+    """A transaction Bundle of somebody new with :data:`RESOURCES` records; the same number is the same person."""
+    patient = f"urn:uuid:00000000-0000-4000-8000-{number:012d}"
+    return _bundle(patient, f"p{number}", number)
+
+
+RESOURCES: Final = 3
+
+
+def _history() -> bytes:
+    return _bundle("urn:uuid:11111111-0000-4000-8000-000000000000", "first", 999_999_999)
+
+
+def _bundle(patient: str, name: str, number: int) -> bytes:
+    subject = {"subject": {"reference": patient}}
+    resources: list[dict[str, Any]] = [
+        {"resourceType": "Patient", "id": name, "name": [{"family": f"{CANARY}-{number}"}],
+         "identifier": [{"system": "http://hospital.example/mrn", "value": f"MRN-{number}"}]},
+        {"resourceType": "Observation", "status": "final", "code": {"text": CANARY}, **subject},
+        {"resourceType": "Condition", "code": {"text": CANARY}, **subject},
+    ]  # fmt: skip
+    entries = [
+        {"fullUrl": patient if at == 0 else f"urn:uuid:{number:08d}-0000-4000-8000-{at:012d}", "resource": one,
+         "request": {"method": "POST", "url": one["resourceType"]}}
+        for at, one in enumerate(resources)
+    ]  # fmt: skip
+    return json.dumps({"resourceType": "Bundle", "type": "transaction", "entry": entries}).encode()

@@ -1,0 +1,77 @@
+"""One fault under load: struck, healed, measured, and every claim checked."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from tests.fabric.faults.claims import check
+from tests.fabric.faults.consortium import THIRD, Consortium
+from tests.fabric.faults.facts import Facts, first_answer_s, longest_gap_s, median_s
+from tests.fabric.faults.load import COMMITTED, KINDS, READ, STORED, load
+
+MEASURED: Final = "TESTS_MEASURED"
+"""Environment variable: a file to which each fault's figures are appended as a line of JSON."""
+HOLD_S: Final = 3.0
+RECOVERY_TIMEOUT_S: Final = 300.0
+
+
+@dataclass
+class Struck:
+    """A consortium that is struck again and again; what was acknowledged is remembered from fault to fault."""
+
+    consortium: Consortium
+    folder: Path
+    facts: Facts = field(default_factory=Facts)
+    _faults: int = 0
+
+    def survive(
+        self,
+        name: str,
+        strike: Callable[[], object],
+        heal: Callable[[], object],
+        *,
+        hold_s: float = HOLD_S,
+        untouched: str = THIRD,
+    ) -> None:
+        """Strike under load, heal after a while, wait until all kinds of requests are answered again; check."""
+        facts, self._faults = self.facts, self._faults + 1
+        facts.troubles.clear()
+        with load(self.consortium, facts):
+            struck = time.monotonic()
+            strike()
+            time.sleep(hold_s)
+            heal()
+            healed = time.monotonic()
+            facts.wait_for(KINDS, healed, RECOVERY_TIMEOUT_S)
+        figures = {"fault": name, "held_s": round(healed - struck, 1), **_figures(facts, struck, healed)}
+        export = self.folder / f"export-{self._faults}"
+        drained_s = check(self.consortium, facts, export, healed=healed, untouched=untouched)
+        measured({**figures, "backlog_empty_s": round(drained_s, 1)})
+
+
+def _figures(facts: Facts, struck: float, healed: float) -> dict[str, object]:
+    groups = {"committed": COMMITTED, "read": (READ,), "stored": (STORED,)}
+    answers = facts.answers
+    return {
+        "longest_gap_s": {name: round(longest_gap_s(answers, kinds, struck), 1) for name, kinds in groups.items()},
+        "after_healing_s": {name: round(first_answer_s(answers, kinds, healed), 1) for name, kinds in groups.items()},
+        "median_s": {kind: round(median_s(answers, kind), 2) for kind in KINDS},
+        "answers": dict(Counter(answer.kind for answer in answers if answer.at > struck)),
+        "told_to_retry": dict(facts.troubles),
+    }
+
+
+def measured(figures: dict[str, object]) -> None:
+    """Tell people, and the file that ``TESTS_MEASURED`` names."""
+    line = json.dumps(figures)
+    print(f"\n{line}")  # noqa: T201 - for people
+    if name := os.environ.get(MEASURED):
+        with Path(name).open("a") as file:
+            file.write(f"{line}\n")
