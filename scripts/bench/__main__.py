@@ -22,6 +22,7 @@ RESULTS = ROOT / ".bench"
 
 def main(
     only: Annotated[list[str] | None, typer.Option(help="a case by name; repeat it")] = None,
+    fabric: Annotated[bool, typer.Option(help="the cases on a Fabric network instead of the others")] = False,
     rounds: Annotated[int, typer.Option(min=MIN_ROUNDS, help="rounds of both sides that count")] = MIN_ROUNDS,
     mebibytes: Annotated[int, typer.Option(min=4, help="size of large contents")] = 300,
     json: Annotated[Path | None, typer.Option(help="file for the raw figures; by default in .bench/")] = None,
@@ -33,7 +34,7 @@ def main(
         raise typer.BadParameter(f"there is {', '.join(CASES)}; not {', '.join(sorted(unknown))}")
     results: dict[str, Measured] = {}
     begun = time.monotonic()
-    for name in only or CASES:
+    for name in only or [name for name in CASES if name.startswith("fabric-") is fabric]:
         before = time.monotonic()
         try:
             results[name] = _run(name, rounds, mebibytes)

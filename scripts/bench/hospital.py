@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -11,8 +10,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from network.embedded.founding import init
-from node_service.composition import RunningNode, SystemClock, build
+from node_service.composition import RunningNode, build
 from node_service.context import Node
 from node_service.database.models import AnchoredHead, LogSize, Outbox
 from node_service.ledger_sync.anchorer import Anchorer
@@ -20,12 +18,14 @@ from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
 from node_service.logs.log import RECORDS
 from node_service.provisioning import initialise
-from node_service.settings import Settings
+from node_service.settings import PREFIX, Settings
 from scripts.bench.comparison import Place
 from scripts.bench.inputs import MSP_ID
+from yilian.demo.ground import EmbeddedGround, Ground
 
 MEMBERS: Final = (MSP_ID, "SouthMSP", "WestMSP")
 _STEP: Final = timedelta(seconds=0.2)
+_WAIT_S: Final = 0.1
 
 
 @dataclass(slots=True)
@@ -60,6 +60,15 @@ class Hospital:
             self.anchorer.step(self.now)
             self.follow()
 
+    def anchor_in_real_time(self) -> None:
+        """As :meth:`anchor`, on a ledger whose blocks take their time."""
+        self.follow()
+        while not self._is_anchored():
+            self.now = self.node.clock.now()
+            self.anchorer.step(self.now)
+            self.node.ledger.wait_for_block(self.follower.awaits or 0, _WAIT_S)
+            self.follow()
+
     def _is_anchored(self) -> bool:
         with self.node.database.reading() as session:
             waiting = session.scalar(select(func.count()).select_from(Outbox))
@@ -69,23 +78,21 @@ class Hospital:
 
 
 @contextmanager
-def hospital(place: Place) -> Iterator[Hospital]:
-    """Found a ledger of three members and the node of the first."""
-    ledger = place.folder / "ledger"
-    init(ledger, "yilian", MEMBERS, clock=SystemClock(), random=os.urandom)
-    settings = Settings.from_environment(
-        {},
-        msp_id=MSP_ID,
-        name="North",
-        data_dir=place.folder / "node",
-        ledger_dir=ledger,
-        ledger_record_categories=(),
-    )
-    initialise(settings)
-    running = build(settings)
-    try:
-        made = Hospital(running)
-        made.follow()
-        yield made
-    finally:
-        running.resources.close()
+def hospital(place: Place, ground: Ground | None = None) -> Iterator[Hospital]:
+    """The node of the first of three members; ``ground`` is the ledger, an embedded one by default."""
+    with ground or EmbeddedGround(place.folder / "ledger", MEMBERS) as ledger:
+        settings = Settings.from_environment(
+            {PREFIX + name: value for name, value in ledger.node_settings(MSP_ID).items()},
+            msp_id=MSP_ID,
+            name="North",
+            data_dir=place.folder / "node",
+            ledger_record_categories=(),
+        )
+        initialise(settings)
+        running = build(settings)
+        try:
+            made = Hospital(running)
+            made.follow()
+            yield made
+        finally:
+            running.resources.close()

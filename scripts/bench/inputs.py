@@ -7,7 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from domain.identifiers import IDENTIFIER_BYTES, identifier
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from domain.identifiers import IDENTIFIER_BYTES, encode_bytes, identifier
+from domain.transactions import OrganizationKey, RegisterOrganization
 from offchain.envelope.content import Description
 from offchain.envelope.header import Header
 from offchain.envelope.keys import DataKey
@@ -20,6 +23,7 @@ MSP_ID: Final = "NorthMSP"
 DESCRIPTION: Final = Description("application/octet-stream")
 FHIR_JSON: Final = "application/fhir+json"
 _SYNTHETIC_PATIENTS: Final = 12
+_SINCE: Final = "2026-01-01T00:00:00Z"
 
 
 class Skipped(Exception):
@@ -39,6 +43,13 @@ def fresh_header() -> Header:
 def fresh_key() -> DataKey:
     """A random data key."""
     return DataKey(os.urandom(32))
+
+
+def registration() -> RegisterOrganization:
+    """What lets an organisation write: its address and a key that nobody has."""
+    public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
+    key = OrganizationKey("signing", "Ed25519", "signing-1", encode_bytes(public), _SINCE, None)
+    return RegisterOrganization("http://127.0.0.1:8001", (key,))
 
 
 def content_file(place: Place) -> Path:

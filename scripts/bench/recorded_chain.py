@@ -8,12 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from chaincode.contract import v1
 from domain import merkle
 from domain.identifiers import encode_bytes
-from domain.transactions import CreateRecord, OrganizationKey, RegisterOrganization, encode
+from domain.transactions import CreateRecord, encode
 from network.blocks import policy, validation
 from network.blocks.signature import PublicKey, verify_signature
 from network.embedded.founding import CONTRACT, init
@@ -24,7 +22,7 @@ from network.verifier.chain import verify_chain
 from network.verifier.contract import ContractReplayer
 from node_service.composition import SystemClock
 from scripts.bench.comparison import Place
-from scripts.bench.inputs import MSP_ID, fresh_identifier
+from scripts.bench.inputs import MSP_ID, fresh_identifier, registration
 
 _MEMBERS: Final = (MSP_ID, "SouthMSP", "WestMSP")
 _BLOCKS: Final = 16
@@ -65,9 +63,7 @@ def recorded_chain(place: Place) -> RecordedChain:
     clock = SystemClock()
     founding = init(place.folder / "chain", "yilian", _MEMBERS, clock=clock, random=os.urandom)
     with EmbeddedLedger(founding.directory, MSP_ID, clock, os.urandom) as ledger:
-        public = Ed25519PrivateKey.generate().public_key().public_bytes_raw()
-        key = OrganizationKey("signing", "Ed25519", "signing-1", encode_bytes(public), _SINCE, None)
-        ledger.submit(*encode(RegisterOrganization("http://127.0.0.1:8001", (key,))))
+        ledger.submit(*encode(registration()))
         for _ in range(_BLOCKS):
             ledger.committer.commit([_envelope(ledger) for _ in range(_TRANSACTIONS_PER_BLOCK)])
         blocks = tuple(ledger.raw_block(number) for number in range(ledger.height()))
@@ -80,9 +76,6 @@ def signatures_of(chain: RecordedChain) -> list[Signature]:
     with _listening(found):
         chain.verify(replays=False)
     return found
-
-
-_SINCE: Final = "2026-01-01T00:00:00Z"
 
 
 def _envelope(ledger: EmbeddedLedger) -> bytes:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from node_service.client.node_client import StaffClient
 from scripts.bench.comparison import Place
+from yilian.demo.ground import Ground
 from yilian.demo.network import Hospital, Network
 
 NAMES = {"NorthMSP": "North", "SouthMSP": "South", "WestMSP": "West"}
@@ -24,9 +25,9 @@ class Served:
 
 
 @contextmanager
-def served(place: Place) -> Iterator[Served]:
-    """Found a ledger, start the nodes, open accounts."""
-    with Network(place.folder / "network", NAMES) as network:
+def served(place: Place, ground: Ground | None = None) -> Iterator[Served]:
+    """Start the nodes on a ledger, by default an embedded one, and open accounts."""
+    with Network(place.folder / "network", NAMES, ground=ground) as network:
         north = network.hospitals[0]
         records = north.employ("records", "Records", "medical-records").client
         clinician = north.employ("doctor", "Doctor", "clinician").client

@@ -1,4 +1,4 @@
-"""The cases by name, in the order of the table in docs/performance.md."""
+"""The cases by name, in the order of the table in docs/performance.md; those on Fabric begin with ``fabric-``."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scripts.bench.cases import (
     anchoring,
     auditing,
     decision,
+    fabric,
     fhir_read,
     ingestion,
     kubo,
@@ -59,5 +60,6 @@ CASES: Final[Mapping[str, Case]] = MappingProxyType(
         "ingestion": ingestion.case,
         "fhir-read": fhir_read.case,
         "writers": writers.case,
+        **fabric.CASES,
     }
 )

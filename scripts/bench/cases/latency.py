@@ -51,7 +51,7 @@ def anchored(place: Place) -> Iterator[Comparison]:
 def refused(place: Place) -> Iterator[Comparison]:
     """From the answer to the patient's revocation to the first refusal of an open access; the longest of a round."""
     with served(place) as running:
-        wallet = _enrol(place, running)
+        wallet = enrol(place, running)
         reader = running.network.hospitals[1]
         doctor = reader.employ("reader", "Reader", "clinician")
 
@@ -95,7 +95,7 @@ def _until_refused(running: Served, wallet: Wallet, shared: SharedClient) -> flo
         _pause(started)
 
 
-def _enrol(place: Place, running: Served) -> Wallet:
+def enrol(place: Place, running: Served) -> Wallet:
     body = {"resourceType": "Patient", "id": "p", "name": [{"family": "Bench"}]}
     running.records.ingest_fhir(json.dumps(body).encode(), source="bench", media_type=FHIR_JSON)
     patient = running.records.patients().items[0].patient
