@@ -18,26 +18,23 @@ if TYPE_CHECKING:
     from network.topology.native import NativeNetwork
 
 
-def is_deployed(network: NativeNetwork) -> bool:
-    """True once every organisation has a contract service."""
-    return all(
-        ContractService.exists(network.layout, item.process("contract")) for item in network.topology.organizations
-    )
-
-
-def deploy(network: NativeNetwork, contract: str | None = None) -> None:
-    """Put the first definition into force; what a first attempt left behind is used.
+def ensure_deployed(network: NativeNetwork, contract: str | None = None) -> None:
+    """Let every organisation's contract service run, with the definition in force, or with the first one.
 
     Args:
-        contract: ``module:function``; the product's own if None.
+        contract: ``module:function`` of the first version; the product's own if None.
 
     Raises:
-        Unavailable: a peer or the ordering service refused, or not in time.
+        Unavailable: a peer or the ordering service refused, or not in time. Do it again.
     """
-    definition = Definition(1, "1")
-    network.each(lambda item: introduce(network, item, definition, contract))
-    if lifecycle.committed(network.administration, network.topology.organizations[0]) is None:
-        lifecycle.commit(network.administration, definition, network.topology.organizations)
+    present = lifecycle.committed(network.administration, network.topology.organizations[0])
+    if present is None:
+        first = Definition(1, "1")
+        network.each(lambda item: introduce(network, item, first, contract))
+        lifecycle.commit(network.administration, first, network.topology.organizations)
+        return
+    settle(network)
+    network.each(lambda item: _ensure_running(network, item, present))
 
 
 def introduce(network: NativeNetwork, organization: Organization, definition: Definition, contract: str | None) -> None:
@@ -115,6 +112,14 @@ def contract_of(network: NativeNetwork) -> str | None:
     """``module:function`` of the contract that the first organisation runs; None for the product's own."""
     first = network.topology.organizations[0]
     return ContractService.read(network.layout, first.process("contract")).contract
+
+
+def _ensure_running(network: NativeNetwork, organization: Organization, present: Definition) -> None:
+    process = organization.process("contract")
+    if ContractService.exists(network.layout, process):
+        network.runner.ensure(process)
+    else:
+        introduce(network, organization, present, contract_of(network))
 
 
 def _offer_next(

@@ -105,11 +105,7 @@ class NativeNetwork:
             self.generate()
         self.each(self._start_nodes)
         channel.join_channel(self.administration)
-        if deployment.is_deployed(self):
-            deployment.settle(self)
-            self.each(lambda item: self.runner.ensure(item.process("contract")))
-        else:
-            deployment.deploy(self, contract)
+        deployment.ensure_deployed(self, contract)
         self.each(self.wait_serving)
 
     def down(self) -> None:

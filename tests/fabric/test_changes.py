@@ -13,12 +13,13 @@ import pytest
 
 from domain.errors import Conflict, Invalid
 from network.blocks.channel_config import APPLICATION, ORDERER
-from network.topology import deployment
+from network.topology import deployment, lifecycle, membership
 from network.topology.config_updates import change_channel, fetch_configuration
-from network.topology.description import SERVICES, Organization
+from network.topology.description import SERVICES, Organization, Topology, members
 from network.topology.engine import Binaries
 from network.topology.membership import add_organization, remove_organization
 from network.topology.native import NativeNetwork
+from network.topology.ports import free_ports
 from network.topology.renewal import renew_certificates
 from network.topology.status import expiry, status
 from tests.fabric.contracts import FIRST, SECOND
@@ -32,11 +33,15 @@ def network(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield running
 
 
-def test_a_hospital_joins_endorses_orders_and_leaves(network: NativeNetwork) -> None:
+def test_a_hospital_joins_endorses_orders_and_leaves(network: NativeNetwork, monkeypatch: pytest.MonkeyPatch) -> None:
     renhe, mingde, *_ = network.topology.organizations
     founders = len(network.topology.organizations)
     put(network, [renhe, mingde], "before", "1")
     huaxi = Organization("huaxi", "HuaxiMSP", renhe.first_port + founders * len(SERVICES))
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(membership, "_order", die)  # admitted, and follows
+        with pytest.raises(KeyboardInterrupt):
+            add_organization(network, huaxi)
     add_organization(network, huaxi)
     assert get(network, huaxi, "before") == "1"
     put(network, [huaxi, renhe], "joined", "2")
@@ -51,6 +56,24 @@ def test_a_hospital_joins_endorses_orders_and_leaves(network: NativeNetwork) -> 
     assert not any(network.running(huaxi.process(role)) for role in ("peer", "orderer", "contract"))
     put(network, [renhe, mingde], "left", "3")
     assert NativeNetwork.open(network.layout.folder, network.binaries).topology == network.topology
+
+
+def test_a_first_start_that_was_interrupted_is_ended_by_the_next(
+    binaries: Binaries, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a hospital alone: it approved the contract, and whoever started the network died before it was in force."""
+    topology = Topology(members(["RenheMSP"], free_ports(1)))
+    try:
+        with monkeypatch.context() as interrupted:
+            interrupted.setattr(lifecycle, "commit", die)
+            with pytest.raises(KeyboardInterrupt):
+                NativeNetwork(topology, tmp_path, binaries).up(FIRST)
+        again = NativeNetwork.open(tmp_path, binaries)
+        again.up(FIRST)
+        put(again, topology.organizations, "alone", "1")
+        assert get(again, topology.organizations[0], "alone") == "1"
+    finally:
+        NativeNetwork(topology, tmp_path, binaries).down()
 
 
 def test_a_member_cannot_be_added_under_a_name_that_another_has(network: NativeNetwork) -> None:
@@ -144,6 +167,10 @@ def test_status_tells_of_every_process(network: NativeNetwork) -> None:
     assert sum(process.leads for process in told.processes) == 1
     assert {process.height for name, process in by_name.items() if name.startswith("orderer")} != {None}
     assert told.definition is not None
+
+
+def die(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def consenters(network: NativeNetwork) -> int:
