@@ -96,10 +96,15 @@ class NamespaceRwset:
 
     @property
     def has_writes(self) -> bool:
-        """Whether validation must ask this namespace's endorsement policy."""
-        if self.writes or self.metadata_write_keys:
-            return True
-        return any(collection.writes or collection.has_metadata_writes for collection in self.collections)
+        """Whether validation must ask this namespace's endorsement policy, or a collection's."""
+        return self.has_public_writes or any(
+            collection.writes or collection.has_metadata_writes for collection in self.collections
+        )
+
+    @property
+    def has_public_writes(self) -> bool:
+        """Whether it changes what everybody reads."""
+        return bool(self.writes or self.metadata_write_keys)
 
 
 def parse_rwsets(raw: bytes) -> tuple[NamespaceRwset, ...]:

@@ -58,12 +58,18 @@ class LedgerState(CommittedState, Protocol):
 
 @dataclass(slots=True)
 class ValidatedTransaction:
-    """A transaction with its code; what could not be read is ``None``."""
+    """A transaction with its code; what could not be read is ``None``.
+
+    Attributes:
+        is_endorsed: whether the policy of its chaincode is fulfilled. One that writes nothing but a private collection
+            with a policy of its own may be valid without: every member can write the collection that Fabric gives it.
+    """
 
     code: ValidationCode
     reason: str = ""
     envelope: Envelope | None = None
     transaction: Transaction | None = None
+    is_endorsed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ class TransactionValidator:
             self._check_creator(envelope)
             if envelope.type == HeaderType.ENDORSER_TRANSACTION:
                 result.transaction = transaction = self._read_transaction(envelope)
-                self._check_endorsements(transaction)
+                result.is_endorsed = self._check_endorsements(transaction)
             elif envelope.type == HeaderType.CONFIG:
                 self._check_channel(envelope)
                 self.config = apply_config_transaction(self.config, envelope)
@@ -172,7 +178,8 @@ class TransactionValidator:
         if envelope.channel != self.channel:
             raise _Rejected(ValidationCode.TARGET_CHAIN_NOT_FOUND, "channel")
 
-    def _check_endorsements(self, transaction: Transaction) -> None:
+    def _check_endorsements(self, transaction: Transaction) -> bool:
+        """Checks every policy that Fabric asks; tells whether the chaincode's own is fulfilled, asked or not."""
         written = {rwset.namespace: rwset for rwset in transaction.rwsets if rwset.has_writes}
         if len({rwset.namespace for rwset in transaction.rwsets}) != len(transaction.rwsets):
             raise _Rejected(ValidationCode.ILLEGAL_WRITESET, "namespace twice")
@@ -183,6 +190,7 @@ class TransactionValidator:
         members = signers(signed, self.config.msps)
         for namespace in sorted({transaction.chaincode, *written}):
             self._check_namespace(written.get(namespace, NamespaceRwset(namespace)), members)
+        return self._namespace_policy(transaction.chaincode).satisfied_by(members)
 
     def _check_namespace(self, rwset: NamespaceRwset, members: Sequence[Member]) -> None:
         """The chaincode's policy for public writes, and whenever no collection has a policy of its own to ask."""

@@ -1,9 +1,10 @@
 """Reading a peer's blocks one after the other: each is verified before anybody learns what it says.
 
 Every byte counts as hostile: the chain of headers, the orderers' signatures, each creator's certificate and signature,
-the endorsements, configuration updates, and that the recorded codes and the commit hash fit the transactions. Read
-conflicts need the whole state before the block; finding them again is the part of witnesses and auditors
-(:mod:`network.verifier.chain`), and so is executing the contract again.
+the endorsements, configuration updates, and that the recorded codes and the commit hash fit the transactions: what is
+called valid is so by every rule that the block can prove. Read conflicts need the whole state before the block. To find
+them again is the part of witnesses and auditors (:mod:`network.verifier.chain`), and so is to execute the contract
+again.
 """
 
 from __future__ import annotations
@@ -123,8 +124,7 @@ class BlockReader:
         validator = TransactionValidator(self._channel, before.config, _Definitions(before.definitions))
         judged = [validator.validate(raw) for raw in block.envelopes]
         for position, (code, item) in enumerate(zip(block.validation_codes, judged, strict=True)):
-            expected = ValidationCode.VALID if code in _NEEDS_STATE else code
-            if item.code != expected and code != ValidationCode.DUPLICATE_TXID:
+            if not _agree(code, item):
                 detail = f"transaction {position} is {item.code.name}, the filter says {code_name(code)}"
                 raise tampered(detail, Rule.VALIDATION_CODE, block.number)
             if code == ValidationCode.VALID:
@@ -144,19 +144,24 @@ class BlockReader:
 
     def _told(self, block: Block, judged: list[ValidatedTransaction]) -> Iterator[CommittedTransaction]:
         for code, item in zip(block.validation_codes, judged, strict=True):
-            told = None if item.transaction is None else self._concerning(code, item.transaction, block.number)
+            told = self._concerning(code, item, block.number)
             if told is not None:
                 yield told
 
-    def _concerning(self, code: int, transaction: Transaction, number: int) -> CommittedTransaction | None:
-        """A transaction of the contract. An invalid one that cannot be read is passed over: any member can have one
-        ordered, and it must stop nobody; endorsed by the policy, it is an alarm.
+    def _concerning(self, code: int, item: ValidatedTransaction, number: int) -> CommittedTransaction | None:
+        """A transaction of the contract. An invalid one that cannot be read is passed over, and a valid one that only
+        wrote a private collection: any member can have either ordered, and it must stop nobody. Endorsed by the policy,
+        it is an alarm.
         """
-        valid = code == ValidationCode.VALID
+        transaction, valid = item.transaction, code == ValidationCode.VALID
+        if transaction is None:
+            return None
         if transaction.chaincode != self._contract:
-            if valid and any(item.namespace == self._contract and item.has_writes for item in transaction.rwsets):
+            if valid and any(one.namespace == self._contract and one.has_public_writes for one in transaction.rwsets):
                 detail = "another contract wrote the contract's state"
                 raise Tampered(detail, reason=FOREIGN_WRITE, place=f"block {number}")
+            return None
+        if valid and not item.is_endorsed:
             return None
         try:
             return _committed(code, transaction)
@@ -164,6 +169,17 @@ class BlockReader:
             if valid:
                 raise
             return None
+
+
+def _agree(code: int, item: ValidatedTransaction) -> bool:
+    """Whether the filter's code may stand beside ours.
+
+    Why a transaction is invalid is each peer's word: Fabric asks the policies of its namespaces in random order, and no
+    member's transaction must stop everybody.
+    """
+    if item.code == ValidationCode.VALID:
+        return code == ValidationCode.VALID or (code in _NEEDS_STATE and item.transaction is not None)
+    return code != ValidationCode.VALID
 
 
 def _definitions(before: Mapping[str, bytes], updates: BlockUpdates) -> Mapping[str, bytes]:

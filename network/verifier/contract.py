@@ -34,7 +34,7 @@ class ContractReplayer:
             Denied: another chaincode wrote this one's state, where no replay would see it.
         """
         if transaction.chaincode != self.chaincode:
-            if any(item.namespace == self.chaincode and item.has_writes for item in transaction.rwsets):
+            if any(item.namespace == self.chaincode and item.has_public_writes for item in transaction.rwsets):
                 raise Denied("another chaincode wrote the contract's state", reason="namespace-written")
             return None
         contract = self.contract_for(sequence)

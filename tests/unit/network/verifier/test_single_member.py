@@ -1,0 +1,115 @@
+"""What one member can have ordered alone: peers agree on it, and it must stop no verifier."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from chaincode.stub import Response as Answer
+from chaincode.stub import Stub
+from domain.errors import Tampered
+from network.blocks.codes import ValidationCode
+from network.blocks.lifecycle import NAMESPACE
+from network.blocks.proposal import (
+    Response,
+    Simulation,
+    build_response_payload,
+    build_transaction,
+    endorse,
+    sign_envelope,
+)
+from network.blocks.protos import kvrwset, parse_into, proposal, proposal_response, rwset, serialize
+from network.verifier.block_reader import BlockReader
+from network.verifier.chain import verify_chain
+from network.verifier.contract import ContractReplayer
+from network.verifier.position import Position
+from tests.unit.network.blocks.hospital_channel import CHAINCODE, CHANNEL, HospitalChannel
+
+
+@pytest.fixture
+def channel() -> HospitalChannel:
+    channel = HospitalChannel.new()
+    channel.add([channel.write({"a": b"1"})])
+    return channel
+
+
+def read(channel: HospitalChannel) -> list[list[str]]:
+    """The codes of the contract's transactions, block by block, as a node learns them."""
+    reader = BlockReader(CHANNEL, CHAINCODE, channel.genesis_hash)
+    position: Position | None = None
+    codes = []
+    for raw in channel.blocks:
+        block, position = reader.read(raw, position)
+        codes.append([item.code for item in block.transactions])
+    return codes
+
+
+@pytest.mark.parametrize(
+    "code", [ValidationCode.INVALID_OTHER_REASON, ValidationCode.BAD_RWSET, ValidationCode.INVALID_CHAINCODE]
+)
+def test_why_a_transaction_is_invalid_is_each_peers_word(channel: HospitalChannel, code: ValidationCode) -> None:
+    """Fabric asks the namespaces of a transaction in random order: two peers may give two reasons for one refusal."""
+    alone = channel.write({"b": b"1"}, endorsers=[channel.hospitals[2].peer])
+    channel.add([alone], [code])
+    channel.add([channel.write({"c": b"1"})])
+    assert read(channel)[-2:] == [[code.name], ["VALID"]]
+    verified = verify_chain(channel.blocks)
+    assert verified.codes["ENDORSEMENT_POLICY_FAILURE"] == 1
+
+
+def test_an_invalid_transaction_called_valid_is_refused_by_both(channel: HospitalChannel) -> None:
+    channel.add([channel.write({"b": b"1"}, endorsers=[channel.hospitals[2].peer])], [ValidationCode.VALID])
+    for verify in (read, lambda made: verify_chain(made.blocks)):
+        with pytest.raises(Tampered):
+            verify(channel)
+
+
+def test_a_valid_transaction_called_invalid_is_refused_by_both(channel: HospitalChannel) -> None:
+    channel.add([channel.write({"b": b"1"})], [ValidationCode.BAD_RWSET])
+    for verify in (read, lambda made: verify_chain(made.blocks)):
+        with pytest.raises(Tampered):
+            verify(channel)
+
+
+def private(channel: HospitalChannel, chaincode: str, namespaces: list[str], args: list[bytes]) -> bytes:
+    """A transaction that writes the last hospital's own collection in some namespaces; that hospital alone endorses it.
+
+    Fabric has such a collection for every member of every contract and asks that member only.
+    """
+    hospital = channel.hospitals[2]
+    proposed = channel.propose(args, chaincode=chaincode, creator=hospital.client)
+    payload: Any = proposal_response.ProposalResponsePayload()
+    parse_into(payload, build_response_payload(proposed, Simulation((), Response(200)), version="1"), "payload")
+    action: Any = parse_into(proposal.ChaincodeAction(), payload.extension, "action")
+    hashed = kvrwset.HashedRWSet(hashed_writes=[kvrwset.KVWriteHash(key_hash=b"k" * 32, value_hash=b"v" * 32)])
+    written: Any = rwset.TxReadWriteSet()
+    for namespace in namespaces:
+        one = written.ns_rwset.add(namespace=namespace)
+        one.collection_hashed_rwset.add(
+            collection_name=f"_implicit_org_{hospital.msp_id}", hashed_rwset=serialize(hashed)
+        )
+    action.results = serialize(written)
+    payload.extension = serialize(action)
+    response = serialize(payload)
+    return sign_envelope(build_transaction(proposed, response, [endorse(response, hospital.peer)]), hospital.client)
+
+
+@pytest.mark.parametrize("args", [[b"Anchor", b"{}"], [b"one"], [b"a", b"b", b"c"]])
+@pytest.mark.parametrize(
+    ("chaincode", "namespaces"), [(CHAINCODE, [CHAINCODE]), (NAMESPACE, [NAMESPACE, CHAINCODE])], ids=["own", "foreign"]
+)
+def test_what_a_member_writes_into_its_own_collection_is_no_transaction_of_the_contract(
+    channel: HospitalChannel, chaincode: str, namespaces: list[str], args: list[bytes]
+) -> None:
+    before = len(channel.blocks)
+    channel.add([private(channel, chaincode, namespaces, args)])
+    assert read(channel)[before:] == [[]]
+    verify_chain(channel.blocks, replay=ContractReplayer(CHAINCODE, {1: _contract}.get))
+
+
+def _contract(stub: Stub, name: str, arguments: bytes, /) -> Answer:
+    """What the fixture's transaction did."""
+    assert name == "put"
+    stub.put_state("a", b"1")
+    return Answer(200)
