@@ -137,8 +137,9 @@ def parse_envelope(raw: bytes) -> Envelope:
 def parse_transaction(envelope: Envelope) -> Transaction:
     """Reads an endorsed transaction and checks what ties its parts together.
 
-    One action; the action's header is the envelope's; the endorsed proposal hash is the hash of this proposal; the
-    event and the endorsed chaincode carry the transaction's own names. Signatures and policies are not looked at.
+    One action; the endorsed proposal hash is the hash of this proposal, under the action's own header, which Fabric
+    does not compare with the envelope's; the event and the endorsed chaincode carry the transaction's own names.
+    Signatures and policies are not looked at.
 
     Raises:
         Invalid: a layer is malformed or the parts do not belong together.
@@ -146,14 +147,16 @@ def parse_transaction(envelope: Envelope) -> Transaction:
     message = parse_into(protos.transaction.Transaction(), envelope.data, "Transaction")
     if len(message.actions) != 1:
         raise Invalid("a transaction has exactly one action", reason="bad-transaction", place="Transaction.actions")
-    if message.actions[0].header != envelope.signature_header:
-        raise Invalid("action header is another one", reason="bad-transaction", place="TransactionAction.header")
+    header = message.actions[0].header
+    signature = parse_into(common.SignatureHeader(), header, "SignatureHeader")
+    if not signature.nonce or not signature.creator:
+        raise Invalid("action header is incomplete", reason="bad-transaction", place="TransactionAction.header")
     payload = parse_into(
         protos.transaction.ChaincodeActionPayload(), message.actions[0].payload, "ChaincodeActionPayload"
     )
     endorsed, proposal_payload = payload.action, payload.chaincode_proposal_payload
     response_payload = endorsed.proposal_response_payload
-    action = _parse_action(envelope, proposal_payload, response_payload)
+    action = _parse_action(envelope, header, proposal_payload, response_payload)
     rwsets = parse_rwsets(action.results)
     chaincode, response = action.chaincode_id, action.response
     if not chaincode.name or not chaincode.version:
@@ -171,12 +174,12 @@ def parse_transaction(envelope: Envelope) -> Transaction:
     )
 
 
-def _parse_action(envelope: Envelope, proposal_payload: bytes, response_payload: bytes) -> Any:
+def _parse_action(envelope: Envelope, header: bytes, proposal_payload: bytes, response_payload: bytes) -> Any:
     message = parse_into(
         protos.proposal_response.ProposalResponsePayload(), response_payload, "ProposalResponsePayload"
     )
-    expected = proposal_hash(envelope.channel_header, envelope.signature_header, proposal_payload)
-    if message.proposal_hash != expected:
+    expected = proposal_hash(envelope.channel_header, header, proposal_payload)
+    if not proposal_payload or message.proposal_hash != expected:
         raise Invalid("endorsement is of another proposal", reason="bad-proposal-hash", place="proposal_hash")
     extension = parse_into(protos.proposal.ChaincodeHeaderExtension(), envelope.extension, "ChaincodeHeaderExtension")
     action = parse_into(protos.proposal.ChaincodeAction(), message.extension, "ChaincodeAction")

@@ -15,11 +15,22 @@ from network.blocks.proposal import (
     Response,
     Simulation,
     build_response_payload,
+    build_signature_header,
     build_transaction,
     endorse,
+    proposal_hash,
     sign_envelope,
 )
-from network.blocks.protos import kvrwset, parse_into, proposal, proposal_response, rwset, serialize
+from network.blocks.protos import (
+    common,
+    kvrwset,
+    parse_into,
+    proposal,
+    proposal_response,
+    rwset,
+    serialize,
+    transaction,
+)
 from network.verifier.block_reader import BlockReader
 from network.verifier.chain import verify_chain
 from network.verifier.contract import ContractReplayer
@@ -72,7 +83,9 @@ def test_a_valid_transaction_called_invalid_is_refused_by_both(channel: Hospital
             verify(channel)
 
 
-def private(channel: HospitalChannel, chaincode: str, namespaces: list[str], args: list[bytes]) -> bytes:
+def private(
+    channel: HospitalChannel, chaincode: str, namespaces: list[str], args: list[bytes], *, other_header: bool = False
+) -> bytes:
     """A transaction that writes the last hospital's own collection in some namespaces; that hospital alone endorses it.
 
     Fabric has such a collection for every member of every contract and asks that member only.
@@ -91,8 +104,17 @@ def private(channel: HospitalChannel, chaincode: str, namespaces: list[str], arg
         )
     action.results = serialize(written)
     payload.extension = serialize(action)
+    header = proposed.signature_header
+    if other_header:
+        header = build_signature_header(channel.hospitals[0].client.identity, b"n" * 24)
+        payload.proposal_hash = proposal_hash(proposed.channel_header, header, proposed.payload)
     response = serialize(payload)
-    return sign_envelope(build_transaction(proposed, response, [endorse(response, hospital.peer)]), hospital.client)
+    built = build_transaction(proposed, response, [endorse(response, hospital.peer)])
+    envelope: Any = parse_into(common.Payload(), built, "Payload")
+    inner: Any = parse_into(transaction.Transaction(), envelope.data, "Transaction")
+    inner.actions[0].header = header
+    envelope.data = serialize(inner)
+    return sign_envelope(serialize(envelope), hospital.client)
 
 
 @pytest.mark.parametrize("args", [[b"Anchor", b"{}"], [b"one"], [b"a", b"b", b"c"]])
@@ -105,6 +127,12 @@ def test_what_a_member_writes_into_its_own_collection_is_no_transaction_of_the_c
     before = len(channel.blocks)
     channel.add([private(channel, chaincode, namespaces, args)])
     assert read(channel)[before:] == [[]]
+    verify_chain(channel.blocks, replay=ContractReplayer(CHAINCODE, {1: _contract}.get))
+
+
+def test_the_header_of_its_action_is_not_compared_with_the_envelopes(channel: HospitalChannel) -> None:
+    channel.add([private(channel, CHAINCODE, [CHAINCODE], [b"x", b"y"], other_header=True)])
+    assert read(channel)[-1] == []
     verify_chain(channel.blocks, replay=ContractReplayer(CHAINCODE, {1: _contract}.get))
 
 
