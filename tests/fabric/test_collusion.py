@@ -95,6 +95,7 @@ def test_before_the_forgery_everybody_signs_and_the_patients_grant_opens_the_cha
     eventually(running.actors.archive.status, lambda now: now.witnessed == now.records > 0)
     assert all(hospital.witness is not None and hospital.witness.alarm() is None for hospital in running.hospitals)
     assert running.actors.shared.chart(running.access).items
+    assert running.wallet.members(HOME).file.ledger == "fabric"  # so that receipts do not say "single-operator"
 
 
 def test_a_forged_grant_is_an_alarm_in_its_block_and_nothing_is_released_under_it(scene: Scene) -> None:
