@@ -24,6 +24,11 @@ def refusal(error: GatewayError, msp: str) -> YilianError | None:
     return None
 
 
+def is_answer(text: str) -> bool:
+    """Whether a peer passes the contract's own answer on."""
+    return _ANSWER.search(text) is not None
+
+
 def is_taken(error: GatewayError) -> bool:
     """Whether the orderers have the transaction already; so they say under BFT ordering (SmartBFT's request pool)."""
     return any(_TAKEN.search(text) for text in (error.message, *(detail.message for detail in error.details)))

@@ -1,6 +1,7 @@
 """Submitting with a certain outcome, whatever peer or orderer dies meanwhile.
 
-1. Endorsement is asked of the own peer's gateway, then of the others'; a refusal of the contract is final.
+1. Endorsement is asked of the own peer's gateway, then of the others'; a refusal of the contract is final if the own
+   peer says so, or two other hospitals: one of them alone must not make a patient's revocation be given up.
 2. The envelope is signed right after endorsement and its bytes are kept: they are the one transaction.
 3. Ordering has a short deadline, because an orderer that forwards to a dead leader never answers.
 4. A failed call is not a failed transaction: the commit status is asked, and then the same bytes are sent again, by
@@ -16,7 +17,7 @@ from typing import Final
 import grpc
 
 from domain.errors import OutcomeUnknown, Unavailable
-from network.fabric.answers import is_taken, refusal, unavailable
+from network.fabric.answers import is_answer, is_taken, refusal, unavailable
 from network.fabric.gateway import CommitStatusError, EndorseError, SubmitError, Transaction
 from network.fabric.peers import Peer
 
@@ -27,6 +28,8 @@ SUBMIT_TIMEOUT_S: Final = 2.0
 COMMIT_STATUS_TIMEOUT_S: Final = 0.5
 ORDERING_S: Final = 10.0
 PAUSE_S: Final = 0.2
+REFUSING: Final = 2
+"""So many hospitals beside the own one make a refusal final."""
 
 
 class Submitter:
@@ -80,6 +83,7 @@ class Submitter:
     def _endorsed(self, proposal: bytes) -> Transaction:
         deadline = self._now_s() + ENDORSING_S
         failure = Unavailable("no peer endorses", reason="network")
+        refusing = set[str]()
         for attempt in range(ENDORSING_ROUNDS * len(self._peers)):
             if attempt and attempt % len(self._peers) == 0:
                 self._sleep(PAUSE_S)
@@ -91,10 +95,20 @@ class Submitter:
                 return peer.gateway.new_proposal(proposal).endorse(timeout_s=min(left, ENDORSE_TIMEOUT_S))
             except EndorseError as error:
                 answer = refusal(error, self._msp)
-                if answer is not None and not isinstance(answer, Unavailable):
+                if answer is None or isinstance(answer, Unavailable):
+                    failure = answer or unavailable(error)
+                    continue
+                refusing |= self._refusing(peer, error)
+                if self._msp in refusing or len(refusing) >= REFUSING:
                     raise answer from error
-                failure = answer or unavailable(error)
+                failure = unavailable(error)
         raise failure
+
+    def _refusing(self, peer: Peer, error: EndorseError) -> set[str]:
+        """The hospitals whose peers refused; what another one's gateway says of others is its own word only."""
+        if peer.msp != self._msp:
+            return {peer.msp}
+        return {detail.msp_id for detail in error.details if is_answer(detail.message)} or {self._msp}
 
     def _ordered(self, peer: Peer, kept: bytes) -> bool:
         """Whether the ordering service says that it has the transaction."""

@@ -88,12 +88,31 @@ def test_another_peer_endorses_where_the_own_one_cannot(
 def test_a_refusal_of_the_contract_is_final(
     submitter: Submitter, scripted: list[ScriptedPeer], status: int, kind: type[YilianError]
 ) -> None:
-    scripted[0].answers["Endorse"] = answered(told(status, "used"))
+    scripted[0].answers["Endorse"] = answered(told(status, "used"), HOSPITALS[0])
     with pytest.raises(kind) as caught:
         submit(submitter)
     assert (caught.value.reason, caught.value.place) == ("used", "id")
     assert [len(peer.requests.get("Endorse", [])) for peer in scripted] == [1, 0, 0]
     assert not any("Submit" in peer.requests for peer in scripted)
+
+
+def test_one_other_hospitals_refusal_gives_nothing_up(submitter: Submitter, scripted: list[ScriptedPeer]) -> None:
+    scripted[0].answers["Endorse"] = answered(told(403, "lie"), HOSPITALS[1])
+    scripted[1].answers["Endorse"] = refuse(
+        grpc.StatusCode.ABORTED,
+        "failed to endorse transaction",
+        *((f"{msp}:7051", msp, told(403, "lie")) for msp in HOSPITALS),
+    )
+    submit(submitter)
+    assert "Endorse" in scripted[2].requests
+
+
+def test_two_other_hospitals_refusal_is_final(submitter: Submitter, scripted: list[ScriptedPeer]) -> None:
+    scripted[0].answers["Endorse"] = UNAVAILABLE
+    for number in (1, 2):
+        scripted[number].answers["Endorse"] = answered(told(409, "used"), HOSPITALS[number])
+    with pytest.raises(Conflict):
+        submit(submitter)
 
 
 def test_of_several_answers_the_own_peers_counts(submitter: Submitter, scripted: list[ScriptedPeer]) -> None:
