@@ -17,6 +17,7 @@ KEEPALIVE_MS = 75_000
 KEEPALIVE_TIMEOUT_MS = 20_000
 FIRST_BACKOFF_MS = 200
 LAST_BACKOFF_MS = 1_000
+CONNECT_TIMEOUT_MS = 10_000
 
 _OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -29,7 +30,8 @@ _OPTIONS: tuple[tuple[str, str | int], ...] = (
     ("grpc.http2.ping_timeout_ms", KEEPALIVE_TIMEOUT_MS),
     ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", FIRST_BACKOFF_MS),
-    ("grpc.min_reconnect_backoff_ms", FIRST_BACKOFF_MS),
+    # By its name a pause, by its effect the time that one attempt has, TLS handshake included.
+    ("grpc.min_reconnect_backoff_ms", CONNECT_TIMEOUT_MS),
     ("grpc.max_reconnect_backoff_ms", LAST_BACKOFF_MS),
     ("grpc.enable_http_proxy", 0),
 )

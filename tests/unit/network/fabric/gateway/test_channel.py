@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import socket
+import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import grpc
 import pytest
@@ -123,3 +126,40 @@ def test_a_peer_that_is_gone_fails_at_once_and_is_found_again(
         grpc.channel_ready_future(channel).result(timeout=GIVE_UP_S)
         assert contract.evaluate_transaction("Read") == b"Read"
     assert LAST_BACKOFF_MS <= 1000
+
+
+def test_a_peer_that_answers_slowly_is_reached(identity: Identity, signer: Signer) -> None:
+    """A busy machine or a long way takes longer for the handshake than the pause between two attempts."""
+    with (
+        tls_peer(LOOPBACK) as peer,
+        slow_relay(peer.address) as address,
+        contract_at(tls_channel(address, AUTHORITY.pem), identity, signer) as contract,
+    ):
+        assert contract.evaluate_transaction("Read") == b"Read"
+
+
+@contextmanager
+def slow_relay(address: str) -> Iterator[str]:
+    """Passes one connection after another on, each only after a while that is longer than any pause."""
+    host, _, port = address.rpartition(":")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            with suppress(OSError):
+                while True:
+                    near, _ = listening.accept()
+                    time.sleep(1.5 * LAST_BACKOFF_MS / 1000)
+                    far = socket.create_connection((host, int(port)))
+                    for source, sink in ((near, far), (far, near)):
+                        threading.Thread(target=_pass_on, args=(source, sink), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def _pass_on(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while part := source.recv(65536):
+            sink.sendall(part)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_WR)
