@@ -83,7 +83,7 @@ def parse_identity(raw: bytes) -> Identity:
 
 
 def parse_certificate(pem: bytes) -> x509.Certificate:
-    """Reads one PEM certificate.
+    """Reads one PEM certificate: the first block, whatever its label, as Fabric does (msp/mspimpl.go).
 
     Raises:
         Invalid: not a certificate, or larger than any sensible one.
@@ -91,11 +91,22 @@ def parse_certificate(pem: bytes) -> x509.Certificate:
     if len(pem) > MAX_CERTIFICATE_BYTES:
         raise Invalid("certificate is too large", reason="bad-certificate")
     try:
-        certificate = x509.load_pem_x509_certificate(pem)
+        certificate = x509.load_pem_x509_certificate(_labelled(pem))
         _read_lazy_parts(certificate)
     except _UNREADABLE as error:
         raise Invalid("bytes are not a PEM certificate", reason="bad-certificate") from error
     return certificate
+
+
+def _labelled(pem: bytes) -> bytes:
+    """The text with its first block called a certificate."""
+    begin = b"-----BEGIN "
+    _, found, rest = pem.partition(begin)
+    label, dashes, content = rest.partition(b"-----")
+    body, end, after = content.partition(b"-----END " + label + b"-----")
+    if not (found and dashes and end) or b"\n" in label:
+        return pem
+    return begin + b"CERTIFICATE-----" + body + b"-----END CERTIFICATE-----" + after
 
 
 def _read_lazy_parts(certificate: x509.Certificate) -> None:

@@ -23,6 +23,7 @@ from network.blocks.proposal import (
 )
 from network.blocks.protos import (
     common,
+    identities,
     kvrwset,
     parse_into,
     proposal,
@@ -31,6 +32,7 @@ from network.blocks.protos import (
     serialize,
     transaction,
 )
+from network.blocks.signature import EcdsaSigner
 from network.verifier.block_reader import BlockReader
 from network.verifier.chain import verify_chain
 from network.verifier.contract import ContractReplayer
@@ -134,6 +136,22 @@ def test_the_header_of_its_action_is_not_compared_with_the_envelopes(channel: Ho
     channel.add([private(channel, CHAINCODE, [CHAINCODE], [b"x", b"y"], other_header=True)])
     assert read(channel)[-1] == []
     verify_chain(channel.blocks, replay=ContractReplayer(CHAINCODE, {1: _contract}.get))
+
+
+def test_a_certificate_under_another_label_is_read_as_peers_read_it(channel: HospitalChannel) -> None:
+    peers = [hospital.peer for hospital in channel.hospitals[:2]]
+    labelled = serialize(
+        identities.SerializedIdentity(
+            mspid=channel.hospitals[1].msp_id,
+            id_bytes=parse_into(identities.SerializedIdentity(), peers[1].identity, "identity").id_bytes.replace(
+                b"CERTIFICATE", b"ANYTHING"
+            ),
+        )
+    )
+    other = EcdsaSigner(labelled, peers[1]._key)
+    channel.add([channel.write({"b": b"1"}, endorsers=[peers[0], other])])
+    assert read(channel)[-1] == ["VALID"]
+    assert verify_chain(channel.blocks).codes == {"VALID": len(channel.blocks)}
 
 
 def _contract(stub: Stub, name: str, arguments: bytes, /) -> Answer:
