@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 from typing import Final
 
@@ -136,11 +137,11 @@ def follower(place: Place) -> Iterator[Comparison]:
             folder = place.folder / f"new-{next(folders)}"
             folder.mkdir()
             with FabricLedger(connection, SystemClock(), os.urandom, folder) as fresh:
-                return sum(1 for _, _ in zip(range(height), fresh.blocks(0), strict=False))
+                return _transactions(block.number for block in islice(fresh.blocks(0), height))
 
         yield Comparison(
-            operation=f"Fabric: {height} blocks followed and verified",
-            unit="block",
+            operation=f"Fabric: {_BLOCK_WRITES} transactions in {height} blocks followed and verified",
+            unit="transaction",
             ours=Side("FabricLedger.blocks", follow),
             peer=Side("the same blocks from the peer, unread", lambda: _deliver(connection, height)),
         )
@@ -166,11 +167,11 @@ def witness(place: Place) -> Iterator[Comparison]:
                 found = Witness(identity, key, source, database, contract_replayer(CONTRACT))
                 while found.size < height:
                     found.step(SystemClock().now())
-                return found.size
+                return _BLOCK_WRITES
 
         yield Comparison(
-            operation=f"Fabric: {height} blocks witnessed, the contract executed again",
-            unit="block",
+            operation=f"Fabric: {_BLOCK_WRITES} transactions in {height} blocks witnessed, the contract executed again",
+            unit="transaction",
             ours=Side("Witness.step", catch_up),
             peer=Side("the same blocks from the peer, unread", lambda: _deliver(connection, height)),
         )
@@ -226,7 +227,13 @@ def _submit(ledger: Ledger, transaction: Transaction) -> None:
 
 def _deliver(connection: Connection, height: int) -> float:
     with closing(open_blocks(connection)) as source:
-        return sum(1 for _ in source.range(0, height))
+        return _transactions(number for number, _ in enumerate(source.range(0, height)))
+
+
+def _transactions(numbers: Iterable[int]) -> float:
+    """Take in all blocks; how many writes they hold."""
+    deque(numbers, maxlen=0)
+    return _BLOCK_WRITES
 
 
 def _under_load(running: Served, threads: ThreadPoolExecutor, numbers: Iterator[int]) -> list[float]:
