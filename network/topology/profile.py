@@ -121,26 +121,28 @@ def _consenter(organization: Organization, layout: Layout, placement: Placement)
 def _peer_organization(organization: Organization, layout: Layout, placement: Placement) -> dict[str, Any]:
     anchor = {"Host": placement.host(organization, "peer"), "Port": organization.port("peer")}
     return {
-        **_organization(organization.msp, str(layout.peer_organization(organization) / "msp")),
+        **_organization(organization.msp, str(layout.peer_organization(organization) / "msp"), writer="member"),
         "AnchorPeers": [anchor],
     }
 
 
 def _orderer_organization(organization: Organization, layout: Layout, placement: Placement) -> dict[str, Any]:
+    """Its ordering nodes alone are its writers: BlockValidation asks for any of them, so nobody else signs a block."""
+    folder = str(layout.orderer_organization(organization) / "msp")
     return {
-        **_organization(organization.orderer_msp, str(layout.orderer_organization(organization) / "msp")),
+        **_organization(organization.orderer_msp, folder, writer="orderer"),
         "OrdererEndpoints": [placement.address(organization, "orderer")],
     }
 
 
-def _organization(msp: str, folder: str) -> dict[str, Any]:
+def _organization(msp: str, folder: str, *, writer: str) -> dict[str, Any]:
     return {
         "Name": msp,
         "ID": msp,
         "MSPDir": folder,
         "Policies": {
             "Readers": _signature(f"OR('{msp}.member')"),
-            "Writers": _signature(f"OR('{msp}.member')"),
+            "Writers": _signature(f"OR('{msp}.{writer}')"),
             "Admins": _signature(f"OR('{msp}.admin')"),
             "Endorsement": _signature(f"OR('{msp}.peer')"),
         },

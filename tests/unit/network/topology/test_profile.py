@@ -44,6 +44,14 @@ def test_who_orders_is_no_member_who_reads_or_endorses(consensus: Consensus) -> 
     assert all("OrdererEndpoints" not in item for item in made["Application"]["Organizations"])
 
 
+def test_no_client_and_no_administrator_signs_a_block_in_place_of_an_ordering_node() -> None:
+    made = profile("raft")
+    assert made["Orderer"]["Policies"]["BlockValidation"] == {"Type": "ImplicitMeta", "Rule": "ANY Writers"}
+    writers = {item["ID"]: item["Policies"]["Writers"]["Rule"] for item in made["Orderer"]["Organizations"]}
+    assert writers == {msp: f"OR('{msp}.orderer')" for msp in writers}
+    assert len(writers) == len(MSPS)
+
+
 def test_raft_has_the_ticks_of_the_description_and_needs_no_new_capability() -> None:
     made = profile("raft")
     assert made["Capabilities"] == {"V2_0": True}
