@@ -22,7 +22,7 @@ FUZZ_SECONDS ?= 60
 
 CONSENSUS ?= raft
 
-.PHONY: help install examples demo test check bench soak fuzz mutation clean fabric-tools fabric-up fabric-test fabric-down \
+.PHONY: help install examples demo test check bench soak fuzz mutation clean fabric-tools fabric-up fabric-test fabric-down kubo-tools \
   fabric-images compose-up compose-down
 
 help: ## what there is
@@ -139,9 +139,16 @@ compose-up: ## four hospitals in containers; CONSENSUS=bft unless you say raft
 compose-down: ## stop and remove the containers; what they stored stays in volumes
 	$(COMPOSE) down
 
-bench: install ## measurements beside their named peers, as ratios; raw figures in .bench/
+# IPFS Kubo, built from Go modules at the version and with the digests of offchain/stores/kubo-tools.
+.tools/kubo/bin/ipfs: offchain/stores/kubo-tools/go.mod offchain/stores/kubo-tools/go.sum
+	@command -v go >/dev/null || { echo "Go 1.26 or newer is needed: https://go.dev"; exit 1; }
+	cd offchain/stores/kubo-tools && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -o $(CURDIR)/$@ github.com/ipfs/kubo/cmd/ipfs
+
+kubo-tools: .tools/kubo/bin/ipfs ## build IPFS Kubo, which bench compares with; needs Go
+
+bench: install ## measurements beside their named peers, as ratios; raw figures in .bench/; ONLY=case FABRIC=1
 	$(UV) sync --locked --quiet --compile-bytecode --group bench
-	$(RUN)python -m scripts.bench $(foreach name,$(ONLY),--only $(name))
+	$(RUN)python -m scripts.bench $(if $(FABRIC),--fabric) $(foreach name,$(ONLY),--only $(name))
 
 soak: install ## the fault tests with full counts, and the simulator for TESTS_SIMULATION_SECONDS (an hour)
 	TESTS_SOAK=1 $(RUN)python -m pytest tests/faults tests/simulation tests/hostile tests/conformance/http -n 1
