@@ -38,6 +38,7 @@ from offchain.custody.file_keyring import FileKeyring
 FOLDER_MODE: Final = 0o700
 FIRST_USERNAME: Final = "administrator"
 COMMIT_TIMEOUT_S: Final = 30.0
+_PAUSE_S: Final = 0.2
 _PASSWORD_BYTES: Final = 18
 
 
@@ -193,8 +194,11 @@ def _decided(ledger: Ledger, tx_id: str) -> TransactionStatus:
     """
     deadline = time.monotonic() + COMMIT_TIMEOUT_S
     while (left := deadline - time.monotonic()) > 0:
-        height = ledger.height()
-        status = ledger.status(tx_id)
+        try:
+            height, status = ledger.height(), ledger.status(tx_id)
+        except Unavailable:  # it was there a moment ago, when it took the transaction
+            time.sleep(min(left, _PAUSE_S))
+            continue
         if status is not None:
             return status
         ledger.wait_for_block(height, left)

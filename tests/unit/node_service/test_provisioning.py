@@ -7,11 +7,13 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from domain.errors import Conflict, Invalid, Unavailable
+from domain.errors import Conflict, Invalid, OutcomeUnknown, Unavailable, YilianError
 from domain.identifiers import encode_bytes
+from domain.ports import TransactionStatus
 from domain.witness_key import WitnessPublicKey
 from network.embedded.founding import init
-from node_service import secrets
+from network.embedded.ledger import EmbeddedLedger
+from node_service import provisioning, secrets
 from node_service.client.wire import StaffAccount
 from node_service.composition import CUSTODY_FOLDER, SystemClock, build
 from node_service.organization_keys import signing_kid
@@ -78,6 +80,37 @@ def test_an_interrupted_run_is_completed_by_the_next(settings: Settings, monkeyp
         with pytest.raises(Unavailable):
             initialise(settings, password=PASSWORD)
     assert initialise(settings, password=PASSWORD).registered
+
+
+def late(monkeypatch: pytest.MonkeyPatch, *answers: YilianError | None) -> None:
+    """A ledger that returns before the commit, as Fabric does: asked for the status, it first answers so."""
+    real, told = EmbeddedLedger.status, list(answers)
+
+    def status(ledger: EmbeddedLedger, tx_id: str) -> TransactionStatus | None:
+        if not told:
+            return real(ledger, tx_id)
+        answer = told.pop(0)
+        if answer is not None:
+            raise answer
+        return None
+
+    monkeypatch.setattr(EmbeddedLedger, "status", status)
+    monkeypatch.setattr(EmbeddedLedger, "wait_for_block", lambda *_arguments: True)
+
+
+def test_registration_waits_for_its_block(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    late(monkeypatch, None, Unavailable("the peer is slow"), None)
+    assert initialise(settings, password=PASSWORD).registered
+    assert registered(settings)
+
+
+def test_registration_that_is_in_no_block_in_time_is_unknown(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late(monkeypatch, *[None] * 10_000)
+    monkeypatch.setattr(provisioning, "COMMIT_TIMEOUT_S", 0.2)
+    with pytest.raises(OutcomeUnknown):
+        initialise(settings, password=PASSWORD)
 
 
 def test_a_password_that_is_too_short_is_refused_before_anything_is_made_and_not_shown(settings: Settings) -> None:
