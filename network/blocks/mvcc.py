@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from network.blocks.codes import ValidationCode
+from network.blocks.private_writes import hashed_namespace, private_operations
 from network.blocks.protos import kvrwset, serialize
 from network.blocks.rwset import (
     MerkleSummary,
@@ -31,6 +32,10 @@ MAX_RANGE_READS = 50
 class CommittedState(Protocol):
     """The world state after the previous block."""
 
+    def get(self, namespace: str, key: str) -> bytes | None:
+        """Value of a key, ``None`` if it is absent."""
+        ...
+
     def version(self, namespace: str, key: str) -> Version | None:
         """Version of a key, ``None`` if it is absent."""
         ...
@@ -48,11 +53,14 @@ class BlockUpdates:
         state: the state after the previous block; not changed here.
         block: number of this block, which the new versions carry.
         writes: namespace → key → (value or ``None`` when deleted, version), the last writer's.
+        asked_state: whether a value was looked up in ``state``: that of a private key of which a transaction wrote the
+            metadata alone, which gives the key a new version.
     """
 
     state: CommittedState
     block: int
     writes: dict[str, dict[str, tuple[bytes | None, Version]]] = field(default_factory=dict)
+    asked_state: bool = False
 
     def validate(self, rwsets: tuple[NamespaceRwset, ...], tx: int) -> ValidationCode:
         """Judges the transaction at position ``tx``; if it is valid, its writes count for those after it."""
@@ -72,10 +80,17 @@ class BlockUpdates:
         for rwset in rwsets:
             for write in rwset.writes:
                 self._put(rwset.namespace, write, version)
-            for collection in rwset.collections:
-                for hashed in collection.writes:
-                    name = hashed_namespace(rwset.namespace, collection.name)
-                    self._put(name, Write(hashed.key_hash.hex(), hashed.value_hash), version)
+        for (namespace, key), operations in private_operations(rwsets).items():
+            value = self._latest(namespace, key) if operations.keeps_value else operations.value
+            if value is not None or operations.is_deletion:  # metadata of an absent key change nothing
+                self._put(namespace, Write(key, value), version)
+
+    def _latest(self, namespace: str, key: str) -> bytes | None:
+        pending = self.writes.get(namespace, {})
+        if key in pending:
+            return pending[key][0]
+        self.asked_state = True
+        return self.state.get(namespace, key)
 
     def _put(self, namespace: str, write: Write, version: Version) -> None:
         self.writes.setdefault(namespace, {})[write.key] = (write.value, version)
@@ -119,11 +134,6 @@ class BlockUpdates:
                 yield key, version
         for key in touched[position:]:
             yield from _live(key, pending)
-
-
-def hashed_namespace(namespace: str, collection: str) -> str:
-    """Where the hashes of a private collection live in the state; its keys are key hashes in hex."""
-    return f"{namespace}$$h{collection}"
 
 
 def record_range(start_key: str, end_key: str, reads: list[Read], *, exhausted: bool) -> RangeQuery:

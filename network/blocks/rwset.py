@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from domain.errors import Invalid
 from network.blocks import protos
 from network.blocks.protos import kvrwset, parse_into, serialize
+
+_HASH_OF_NOTHING: Final = hashlib.sha256().digest()
 
 
 class Version(NamedTuple):
@@ -74,13 +77,26 @@ class HashedWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class HashedMetadataWrite:
+    """The metadata of a private key, such as an endorsement policy of its own: set, or removed."""
+
+    key_hash: bytes
+    removes: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionRwset:
     """The hashed side of one private data collection."""
 
     name: str
     reads: tuple[HashedRead, ...]
     writes: tuple[HashedWrite, ...]
-    has_metadata_writes: bool = False
+    metadata_writes: tuple[HashedMetadataWrite, ...] = ()
+
+    @property
+    def has_writes(self) -> bool:
+        """Whether validation must ask the collection's endorsement policy."""
+        return bool(self.writes or self.metadata_writes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +113,7 @@ class NamespaceRwset:
     @property
     def has_writes(self) -> bool:
         """Whether validation must ask this namespace's endorsement policy, or a collection's."""
-        return self.has_public_writes or any(
-            collection.writes or collection.has_metadata_writes for collection in self.collections
-        )
+        return self.has_public_writes or any(collection.has_writes for collection in self.collections)
 
     @property
     def has_public_writes(self) -> bool:
@@ -169,12 +183,16 @@ def _parse_collection(message: Any) -> CollectionRwset:
     return CollectionRwset(
         name=message.collection_name,
         reads=tuple(HashedRead(read.key_hash, _parse_version(read)) for read in hashed.hashed_reads),
-        writes=tuple(
-            HashedWrite(write.key_hash, None if write.is_delete else write.value_hash or None)
-            for write in hashed.hashed_writes
+        writes=tuple(HashedWrite(write.key_hash, _value_hash(write)) for write in hashed.hashed_writes),
+        metadata_writes=tuple(
+            HashedMetadataWrite(write.key_hash, removes=not write.entries) for write in hashed.metadata_writes
         ),
-        has_metadata_writes=bool(hashed.metadata_writes),
     )
+
+
+def _value_hash(message: Any) -> bytes | None:
+    """An empty value means deletion, and so does its hash (Fabric rwsetutil, ``IsKVWriteHashDelete``)."""
+    return None if message.is_delete or message.value_hash in (b"", _HASH_OF_NOTHING) else message.value_hash
 
 
 def _build_public(item: NamespaceRwset) -> Any:

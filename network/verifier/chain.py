@@ -9,7 +9,8 @@ For each block, in this order:
 5. is signed by orderers as the configuration before it demands, and
 6. names the latest configuration block;
 7. each transaction gets the validation code that its bytes and all blocks before give it, and the filter calls the same
-   ones valid; which rule an invalid one broke first is each peer's word;
+   ones valid; which rule an invalid one broke first is each peer's word, and so is whether the endorsements of one that
+   writes private collections alone suffice: its keys may have policies of their own;
 8. the commit hash, where a peer wrote one, is the hash over codes and writes;
 9. each valid transaction of a contract that can be executed again gives the same result, but for those that wrote only
    a private collection and that the contract's policy did not endorse: every member can make them.
@@ -49,6 +50,7 @@ _NO_FILTER = "validation codes: this copy carries none for {} blocks; they were 
 _ALWAYS = (
     "TLS certificates",
     "expiry of private data",
+    "policies of single private keys: whether those who endorsed a write of one suffice is the peer's word",
     "time: certificates are judged at their start of validity, timestamps are the submitters' claims",
 )
 
@@ -163,7 +165,14 @@ class ChainVerifier:
         if not block.envelopes:
             raise self._tampered("block holds no transaction", Rule.VALIDATION_CODE)
         try:
-            return validate_block(block.number, block.envelopes, channel=self._channel, config=config, state=self.state)
+            return validate_block(
+                block.number,
+                block.envelopes,
+                channel=self._channel,
+                config=config,
+                state=self.state,
+                claimed=block.validation_codes,
+            )
         except (Invalid, Denied) as error:
             self._raise_if_unsupported(error)
             raise self._tampered(error.detail, Rule.CONFIGURATION) from error

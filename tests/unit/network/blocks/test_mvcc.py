@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from network.blocks.codes import ValidationCode
-from network.blocks.mvcc import MAX_RANGE_READS, BlockUpdates, hashed_namespace, record_range
+from network.blocks.mvcc import MAX_RANGE_READS, BlockUpdates, record_range
+from network.blocks.private_writes import hashed_namespace
+from network.blocks.protos import kvrwset, rwset, serialize
 from network.blocks.rwset import (
     CollectionRwset,
+    HashedMetadataWrite,
     HashedRead,
     HashedWrite,
     NamespaceRwset,
@@ -166,6 +171,66 @@ def test_private_writes_are_kept_by_hash() -> None:
     assert updates.writes == {hashed_namespace("cc", "col"): {"01": (b"\x02", Version(2, 0))}}
 
 
+OLD, NEW = b"\x0a" * 32, b"\x0b" * 32
+_PUT, _DROP = HashedWrite(b"\x01", NEW), HashedWrite(b"\x01", None)
+_SET, _CLEAR = HashedMetadataWrite(b"\x01", removes=False), HashedMetadataWrite(b"\x01", removes=True)
+KEPT, REPLACED, REMOVED = OLD, NEW, None
+PRIVATE: dict[str, tuple[tuple[HashedWrite, ...], tuple[HashedMetadataWrite, ...], bytes | None]] = {
+    "metadata set alone renew the value": ((), (_SET,), KEPT),
+    "metadata removed alone renew the value": ((), (_CLEAR,), KEPT),
+    "metadata beside a value": ((_PUT,), (_SET,), REPLACED),
+    "metadata removed beside a value": ((_PUT,), (_CLEAR,), REPLACED),
+    "metadata set twice": ((), (_SET, _SET), KEPT),
+    "a value beside metadata set twice": ((_PUT,), (_SET, _SET), REPLACED),
+    "metadata beside a deletion": ((_DROP,), (_SET,), REMOVED),
+    "a value and a deletion": ((_PUT, _DROP), (), REMOVED),
+    "a value twice renews the old one": ((_PUT, _PUT), (), KEPT),
+    "a value three times is the new one": ((_PUT, _PUT, _PUT), (), REPLACED),
+    "a value eight times is a deletion": ((_PUT,) * 8, (), REMOVED),
+    "two deletions renew the value": ((_DROP, _DROP), (), KEPT),
+    "two values and metadata renew the value": ((_PUT, _PUT), (_SET,), KEPT),
+    "a value 256 times is the new one": ((_PUT,) * 256, (), REPLACED),
+}
+"""What Fabric's validation/tx_ops.go makes of the operations on one key that holds ``OLD``: its flags are added."""
+
+
+@pytest.mark.parametrize("is_earlier_in_block", [False, True])
+@pytest.mark.parametrize("case", PRIVATE)
+def test_operations_on_a_private_key_add_up_as_in_fabric(case: str, *, is_earlier_in_block: bool) -> None:
+    writes, metadata, expected = PRIVATE[case]
+    state = WorldState()
+    old = Tx(collections=(CollectionRwset("col", (), (HashedWrite(b"\x01", OLD),)),)).rwsets
+    updates = BlockUpdates(state, 2)
+    if is_earlier_in_block:
+        updates.apply(old, 0)
+    else:
+        state.apply(old, V1)
+    updates.apply(Tx(collections=(CollectionRwset("col", (), writes, metadata),)).rwsets, 1)
+    ((value, version),) = updates.writes[hashed_namespace("cc", "col")].values()
+    assert (value, version) == (expected, Version(2, 1))
+    assert updates.asked_state == (expected == KEPT and not is_earlier_in_block)
+
+
+@pytest.mark.parametrize(
+    ("writes", "metadata"), [((), (_SET,)), ((), (_CLEAR,)), ((_PUT, _PUT), ()), ((_DROP,) * 2, ())]
+)
+def test_metadata_of_an_absent_private_key_change_nothing(
+    writes: tuple[HashedWrite, ...], metadata: tuple[HashedMetadataWrite, ...]
+) -> None:
+    updates = BlockUpdates(WorldState(), 2)
+    updates.apply(Tx(collections=(CollectionRwset("col", (), writes, metadata),)).rwsets, 0)
+    assert (updates.writes, updates.asked_state) == ({}, True)
+
+
+def test_new_metadata_of_a_private_key_are_a_new_version_for_those_who_read_it() -> None:
+    state = WorldState()
+    state.apply(Tx(collections=(CollectionRwset("col", (), (HashedWrite(b"\x01", OLD),)),)).rwsets, V1)
+    state.apply(Tx(collections=(CollectionRwset("col", (), (), (_SET,)),)).rwsets, Version(2, 0))
+    for version, code in ((V1, MVCC), (Version(2, 0), VALID)):
+        read = Tx(collections=(CollectionRwset("col", (HashedRead(b"\x01", version),), ()),))
+        assert BlockUpdates(state, 3).validate(read.rwsets, 0) == code
+
+
 def _many(count: int) -> tuple[WorldState, list[Read]]:
     state = WorldState()
     keys = [f"k{number:05}" for number in range(count)]
@@ -200,3 +265,20 @@ def test_a_digest_of_degree_one_is_never_valid() -> None:
     assert summary is not None
     forged = RangeQuery("k", "l", True, (), type(summary)(1, summary.max_level, summary.max_level_hashes))
     assert BlockUpdates(state, 2).validate((NamespaceRwset("cc", range_queries=(forged,)),), 0) == PHANTOM
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        kvrwset.KVWriteHash(key_hash=b"k", value_hash=b"v", is_delete=True),
+        kvrwset.KVWriteHash(key_hash=b"k"),
+        kvrwset.KVWriteHash(key_hash=b"k", value_hash=hashlib.sha256().digest()),
+    ],
+    ids=["says so", "no hash", "hash of nothing"],
+)
+def test_a_private_key_is_deleted_in_each_of_fabrics_ways(write: Any) -> None:
+    message: Any = rwset.TxReadWriteSet()
+    one = message.ns_rwset.add(namespace="cc").collection_hashed_rwset.add(collection_name="col")
+    one.hashed_rwset = serialize(kvrwset.HashedRWSet(hashed_writes=[write]))
+    (parsed,) = parse_rwsets(serialize(message))
+    assert parsed.collections[0].writes == (HashedWrite(b"k", None),)
