@@ -59,6 +59,7 @@ class PeerBlocks:
         self._changed = threading.Condition()
         self._held = HeldBlocks()
         self._known = 0
+        self._told = 0  # how often the peer was heard to have more
         self._following: threading.Thread | None = None
         self._is_live = False
         self._closed = threading.Event()
@@ -75,19 +76,24 @@ class PeerBlocks:
         self._ended()
 
     def height(self) -> int:
-        """The number of blocks, asked now.
+        """The number of blocks, asked now; fewer than before, where the peer lost some or had claimed too many.
 
         Raises:
             Unavailable: the peer is down.
         """
+        with self._changed:
+            told = self._told
         height = self._deliver.height()
-        self.note(height)
+        with self._changed:
+            self._known = height if told == self._told else max(self._known, height)
+            self._changed.notify_all()
         return height
 
     def note(self, height: int) -> None:
-        """The peer is known to have so many blocks: later calls show no fewer."""
+        """The peer is known to have so many blocks: later calls show no fewer, unless it says so itself."""
         with self._changed:
             self._known = max(self._known, height)
+            self._told += 1
             self._changed.notify_all()
 
     def blocks(self, start: int) -> Iterator[bytes]:
@@ -142,7 +148,8 @@ class PeerBlocks:
         pause = FIRST_PAUSE_S
         while not self._closed.is_set():
             try:
-                for number in self._arriving(self.height() if expected is None else expected):
+                start = self.height() if expected is None or expected > self._known else expected
+                for number in self._arriving(start):
                     expected, pause = number + 1, FIRST_PAUSE_S
             except (YilianError, GatewayError) as error:
                 _LOG.debug("following the peer was interrupted: %s", type(error).__name__)
@@ -153,12 +160,13 @@ class PeerBlocks:
     def _arriving(self, start: int) -> Iterator[int]:
         """Take in the blocks from ``start`` on as they come, and say which."""
         self._is_live = True
-        for raw in self._deliver.follow(start):
+        for expected, raw in enumerate(self._deliver.follow(start), start):
             number = block_number(raw)
+            if number != expected:
+                raise Unavailable("the peer shows another block than the next", reason="peer-down")
             with self._changed:
                 self._held.add(number, raw)
-                self._known = max(self._known, number + 1)
-                self._changed.notify_all()
+            self.note(number + 1)
             yield number
 
 

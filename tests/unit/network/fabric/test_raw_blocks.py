@@ -173,6 +173,38 @@ def test_what_a_caller_was_told_is_never_missing_afterwards(blocks: PeerBlocks) 
     assert [block_number(one) for one in blocks.blocks(0)] == list(range(5))
 
 
+def test_a_peer_that_has_fewer_blocks_than_it_had_is_waited_for_again(blocks: PeerBlocks, chain: Chain) -> None:
+    """It was restored from an older copy."""
+    assert blocks.wait_for_block(4, 0)
+    chain.height = 3
+    assert blocks.height() == 3
+    assert not blocks.wait_for_block(3, 0)
+    chain.cut()
+    chain.grow()
+    assert blocks.wait_for_block(3, WAIT_S)
+
+
+def test_a_number_that_the_peer_only_claimed_is_forgotten_when_it_says_less(blocks: PeerBlocks) -> None:
+    blocks.note(2**64 - 1)
+    assert blocks.wait_for_block(5, 0)
+    assert blocks.height() == 5
+    assert not blocks.wait_for_block(5, 0)
+
+
+def test_blocks_out_of_their_order_are_none(blocks: PeerBlocks, peer: ScriptedPeer, chain: Chain) -> None:
+    def leaping(envelope: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        if seek_of(envelope).start.HasField("newest"):
+            yield from chain(envelope, context)
+        else:
+            yield block_answer(2**64 - 1)
+
+    peer.answers["Deliver"] = leaping
+    assert not blocks.wait_for_block(5, 0.2)
+    peer.answers["Deliver"] = chain
+    chain.grow()
+    assert blocks.wait_for_block(5, WAIT_S)
+
+
 @pytest.mark.parametrize("name", ["FORBIDDEN", "NOT_FOUND", "SERVICE_UNAVAILABLE", "BAD_REQUEST"])
 def test_a_peer_that_refuses_is_unavailable(blocks: PeerBlocks, peer: ScriptedPeer, name: str) -> None:
     peer.answers["Deliver"] = lambda request, context: iter([status_answer(name)])
