@@ -68,10 +68,15 @@ class CommittedTransaction:
 
 @dataclass(frozen=True, slots=True)
 class CommittedBlock:
-    """A verified block, reduced to what concerns the contract."""
+    """A verified block, reduced to what concerns the contract.
+
+    Attributes:
+        valid: whether each transaction of the block is valid, also those of nobody's concern here.
+    """
 
     number: int
     header_hash: bytes
+    valid: tuple[bool, ...]
     transactions: tuple[CommittedTransaction, ...]
 
 
@@ -136,6 +141,7 @@ class Voice:
     Attributes:
         block: the highest block that it has.
         header_hash: of that block; None where the own ledger itself was asked.
+        validity: which transactions are valid up to that block (:mod:`domain.validity`); None as above.
         msp: whose voice it is.
         asked_s: when it was asked, by :meth:`Voices.now_s`.
         answer: its signed answer, which is kept as evidence if it contradicts the own projection.
@@ -143,6 +149,7 @@ class Voice:
 
     block: int
     header_hash: bytes | None
+    validity: bytes | None
     msp: str
     asked_s: float
     answer: SignedText | None = None

@@ -30,6 +30,7 @@ class Answer:
         nonce: of the question, base64url.
         block: number of the highest block that it has verified.
         header: that block's header hash.
+        validity: which transactions are valid up to that block (:mod:`domain.validity`).
         checkpoint: body of the checkpoint over all verified blocks; its size is ``block + 1``.
     """
 
@@ -38,6 +39,7 @@ class Answer:
     nonce: str
     block: int
     header: str
+    validity: str
     checkpoint: str
 
     def __post_init__(self) -> None:
@@ -46,6 +48,7 @@ class Answer:
         check_nonce(self.nonce)
         check_integer(self.block, "block")
         check_digest(self.header, "header")
+        check_digest(self.validity, "validity")
         checkpoint = parse_body(check_text(self.checkpoint, "checkpoint", max_characters=_MAX_BODY_CHARACTERS))
         if checkpoint.origin != origin_of(self.channel) or checkpoint.size != self.block + 1:
             raise Invalid("the checkpoint is over other blocks than the answer says", place="checkpoint")

@@ -4,7 +4,7 @@ Every byte counts as hostile: the chain of headers, the orderers' signatures, ea
 the endorsements, configuration updates, and that the recorded codes and the commit hash fit the transactions: what is
 called valid is so by every rule that the block can prove. Read conflicts need the whole state before the block. To find
 them again is the part of witnesses and auditors (:mod:`network.verifier.chain`), and so is to execute the contract
-again.
+again. What the peer says is valid is passed on with the block, to be compared with what witnesses found.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class BlockReader:
         """
         if before is None:
             founded = self.found(raw)
-            return CommittedBlock(0, founded.tip.header_hash, ()), founded
+            return CommittedBlock(0, founded.tip.header_hash, (True,), ()), founded
         number = before.tip.number + 1
         block = read_canonical(raw, number)
         try:
@@ -116,7 +116,8 @@ class BlockReader:
         updates = self._verify_commit_hash(block, before, judged)
         tip = Tip(block.number, block.header.hash(), block.commit_hash)
         after = Position(tip, config, last_config, _definitions(before.definitions, updates))
-        return CommittedBlock(block.number, tip.header_hash, tuple(self._told(block, judged))), after
+        valid = tuple(code == ValidationCode.VALID for code in block.validation_codes)
+        return CommittedBlock(block.number, tip.header_hash, valid, tuple(self._told(block, judged))), after
 
     def _judge(self, block: Block, before: Position) -> tuple[list[ValidatedTransaction], ChannelConfig]:
         validator = TransactionValidator(self._channel, before.config, _Definitions(before.definitions))

@@ -22,6 +22,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 
 from domain.errors import Denied, Invalid, Tampered, YilianError
+from domain.validity import BEFORE_GENESIS, validity_after
 from network.blocks.block import Block
 from network.blocks.channel_config import ChannelConfig
 from network.blocks.codes import ValidationCode, code_name
@@ -93,6 +94,7 @@ class ChainVerifier:
         self._channel = ""
         self._height = 0
         self._genesis_hash = self._head_hash = self._commit_hash = b""
+        self._validity = BEFORE_GENESIS
         self._last_config = 0
         self._codes: Counter[str] = Counter()
         self._replayed = 0
@@ -239,10 +241,13 @@ class ChainVerifier:
         self._replayed += replayed
         self._without_filter += not block.validation_codes
         self._head_hash = block.header.hash()
+        valid = (item.code == ValidationCode.VALID for item in transactions)
+        self._validity = validity_after(self._validity, self._head_hash, valid)
         self._height += 1
         return VerifiedBlock(
             number=block.number,
             header_hash=self._head_hash,
+            validity=self._validity,
             transactions=transactions,
             orderer_signers=signers,
             config_sequence=self.config.sequence,

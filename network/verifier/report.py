@@ -40,6 +40,7 @@ class VerifiedBlock:
     """One block that passed every rule.
 
     Attributes:
+        validity: which transactions are valid up to this block (:mod:`domain.validity`).
         transactions: with the codes recomputed from the bytes.
         orderer_signers: whose signatures this copy carries.
         config_sequence: of the configuration after this block.
@@ -48,6 +49,7 @@ class VerifiedBlock:
 
     number: int
     header_hash: bytes
+    validity: bytes
     transactions: tuple[ValidatedTransaction, ...]
     orderer_signers: tuple[OrdererSigner, ...]
     config_sequence: int

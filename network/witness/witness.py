@@ -16,7 +16,7 @@ from typing import Final
 from domain import merkle
 from domain.checkpoints import Checkpoint, SignedNote, origin_of, sign_checkpoint
 from domain.errors import Invalid, NotFound, Tampered, Unavailable, YilianError
-from domain.identifiers import decode_bytes
+from domain.identifiers import decode_bytes, encode_bytes
 from domain.instants import instant
 from domain.signed_texts import SignedText
 from domain.witness_answers import Answer, check_nonce, sign_answer
@@ -25,9 +25,9 @@ from network.blocks.codes import ValidationCode
 from network.verifier.chain import ChainVerifier
 from network.verifier.replay import ContractReplay
 from network.verifier.report import VerifiedBlock
+from network.verifier.source import RawBlocks
 from network.witness.database import WitnessDatabase, WitnessedBlock
 from network.witness.folder import WitnessIdentity, WitnessKey
-from network.verifier.source import RawBlocks
 
 POLL: Final = timedelta(milliseconds=20)
 MAX_BATCH_BLOCKS: Final = 256
@@ -62,6 +62,15 @@ class WritePlaced:
     path: tuple[bytes, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """How far a witness is: blocks, and header hash and validity of the last one."""
+
+    size: int
+    header: bytes
+    validity: bytes
+
+
 def elapsed_s() -> float:
     """Seconds that never go back, and go on while the machine sleeps: on waking, nothing old is vouched for."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
@@ -92,7 +101,7 @@ class Witness:
         self._monotonic = monotonic
         self._tree = merkle.MemoryTree()
         self._verified: list[WitnessedBlock] = []
-        self._head: tuple[int, str] = (0, "")
+        self._head = self._reached = _Head(0, b"", b"")
         self._alarm: Alarm | None = None
         self._heard_at = monotonic()
         self._level_at: float | None = None
@@ -100,7 +109,7 @@ class Witness:
     @property
     def size(self) -> int:
         """Blocks verified, kept, and compared with what was kept before."""
-        return self._head[0]
+        return self._head.size
 
     @property
     def alarm(self) -> Alarm | None:
@@ -147,11 +156,18 @@ class Witness:
             Invalid: no nonce.
             Unavailable: an alarm stands, the peer has been silent, or it has long had blocks that are not verified yet.
         """
-        size, header = self._signing_head()
+        head, identity = self._signing_head(), self.identity
         if self._level_at is None or self._monotonic() - self._level_at > MAX_SILENCE_S:
             raise Unavailable("the witness has not verified yet what its peer has", reason="catching-up")
-        body = self._checkpoint(size).body()
-        answer = Answer(self.identity.channel, self.identity.msp, check_nonce(nonce), size - 1, header, body)
+        answer = Answer(
+            channel=identity.channel,
+            msp=identity.msp,
+            nonce=check_nonce(nonce),
+            block=head.size - 1,
+            header=encode_bytes(head.header),
+            validity=encode_bytes(head.validity),
+            checkpoint=self._checkpoint(head.size).body(),
+        )
         return sign_answer(answer, self._key.sign)
 
     def note(self, size: int | None = None) -> SignedNote:
@@ -161,8 +177,8 @@ class Witness:
             NotFound: beyond what is verified.
             Unavailable: as :meth:`answer`.
         """
-        verified, _ = self._signing_head()
-        wanted = verified if size is None else self._within(size)
+        verified = self._signing_head()
+        wanted = verified.size if size is None else self._within(size)
         return sign_checkpoint(self._checkpoint(wanted), self.identity.msp, self._key.public, self._key.sign)
 
     def consistency(self, old: int, new: int) -> tuple[bytes, ...]:
@@ -212,6 +228,7 @@ class Witness:
         for raw in self._source.blocks(self._verifier.height):
             verified = self._verifier.add(raw)
             self._verified.append(self._compared(_witnessed(verified, self.identity.contract)))
+            self._reached = _Head(verified.number + 1, verified.header_hash, verified.validity)
             if len(self._verified) >= MAX_BATCH_BLOCKS or self._monotonic() - begun > MAX_BATCH_S:
                 break
         if not self._verified:
@@ -219,7 +236,7 @@ class Witness:
         self._database.append([one for one in self._verified if one.number >= self._database.size], instant(now))
         for block in self._verified:
             self._tree.append(merkle.leaf_hash(block.entry))
-        self._head = (self._tree.size, parse_entry(self._verified[-1].entry).header)
+        self._head = self._reached
         self._verified.clear()
 
     def _compared(self, block: WitnessedBlock) -> WitnessedBlock:
@@ -231,13 +248,13 @@ class Witness:
             raise Tampered(detail, reason="witnessed-differently", place=f"block {block.number}")
         return block
 
-    def _signing_head(self) -> tuple[int, str]:
+    def _signing_head(self) -> _Head:
         alarm = self.alarm
         if alarm is not None:
             raise Unavailable(f"the witness signs nothing: {alarm.reason}", reason="alarm", place=alarm.place)
         if self._monotonic() - self._heard_at > MAX_SILENCE_S:
             raise Unavailable("the witness does not reach its peer", reason="silent-peer")
-        if not self._head[0]:
+        if not self._head.size:
             raise Unavailable("the witness has no block yet", reason="no-blocks")
         return self._head
 

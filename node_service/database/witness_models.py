@@ -1,4 +1,4 @@
-"""Tables of what witnesses said: headers of projected blocks to compare with, notes that were collected, evidence."""
+"""Tables of what witnesses said: projected blocks to compare with, notes that were collected, evidence."""
 
 from __future__ import annotations
 
@@ -11,12 +11,17 @@ from node_service.database.models import Base, Code, InstantText
 
 
 class BlockHeader(Base):
-    """Header hash of a block that the projection holds: what a witness says about that block is compared with it."""
+    """A block that the projection holds, to be compared with what a witness says about it.
+
+    Attributes:
+        validity: which transactions are valid up to this block (:mod:`domain.validity`).
+    """
 
     __tablename__ = "block_header"
 
     number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     header_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
+    validity: Mapped[bytes] = mapped_column(LargeBinary(32))
 
 
 class WitnessCheckpoint(Base):
@@ -36,6 +41,6 @@ class WitnessEvidence(Base):
     __tablename__ = "witness_evidence"
 
     digest: Mapped[str] = mapped_column(String(64), primary_key=True)
-    kind: Mapped[str] = mapped_column(Code)  # fork, header
+    kind: Mapped[str] = mapped_column(Code)  # fork, broken-log, header, validity
     document: Mapped[bytes] = mapped_column(LargeBinary)
     found_at: Mapped[str] = mapped_column(InstantText)

@@ -14,6 +14,7 @@ from domain.identifiers import decode_bytes
 from domain.instants import instant
 from domain.jcs import JsonObject
 from domain.ports import CommittedBlock, CommittedTransaction
+from domain.validity import BEFORE_GENESIS, validity_after
 from node_service.database.models import AnchoredHead, Base, Checkpoint, LedgerState, LedgerTransaction, Notice
 from node_service.database.witness_models import BlockHeader
 
@@ -25,7 +26,7 @@ _NUL: Final = "\x00"
 INCARNATION_OPENED = "IncarnationOpened"
 WATCHING_ROLES = ("privacy-officer", "security-administrator", "audit-administrator")
 _HEIGHT: Final = select(Checkpoint.next_block).where(Checkpoint.name == FOLLOWER)
-_HEADER_HASH: Final = select(BlockHeader.header_hash).where(BlockHeader.number == bindparam("number"))
+_BLOCK: Final = select(BlockHeader.header_hash, BlockHeader.validity).where(BlockHeader.number == bindparam("number"))
 _VALUE: Final = select(LedgerState.value).where(LedgerState.key == bindparam("key"))
 _WRITTEN_BY: Final = select(LedgerState.tx_id).where(LedgerState.key == bindparam("key"))
 _CODE: Final = select(LedgerTransaction.code, LedgerTransaction.block).where(LedgerTransaction.tx_id == bindparam("tx"))
@@ -116,9 +117,10 @@ def code_and_block(session: Session, tx_id: str) -> tuple[str, int] | None:
     return None if found is None else (found.code, found.block)
 
 
-def header_hash(session: Session, number: int) -> bytes | None:
-    """The header hash of a block that the projection holds."""
-    return session.execute(_HEADER_HASH, {"number": number}).scalar_one_or_none()
+def header_and_validity(session: Session, number: int) -> tuple[bytes, bytes] | None:
+    """Header hash of a block that the projection holds, and which transactions are valid up to it."""
+    found = session.execute(_BLOCK, {"number": number}).one_or_none()
+    return None if found is None else (found.header_hash, found.validity)
 
 
 def anchored_size(session: Session, msp_id: str, incarnation: int, log: str) -> int:
@@ -142,16 +144,26 @@ def apply_block(session: Session, block: CommittedBlock) -> None:
     """Write one verified block into the projection and move the checkpoint, in the caller's transaction.
 
     Raises:
-        Tampered: it is not the block that comes next, or a log's head cannot be read.
+        Tampered: it is not the block that comes next, the one before is missing, or a log's head cannot be read.
     """
     if block.number != height(session):
         raise Tampered("the ledger skips a block", reason="block-order", place=f"block {block.number}")
     for position, transaction in enumerate(block.transactions):
         _apply_transaction(session, block.number, position, transaction)
-    _put(session, BlockHeader, {"number": block.number}, header_hash=block.header_hash)
+    validity = validity_after(_validity_before(session, block.number), block.header_hash, block.valid)
+    _put(session, BlockHeader, {"number": block.number}, header_hash=block.header_hash, validity=validity)
     moved = {"next_block": block.number + 1, "header_hash": block.header_hash}
     _put(session, Checkpoint, {"name": FOLLOWER}, **moved)
     session.flush()
+
+
+def _validity_before(session: Session, number: int) -> bytes:
+    if number == 0:
+        return BEFORE_GENESIS
+    before = header_and_validity(session, number - 1)
+    if before is None:
+        raise Tampered("the projection lacks a block", reason="block-order", place=f"block {number - 1}")
+    return before[1]
 
 
 def _apply_transaction(session: Session, block: int, position: int, transaction: CommittedTransaction) -> None:

@@ -48,7 +48,8 @@ async def wait_until_fresh(node: Node, *parties: str) -> Fresh:
 
     Raises:
         Unavailable: no voice was heard (``no-witness``), or the projection is behind for longer than two seconds.
-        Tampered: a witness has another block at its place than the own projection; an alarm stands then.
+        Tampered: a witness has another block at its place than the own projection, or holds other transactions up to it
+            for valid; an alarm stands then.
     """
     voices = await node.voices.ask(frozenset((node.msp_id, *parties)))
     highest = voices[0]
@@ -57,7 +58,7 @@ async def wait_until_fresh(node: Node, *parties: str) -> Fresh:
     except Unavailable as error:
         raise Unavailable(error.detail, reason=error.reason, place=highest.msp) from error
     if any(voice.header_hash is not None for voice in voices):
-        await node.in_database(_verify_headers, node, voices)
+        await node.in_database(_verify_same_ledger, node, voices)
     return Fresh(min(voice.asked_s for voice in voices))
 
 
@@ -85,28 +86,32 @@ def keep_evidence(node: Node, kind: str, document: bytes) -> None:
             session.add(row)
 
 
-def _verify_headers(node: Node, voices: Sequence[Voice]) -> None:
+def _verify_same_ledger(node: Node, voices: Sequence[Voice]) -> None:
+    """Headers, which orderers sign, and what is valid, which nobody signs: the node has it on its own peer's word."""
     with node.database.reading() as session:
-        own = {voice.block: projection.header_hash(session, voice.block) for voice in voices}
+        own = {voice.block: projection.header_and_validity(session, voice.block) for voice in voices}
     for voice in voices:
-        if voice.header_hash not in (None, own[voice.block]):
-            _raise_contradiction(node, voice, own[voice.block])
+        header, validity = own[voice.block] or (None, None)
+        if voice.header_hash not in (None, header):
+            _raise_contradiction(node, "header", "has another block at this place than", voice)
+        if voice.validity not in (None, validity):
+            _raise_contradiction(node, "validity", "holds other transactions up to this block for valid than", voice)
 
 
-def _raise_contradiction(node: Node, voice: Voice, own: bytes | None) -> None:
-    keep_evidence(node, "header", jcs.canonical(_contradiction(node, voice, own)))
-    error = Tampered(
-        "another member's witness has another block at this place than this node",
-        reason="header",
-        place=f"block {voice.block} of {voice.msp}",
-    )
+def _raise_contradiction(node: Node, kind: str, words: str, voice: Voice) -> None:
+    keep_evidence(node, kind, jcs.canonical(_contradiction(node, kind, voice)))
+    detail = f"another member's witness {words} this node"
+    error = Tampered(detail, reason=kind, place=f"block {voice.block} of {voice.msp}")
     raise_alarm(node.database, ALARM, error, instant(node.clock.now()))
     raise error
 
 
-def _contradiction(node: Node, voice: Voice, own: bytes | None) -> JsonObject:
+def _contradiction(node: Node, kind: str, voice: Voice) -> JsonObject:
+    with node.database.reading() as session:
+        own = projection.header_and_validity(session, voice.block)
+    header, validity = (None, None) if own is None else map(encode_bytes, own)
     answer: JsonObject = {} if voice.answer is None else {**witness_answers.to_json(voice.answer)}
     return {
-        "v": 1, "type": "header", "channel": node.ledger.channel, "block": voice.block, "answer": answer,
-        "own": {"msp": node.msp_id, "header": None if own is None else encode_bytes(own)},
+        "v": 1, "type": kind, "channel": node.ledger.channel, "block": voice.block, "answer": answer,
+        "own": {"msp": node.msp_id, "header": header, "validity": validity},
     }  # fmt: skip

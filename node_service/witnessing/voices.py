@@ -52,7 +52,7 @@ class LedgerVoices:
         """
         asked_s = self.now_s()
         height = await anyio.to_thread.run_sync(self._ledger.height, limiter=self._limiter)
-        return (Voice(height - 1, None, self._ledger.msp_id, asked_s),)
+        return (Voice(height - 1, None, None, self._ledger.msp_id, asked_s),)
 
     def now_s(self) -> float:
         """As :func:`elapsed_s`."""
@@ -66,6 +66,10 @@ class _Heard:
     asked_s: float
     answer: Answer
     signed: SignedText
+
+    def voice(self) -> Voice:
+        header, validity = (decode_bytes(getattr(self.answer, name), name) for name in ("header", "validity"))
+        return Voice(self.answer.block, header, validity, self.answer.msp, self.asked_s, self.signed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,10 +131,7 @@ class WitnessVoices:
         if all(heard.answer.msp in parties for heard in fresh):
             return []
         fresh.sort(key=lambda heard: (heard.answer.block, heard.answer.msp not in parties), reverse=True)
-        return [
-            Voice(one.answer.block, decode_bytes(one.answer.header, "header"), one.answer.msp, one.asked_s, one.signed)
-            for one in fresh
-        ]
+        return [one.voice() for one in fresh]
 
     async def _questions(self, since: float) -> frozenset[asyncio.Task[None]]:
         """The questions of a round that is young enough, or of a new one."""

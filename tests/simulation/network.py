@@ -7,6 +7,7 @@ from typing import Final
 
 from domain.errors import Unavailable
 from domain.ports import CommittedBlock, Voice
+from domain.validity import BEFORE_GENESIS, validity_after
 from network.embedded.ledger import EmbeddedLedger
 from tests.simulation.faults import Faults, Place
 from tests.simulation.scheduler import Scheduler
@@ -22,7 +23,9 @@ class Network:
         self._scheduler, self._faults, self._orderer = scheduler, faults, orderer
         self.peers = dict.fromkeys(members, orderer.height())
         self.witnesses = dict(self.peers)
-        self.headers: list[bytes] = [block.header_hash for block in orderer.blocks(0)]
+        self.headers: list[bytes] = []
+        self.validity: list[bytes] = []
+        self._take(orderer.blocks(0))
         self.grown: Callable[[str], None] = lambda _msp_id: None
 
     def order(self, envelope: bytes, seconds: float) -> None:
@@ -51,11 +54,17 @@ class Network:
 
     def _order(self, envelope: bytes) -> None:
         self._orderer.broadcast(envelope)
-        self.headers += [block.header_hash for block in self._orderer.blocks(len(self.headers))]
+        self._take(self._orderer.blocks(len(self.headers)))
         height = len(self.headers)
         for msp_id in self.peers:
             self._deliver(self.peers, msp_id, height, "peer-late")
             self._deliver(self.witnesses, msp_id, height, "witness-late")
+
+    def _take(self, blocks: Iterator[CommittedBlock]) -> None:
+        for block in blocks:
+            before = self.validity[-1] if self.validity else BEFORE_GENESIS
+            self.headers.append(block.header_hash)
+            self.validity.append(validity_after(before, block.header_hash, block.valid))
 
     @property
     def now_s(self) -> float:
@@ -94,7 +103,8 @@ class SimulatedVoices:
             raise Unavailable("no other hospital's witness answers", reason="no-witness")
         highest_first = sorted(((seen, msp_id) for msp_id, seen in heard.items()), reverse=True)
         now_s = self.now_s()
-        return [Voice(seen - 1, self._network.headers[seen - 1], msp_id, now_s) for seen, msp_id in highest_first]
+        headers, validity = self._network.headers, self._network.validity
+        return [Voice(seen - 1, headers[seen - 1], validity[seen - 1], msp_id, now_s) for seen, msp_id in highest_first]
 
     def now_s(self) -> float:
         """Seconds since the beginning."""

@@ -88,6 +88,7 @@ def test_blocks_come_once_each_in_order_from_any_start(north: StagedLedger, cabi
         assert list(north.blocks(start)) == blocks[start:]
     assert list(north.blocks(north.height())) == []
     assert len({block.header_hash for block in blocks}) == len(blocks)
+    assert [block.valid for block in blocks[-3:]] == [(True,)] * 3
 
 
 def test_two_organisations_see_the_same_blocks(

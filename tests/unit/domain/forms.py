@@ -111,7 +111,7 @@ FORMS: tuple[object, ...] = (
     receipt_form.Inclusion(1, (DIGEST,)),
     receipt_form.Member("A", (KEY,)),
     receipt_form.Members("channel", "fabric", (receipt_form.Member("A", (KEY,)),)),
-    Answer("channel", "A", DIGEST, 0, DIGEST, Checkpoint("yilian/channel", 1, bytes(32)).body()),
+    Answer("channel", "A", DIGEST, 0, DIGEST, DIGEST, Checkpoint("yilian/channel", 1, bytes(32)).body()),
     WitnessPublicKey("channel", "A", KEY),
     effective.Effective("channel", "A", ID, ID, "tx", 0, NOW),
     SignedText("text", SIGNATURE),

@@ -16,6 +16,7 @@ from domain.effective import Effective, sign_effective, verify_effective
 from domain.errors import Invalid, Tampered, YilianError
 from domain.identifiers import encode_bytes, identifier
 from domain.signed_texts import SignedText
+from domain.validity import BEFORE_GENESIS, validity_after
 from domain.witness_answers import Answer, sign_answer, verify_answer
 from domain.witness_log import Write, entry_of, parse_entry, parse_write_leaf, write_leaves, write_tree
 
@@ -24,7 +25,9 @@ KEYS = [PRIVATE.public_key().public_bytes_raw()]
 OTHER = [Ed25519PrivateKey.from_private_bytes(bytes(32)).public_key().public_bytes_raw()]
 NONCE, DIGEST = encode_bytes(bytes(32)), encode_bytes(sha256(b"header").digest())
 CHECKPOINT = Checkpoint(origin_of("care"), 8, bytes(32))
-ANSWER = Answer("care", "AMSP", NONCE, 7, DIGEST, CHECKPOINT.body())
+VALIDITY = encode_bytes(sha256(b"validity").digest())
+ANSWER = Answer("care", "AMSP", NONCE, 7, DIGEST, VALIDITY, CHECKPOINT.body())
+ANSWER_FIELDS = ["v", "type", "channel", "msp", "nonce", "block", "header", "validity", "checkpoint"]
 WORD = Effective("care", "AMSP", identifier(bytes(16)), identifier(bytes([1] * 16)), "tx", 7, "2026-03-01T12:00:00Z")
 
 
@@ -88,6 +91,19 @@ def verified(signed: SignedText, **other: str) -> Answer:
     return verify_answer(signed, keys=KEYS, **expected)
 
 
+def test_an_answer_is_the_text_that_the_format_says() -> None:
+    assert json.loads(sign_answer(ANSWER, PRIVATE.sign).text) == {
+        "v": 1, "type": "witness-answer", "channel": "care", "msp": "AMSP", "nonce": NONCE, "block": 7,
+        "header": DIGEST, "validity": VALIDITY, "checkpoint": CHECKPOINT.body(),
+    }  # fmt: skip
+
+
+def test_validity_is_a_running_hash_over_headers_and_what_is_valid() -> None:
+    genesis = validity_after(BEFORE_GENESIS, b"h" * 32, (True,))
+    assert genesis == sha256(bytes(32) + b"h" * 32 + b"\x01").digest()
+    assert validity_after(genesis, b"i" * 32, (True, False)) == sha256(genesis + b"i" * 32 + b"\x01\x00").digest()
+
+
 def test_an_answer_is_bound_to_question_member_and_channel() -> None:
     signed = sign_answer(ANSWER, PRIVATE.sign)
     assert verified(signed) == ANSWER
@@ -100,17 +116,18 @@ def test_an_answer_is_bound_to_question_member_and_channel() -> None:
     assert verify_answer(signed, channel="care", msp_id="AMSP", nonce=NONCE, keys=[*OTHER, *KEYS]) == ANSWER
 
 
-@pytest.mark.parametrize("field", ["v", "type", "channel", "msp", "nonce", "block", "header", "checkpoint"])
+@pytest.mark.parametrize("field", ANSWER_FIELDS)
 def test_every_altered_field_of_an_answer_is_refused(field: str) -> None:
     fields = json.loads(sign_answer(ANSWER, PRIVATE.sign).text)
     others: dict[str, object] = {
         "v": 2, "type": "effective", "channel": "other", "msp": "BMSP", "nonce": DIGEST, "block": 6,
-        "header": encode_bytes(bytes(32)), "checkpoint": replace(CHECKPOINT, root=bytes([1] * 32)).body(),
+        "header": encode_bytes(bytes(32)), "validity": DIGEST,
+        "checkpoint": replace(CHECKPOINT, root=bytes([1] * 32)).body(),
     }  # fmt: skip
     text = jcs.canonical(fields | {field: others[field]}).decode()
     with pytest.raises(Tampered):
         verified(SignedText(text, sign_answer(ANSWER, PRIVATE.sign).signature))
-    if field not in ("header", "checkpoint"):
+    if field not in ("header", "validity", "checkpoint"):
         with pytest.raises(YilianError):  # also where the witness itself signed it
             verified(SignedText(text, encode_bytes(PRIVATE.sign(text.encode()))))
 
@@ -121,7 +138,7 @@ def test_every_altered_field_of_an_answer_is_refused(field: str) -> None:
         {"checkpoint": replace(CHECKPOINT, size=7).body()},
         {"checkpoint": replace(CHECKPOINT, origin="yilian/x").body()},
         {"checkpoint": "x"}, {"checkpoint": ""}, {"block": -1}, {"nonce": "AA"}, {"header": "AA"}, {"msp": "A B"},
-        {"channel": ""},
+        {"channel": ""}, {"validity": "AA"},
     ],
 )  # fmt: skip
 def test_an_answer_agrees_with_its_own_checkpoint(fields: dict[str, object]) -> None:

@@ -65,6 +65,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement per table
         "block_header",
         sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("header_hash", sa.LargeBinary(length=32), nullable=False),
+        sa.Column("validity", sa.LargeBinary(length=32), nullable=False),
         sa.PrimaryKeyConstraint("number"),
     )
     op.create_table(

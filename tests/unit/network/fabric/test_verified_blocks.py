@@ -66,6 +66,8 @@ def test_all_blocks_verify_with_leader_change_and_configuration_update(view: Vie
     blocks = view.read()
     assert [block.number for block in blocks] == list(range(len(view.source.shown)))
     assert [block.header_hash for block in blocks] == [parse_block(raw).header.hash() for raw in view.source.shown]
+    codes = [parse_block(raw).validation_codes or b"\0" for raw in view.source.shown]
+    assert [block.valid for block in blocks] == [tuple(code == 0 for code in found) for found in codes]
     assert view.trail.height() == len(blocks)
 
 

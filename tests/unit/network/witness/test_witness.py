@@ -19,6 +19,7 @@ from domain.errors import Invalid, NotFound, Tampered, Unavailable, YilianError
 from domain.identifiers import decode_bytes, encode_bytes
 from domain.receipt_form import Inclusion, Members, Proven, Receipt, WritePlace
 from domain.receipts import verify_receipt
+from domain.validity import BEFORE_GENESIS, validity_after
 from domain.witness_answers import verify_answer
 from domain.witness_log import parse_entry
 from network.blocks.block import parse_block
@@ -129,10 +130,15 @@ def test_an_answer_tells_how_far_the_witness_is(world: World) -> None:
     answer = verify_answer(witness.answer(NONCE), channel=CHANNEL, msp_id="BMSP", nonce=NONCE, keys=keys)
     assert (answer.block, answer.head()) == (4, witness.note().checkpoint)
     assert answer.header == parse_entry(witness.entry(4, 5).text).header
+    validity = BEFORE_GENESIS
+    for raw in world.source().blocks(0):
+        validity = validity_after(validity, parse_block(raw).header.hash(), [True])
+    assert answer.validity == encode_bytes(validity)
     world.submit("AMSP", "https://new.example")
     catch_up(witness)
     later = verify_answer(witness.answer(NONCE), channel=CHANNEL, msp_id="BMSP", nonce=NONCE, keys=keys)
     assert later.block == 5
+    assert later.validity != answer.validity
 
 
 def test_a_malformed_nonce_is_refused(world: World) -> None:

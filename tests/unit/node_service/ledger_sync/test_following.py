@@ -427,7 +427,7 @@ def test_a_block_altered_in_the_file_stops_the_follower_and_raises_an_alarm(tmp_
 
 
 def test_a_ledger_that_skips_a_block_is_tampered_with(hospital: Hospital) -> None:
-    block = CommittedBlock(hospital.ledger.height() + 5, bytes(32), ())
+    block = CommittedBlock(hospital.ledger.height() + 5, bytes(32), (), ())
     with pytest.raises(Tampered), hospital.node.database.transaction() as session:
         projection.apply_block(session, block)
 

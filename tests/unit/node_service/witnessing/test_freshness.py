@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -138,7 +139,7 @@ def test_another_block_than_the_own_raises_an_alarm_keeps_the_signed_answer_and_
 
     def forked(content: bytes) -> bytes:
         told = answer_of(content)
-        lie = witness_answers.Answer(told.channel, told.msp, told.nonce, told.block, DIGEST, told.checkpoint)
+        lie = replace(told, header=DIGEST)
         said.append(witness_answers.sign_answer(lie, witness_key(C).sign))
         return jcs.canonical({**witness_answers.to_json(said[-1])})
 
@@ -166,7 +167,7 @@ def test_a_block_that_does_not_exist_stops_the_release_and_names_who_claims_it(w
         told = answer_of(content)
         body = told.head().body().split("\n")
         checkpoint = "\n".join([body[0], str(told.block + 1001), *body[2:]])
-        return signed_by(C, witness_answers.Answer(told.channel, C, told.nonce, told.block + 1000, DIGEST, checkpoint))
+        return signed_by(C, replace(told, block=told.block + 1000, header=DIGEST, checkpoint=checkpoint))
 
     world.witnesses[C].forges = ahead
     with pytest.raises(Unavailable) as refused:
@@ -210,7 +211,7 @@ def test_a_partys_higher_block_does_not_hide_that_the_third_hospital_has_another
 
     def forked(content: bytes) -> bytes:
         told = answer_of(content)
-        return signed_by(C, witness_answers.Answer(told.channel, C, told.nonce, told.block, DIGEST, told.checkpoint))
+        return signed_by(C, replace(told, header=DIGEST))
 
     world.witnesses[C].forges = forked
     world.later()
