@@ -16,9 +16,15 @@ def check_profile(settings: Settings) -> None:
     """Refuse to start where settings or keys are weaker than the profile.
 
     Raises:
-        Invalid: production on the embedded ledger or without a replica of the record secrets, addresses
-            without https, or keys that were made for a demo.
+        Invalid: a node on Fabric that asks no witnesses; production on the embedded ledger or without a replica of the
+            record secrets, addresses without https, or keys that were made for a demo.
     """
+    if settings.fabric_connection is not None and settings.freshness == "ledger":
+        raise Invalid(
+            "on Fabric the ledger is the own peer, whose word alone releases nothing; set it to witnesses",
+            reason="profile",
+            place="YILIAN_FRESHNESS",
+        )
     if settings.profile == "demo":
         return
     if not settings.public_url.startswith("https://"):

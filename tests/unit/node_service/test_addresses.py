@@ -110,6 +110,14 @@ def test_outside_the_demo_the_ledger_alone_does_not_say_what_is_fresh(profile: s
     check_profile(settings("demo", freshness="ledger"))
 
 
+@pytest.mark.parametrize("profile", ["demo", "pilot", "production"])
+def test_on_fabric_the_own_peer_alone_does_not_say_what_is_fresh(profile: str) -> None:
+    given = {"ledger_dir": None, "fabric_connection": Path("/c.json")}
+    with pytest.raises(Invalid) as refusal:
+        check_profile(settings(profile, freshness="ledger").model_copy(update=given))
+    assert refusal.value.place == "YILIAN_FRESHNESS"
+
+
 def test_keys_made_for_a_demo_are_refused_outside_it(tmp_path: Path) -> None:
     note_key_origin(settings("demo", data_dir=tmp_path))
     check_profile(settings("demo", data_dir=tmp_path))
