@@ -31,20 +31,13 @@ USER 10001:10001
 WORKDIR /tmp
 CMD ["yilian", "--help"]
 
-# The tag's commit names the whole source; its dependencies are in it (vendor/).
+# Fabric's programs lie in .tools/fabric/bin: those of its release archive, or what `make fabric-tools` built there.
 FROM ${GO_IMAGE} AS fabric
-ARG FABRIC_VERSION=3.1.5
-ARG FABRIC_COMMIT=86c1172bec37e6590c6b1ae6f847833df48d65fc
-WORKDIR /fabric
-RUN git init --quiet && git fetch --quiet --depth 1 https://github.com/hyperledger/fabric ${FABRIC_COMMIT} \
-  && git checkout --quiet FETCH_HEAD
-RUN CGO_ENABLED=0 go build -mod=vendor -trimpath -o /opt/fabric/bin/ \
-  -ldflags "-s -w -X github.com/hyperledger/fabric/common/metadata.Version=${FABRIC_VERSION}" \
-  ./cmd/peer ./cmd/orderer ./cmd/configtxgen ./cmd/configtxlator ./cmd/cryptogen
 COPY network/topology/builder/static/main.go /static/builder.go
 COPY network/topology/probe/main.go /static/probe.go
 RUN export CGO_ENABLED=0 && mkdir -p /opt/fabric/builder/bin && go build -trimpath -o /opt/fabric/probe /static/probe.go \
   && for step in detect build release; do go build -trimpath -o /opt/fabric/builder/bin/$step /static/builder.go; done
+COPY .tools/fabric/bin /opt/fabric/bin
 
 FROM ${FABRIC_TOOLS} AS tools
 
