@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+from domain.errors import OutcomeUnknown, YilianError
 from network.topology.native import NativeNetwork
 from node_service.client.node_client import StaffClient
 from node_service.client.wire import PatientCard
 from node_service.settings import PREFIX
 from patient_wallet.drafts import GrantChoice
+from patient_wallet.told import Granted
 from patient_wallet.wallet import Wallet
 from tests.scenario.actors import Actors, acting, new_wallet
 from yilian.contract_versions import VARIABLE
@@ -22,6 +25,9 @@ from yilian.demo.network import Hospital
 
 NAMES: Final = {"RenheMSP": "Renhe", "MingdeMSP": "Mingde", "AnkangMSP": "Ankang"}
 HOME, AWAY, THIRD = NAMES
+START_TIMEOUT_S: Final = 300.0
+PAUSE_S: Final = 0.2
+_T = TypeVar("_T")
 CANARY: Final = "CANARY-readable-204"
 """A word in every record that must not be found in clear on any disk."""
 
@@ -32,7 +38,7 @@ class Consortium:
 
     Attributes:
         fabric: the processes to strike.
-        access: live, of the doctor; ``patient`` is whose records it opens.
+        granted: for the doctor; nobody revokes it.
         auditor: of the custodian.
     """
 
@@ -40,7 +46,7 @@ class Consortium:
     fabric: NativeNetwork
     ground: FabricGround
     wallet: Wallet = field(repr=False)
-    access: str
+    granted: Granted
     auditor: StaffClient = field(repr=False)
 
     @property
@@ -72,7 +78,7 @@ class Ground(FabricGround):
 
 @contextmanager
 def consortium(folder: Path, contracts: str = "") -> Iterator[Consortium]:
-    """From nothing to an open access; leaves no process behind.
+    """From nothing to a grant that was confirmed; leaves no process behind.
 
     Args:
         contracts: code of later definitions of the contract, as ``YILIAN_CONTRACTS`` has it.
@@ -83,12 +89,30 @@ def consortium(folder: Path, contracts: str = "") -> Iterator[Consortium]:
         (patient,) = {ref.patient for ref in stored.stored}
         assert patient is not None
         wallet = new_wallet(folder.with_name(f"{folder.name}-wallet.json"))
-        wallet.enrol(actors.home.url, actors.registrar.issue_enrolment_code(patient).code)
-        granted = wallet.grant(HOME, GrantChoice(grantee=AWAY), actors.away.url)
+        with suppress(OutcomeUnknown):  # it is in a moment later
+            wallet.enrol(actors.home.url, actors.registrar.issue_enrolment_code(patient).code)
+        granted = _patiently(lambda: wallet.grant(HOME, GrantChoice(grantee=AWAY), actors.away.url))
+        _patiently(lambda: _deliver(wallet))
         actors.shared.confirm_match(granted.patient, granted.id, None)
-        access = actors.shared.open_access(granted.patient, granted.id, "TREAT").id
         auditor = actors.home.employ("auditor", "Auditor", "audit-administrator").client
-        yield Consortium(actors, ground.network, ground, wallet, access, auditor)
+        yield Consortium(actors, ground.network, ground, wallet, granted, auditor)
+
+
+def _patiently(call: Callable[[], _T]) -> _T:
+    """What a slow machine gives in the end."""
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while True:
+        try:
+            return call()
+        except YilianError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE_S)
+
+
+def _deliver(wallet: Wallet) -> None:
+    for error in wallet.deliver_packages().values():
+        raise error
 
 
 def person(number: int) -> bytes:

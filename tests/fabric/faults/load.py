@@ -94,7 +94,9 @@ class Load:
         self.facts.committed[done.tx_id] = done.id
 
     def _read(self) -> None:
-        self._chart(self.consortium.access)
+        """Under an access that is opened again once it is over."""
+        shared, granted = self.consortium.actors.shared, self.consortium.granted
+        self._chart(self._until("reopened", lambda: shared.open_access(granted.patient, granted.id, "TREAT")).id)
 
     def _chart(self, access: str) -> None:
         chart = self._until(READ, lambda: self.consortium.actors.shared.chart(access))
