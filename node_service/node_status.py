@@ -10,9 +10,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from node_service.client.wire import NodeStatus
 from node_service.context import Node
-from node_service.database.models import AccessRow, AnchoredHead, Outbox, Record, RecordVersion
+from node_service.database.models import AccessRow, AnchoredHead, Outbox, PendingTransaction, Record, RecordVersion
 from node_service.database.scrub_models import DamagedObject
 from node_service.ledger_sync.alarm import alarms
+from node_service.ledger_sync.backoff import UNENDORSED
 from node_service.ledger_sync.projection import height
 from node_service.logs.log import RECORDS
 from node_service.records.scrubber import scrubbed_objects
@@ -39,6 +40,7 @@ def node_status(node: Node) -> NodeStatus:
             witnessed=_witnessed(session, node.msp_id),
             scrubbed=scrubbed_objects(session),
             damaged=_count(session, DamagedObject.digest),
+            unendorsed=_count(session, PendingTransaction.id, PendingTransaction.reason == UNENDORSED),
             alarm=f"{standing[0].name}: {standing[0].reason}" if standing else None,
         )
 

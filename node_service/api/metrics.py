@@ -60,6 +60,7 @@ class Metrics:
                 "records_witnessed": status.witnessed,
                 "objects_scrubbed": status.scrubbed,
                 "objects_damaged": status.damaged,
+                "writes_unendorsed": status.unendorsed,
                 "alarm": status.alarm is not None,
             }
             for name, value in values.items():
@@ -78,5 +79,6 @@ _GAUGES: Final = {
     "records_witnessed": "Records whose head enough other members' witnesses signed",
     "objects_scrubbed": "Objects that the present pass of the scrub has read",
     "objects_damaged": "Stored objects that are altered or gone",
+    "writes_unendorsed": "Writes whose endorsements did not suffice; tried again after pauses that grow to 5 minutes",
     "alarm": "1 while something was found tampered with",
 }

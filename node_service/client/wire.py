@@ -194,6 +194,7 @@ class NodeStatus(Wire):
     witnessed: int = 0
     scrubbed: int = 0
     damaged: int = 0
+    unendorsed: int = 0
     alarm: str | None
 
 

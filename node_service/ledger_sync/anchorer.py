@@ -29,6 +29,7 @@ from node_service.database.models import (
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import raise_alarm
 from node_service.ledger_sync.append_gate import ANCHORER, AppendGate, current_incarnation
+from node_service.ledger_sync.backoff import UNENDORSED, Backoff
 from node_service.logs.log import ACCESS, RECORDS, Log, recomputed_root
 
 MAX_LEAVES_PER_APPEND: Final = 5_000
@@ -56,6 +57,7 @@ class Anchorer:
         self._paused_until: datetime | None = None
         self._gate = AppendGate(node, RECORDS)
         self._settled: tuple[int, int, int] | None = None
+        self._backoff = Backoff()
 
     def step(self, now: datetime) -> datetime:
         """Append what waits, anchor what is due; return when to look again.
@@ -102,17 +104,27 @@ class Anchorer:
             return self._gate.is_open(session) and append_outbox(session) == MAX_LEAVES_PER_APPEND
 
     def _is_blocked(self, now: datetime) -> bool:
-        """True while an alarm stands, the projection has not caught up with the start, or an anchor is on its way."""
+        """True while an alarm stands, the projection has not caught up with the start, an anchor is on its way, or
+        anchors are not endorsed.
+        """
+        if not self._backoff.is_due(ANCHORER, now):
+            return True
         with self._node.database.reading() as session:
             if not self._gate.has_caught_up(session):
                 return True
             sent = self._in_flight
             if sent is None:
                 return False
-            seen = projection.code_and_block(session, sent.tx_id) is not None
-        if seen or not sent.since <= now < sent.since + FORGET_AFTER:  # also where the clock was set back meanwhile
+            seen = projection.code_and_block(session, sent.tx_id)
+        if seen is not None and seen[0] == UNENDORSED:
+            self._backoff.tried(ANCHORER, now)
+        elif seen is not None:
+            self._backoff.keep(())
+        if (
+            seen is not None or not sent.since <= now < sent.since + FORGET_AFTER
+        ):  # also where the clock was set back meanwhile
             self._in_flight = None
-        return self._in_flight is not None
+        return self._in_flight is not None or not self._backoff.is_due(ANCHORER, now)
 
     def _growth(self, session: Session) -> _Growth | None:
         """What waits for an anchor; None if nothing was appended since everything was anchored."""

@@ -16,18 +16,21 @@ from node_service.database.engine import Database
 from node_service.database.models import Alarm, PendingTransaction
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import raise_alarm
+from node_service.ledger_sync.backoff import UNENDORSED
 from node_service.ledger_sync.commits import ProjectedCommits
 
 MAX_BLOCKS_PER_TRANSACTION: Final = 64
 IDLE: Final = timedelta(seconds=1)
 PAUSE_AFTER_FAILURE: Final = timedelta(seconds=1)
 WRITES_AGAIN: Final = (
-    "MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT", "ENDORSEMENT_POLICY_FAILURE", "DUPLICATE_TXID"
+    "MVCC_READ_CONFLICT", "PHANTOM_READ_CONFLICT", UNENDORSED, "DUPLICATE_TXID"
 )  # fmt: skip
 """Codes after which the same logical write is submitted again: it lost a race, nothing is wrong with it.
 
-Endorsements do not suffice any more where their organisation left the channel before the block came. A duplicate id is the second copy of a transaction whose first copy has settled the write, or an id that somebody else
-took: an endorser sees it before it is ordered. The write gets another id.
+Endorsements do not suffice any more where their organisation left the channel before the block came; where that lasts,
+the pauses between attempts grow (:mod:`node_service.ledger_sync.backoff`). A duplicate id is the second copy of a
+transaction whose first copy has settled the write, or an id that somebody else took: an endorser sees it before it is
+ordered. The write gets another id.
 """
 
 
@@ -104,6 +107,7 @@ def _settle_pending(session: Session, status: TransactionStatus) -> None:
     if status.valid:
         session.execute(delete(PendingTransaction).where(own))
     elif status.code in WRITES_AGAIN:
-        session.execute(update(PendingTransaction).where(own).values(state="waiting", tx_id=None))
+        reason = status.code if status.code == UNENDORSED else None
+        session.execute(update(PendingTransaction).where(own).values(state="waiting", tx_id=None, reason=reason))
     else:
         session.execute(update(PendingTransaction).where(own).values(state="refused", reason=status.code))

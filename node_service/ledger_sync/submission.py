@@ -23,6 +23,7 @@ from domain.ports import TransactionStatus
 from domain.transactions import Transaction
 from node_service.context import Node
 from node_service.database.models import LedgerTransaction, PendingTransaction
+from node_service.ledger_sync.backoff import UNENDORSED, Backoff
 from node_service.ledger_sync.follower import WRITES_AGAIN
 from node_service.ledger_sync.projection import VALID
 
@@ -103,29 +104,38 @@ class Resubmitter:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._paused_until: datetime | None = None
+        self._backoff = Backoff()
 
     def step(self, now: datetime) -> datetime:
         """Submit what waits, ask about what is unknown; return when to look again."""
         if self._paused_until is not None and now < self._paused_until <= now + PAUSE_AFTER_FAILURE:
             return self._paused_until
-        with self._node.database.reading() as session:
-            due = [
-                row
-                for row in session.scalars(_OPEN)
-                if row.state == "waiting" or not moment(row.created_at) <= now < moment(row.created_at) + RESUBMIT_AFTER
-            ][:MAX_RESUBMISSIONS_PER_STEP]
+        due = self._due(now)
         try:
             for row in due:
-                self._bring(row)
+                self._bring(row, now)
         except (Unavailable, OutcomeUnknown):
             self._paused_until = now + PAUSE_AFTER_FAILURE
             return self._paused_until
         return now if len(due) == MAX_RESUBMISSIONS_PER_STEP else now + IDLE
 
-    def _bring(self, row: PendingTransaction) -> None:
+    def _due(self, now: datetime) -> list[PendingTransaction]:
+        with self._node.database.reading() as session:
+            rows = session.scalars(_OPEN).all()
+        self._backoff.keep({row.id for row in rows})
+        return [
+            row
+            for row in rows
+            if (row.state == "waiting" or not moment(row.created_at) <= now < moment(row.created_at) + RESUBMIT_AFTER)
+            and self._backoff.is_due(row.id, now)
+        ][:MAX_RESUBMISSIONS_PER_STEP]
+
+    def _bring(self, row: PendingTransaction, now: datetime) -> None:
         status = self._node.ledger.status(row.tx_id) if row.tx_id is not None else None
         if status is not None and self._is_final(row, status):
             return
+        if UNENDORSED in (row.reason, None if status is None else status.code):
+            self._backoff.tried(row.id, now)
         try:
             _broadcast(self._node, row.id, row.name, row.arguments)
         except _REFUSALS as error:
@@ -182,7 +192,7 @@ def _settle_unless_projected(session: Session, pending: str, tx_id: str) -> None
     elif found.code == VALID:
         session.execute(delete(PendingTransaction).where(PendingTransaction.id == pending))
     elif found.code in WRITES_AGAIN:
-        _settle(session, pending, "waiting")
+        _settle(session, pending, "waiting", reason=found.code if found.code == UNENDORSED else None)
     else:
         _settle(session, pending, "refused", tx_id=tx_id, reason=found.code)
 

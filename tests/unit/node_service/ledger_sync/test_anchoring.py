@@ -23,6 +23,7 @@ from node_service.records.drafts import FHIR_JSON, Draft
 from node_service.records.entries import entries
 from node_service.records.evidence import leaf_and_path
 from offchain.envelope.content import Description, PlainBytes
+from tests.unit.node_service.ledger_sync.test_following import Deserted, with_ledger
 from tests.unit.node_service.records.hospital import MSP_ID, Hospital
 from tests.unit.node_service.records.storing import store_record
 
@@ -65,6 +66,21 @@ def anchors(hospital: Hospital) -> list[LogEntry | None]:
 
 def step(hospital: Hospital) -> None:
     hospital.anchorer.step(hospital.clock.now())
+
+
+def test_an_anchor_that_stays_unendorsed_is_tried_after_growing_pauses(hospital: Hospital) -> None:
+    ledger = Deserted(hospital.ledger, times=1_000)
+    deserted = with_ledger(hospital, ledger)
+    records = store(deserted)
+    for _ in range(300):
+        step(deserted)
+        deserted.follow()
+        deserted.clock.advance(1)
+    assert 5 <= ledger.submitted <= 12
+    ledger.times = 0
+    deserted.clock.advance(300)
+    deserted.settle()
+    assert states(deserted, records) == {"anchored"}
 
 
 def test_many_records_take_one_anchor(hospital: Hospital) -> None:

@@ -24,9 +24,11 @@ from network.embedded.ledger import EmbeddedLedger
 from node_service.database.models import Checkpoint, LedgerTransaction, PendingTransaction
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import alarms, settle_alarm, verify_no_alarm
+from node_service.ledger_sync.backoff import LONGEST_PAUSE
 from node_service.ledger_sync.follower import Follower
 from node_service.ledger_sync.registry import organization, organization_key, organizations
 from node_service.ledger_sync.submission import Resubmitter, enqueue, submit, submit_and_wait
+from node_service.node_status import node_status
 from tests.conformance.ledger.forgery import under_the_id
 from tests.unit.node_service.records.hospital import MSP_ID, OTHER_MSP_ID, START, Hospital, found, open_hospital
 
@@ -115,16 +117,18 @@ class Robbed(Unsure):
 
 
 class Deserted(Unsure):
-    """The first write's endorsements suffice no more when its block comes: a hospital that endorsed has left."""
+    """The first writes' endorsements suffice no more when their block comes: a hospital that endorsed has left."""
 
-    def __init__(self, ledger: EmbeddedLedger) -> None:
+    def __init__(self, ledger: EmbeddedLedger, *, times: int = 1) -> None:
         super().__init__(ledger, loses=0, before=False)
         self._embedded = ledger
-        self._missing = 1
+        self.times = times
+        self.submitted = 0
 
     def submit(self, name: str, arguments: bytes) -> str:
+        self.submitted += 1
         endorsed = self._embedded.endorse(self._embedded.propose(name, arguments))
-        missing, self._missing = self._missing, 0
+        missing = int(self.submitted <= self.times)
         fewer = replace(endorsed, endorsements=endorsed.endorsements[missing:])
         return self._embedded.broadcast(self._embedded.assemble(fewer))
 
@@ -317,12 +321,31 @@ def test_a_write_whose_endorser_left_meanwhile_is_endorsed_again(hospital: Hospi
     first = submit(deserted.node, write)
     deserted.follow()
     assert asyncio.run(deserted.commits.committed(first, 0.1)).code == "ENDORSEMENT_POLICY_FAILURE"
-    assert pending(deserted) == [("waiting", None)]
+    assert pending(deserted) == [("waiting", "ENDORSEMENT_POLICY_FAILURE")]
     deserted.resubmitter.step(deserted.clock.now())
     deserted.follow()
     with deserted.node.database.reading() as session:
         assert projection.state(session, "record", MSP_ID, write.record) == {"leaf": write.leaf, "v": 1}
     assert pending(deserted) == []
+
+
+def test_a_write_that_stays_unendorsed_is_tried_after_growing_pauses_and_never_lost(hospital: Hospital) -> None:
+    ledger = Deserted(hospital.ledger, times=1_000)
+    deserted = with_ledger(hospital, ledger)
+    submit(deserted.node, create_record())
+    for _ in range(900):
+        deserted.follow()
+        deserted.clock.advance(1)
+        deserted.resubmitter.step(deserted.clock.now())
+    assert 8 <= ledger.submitted <= 13
+    deserted.follow()
+    assert node_status(deserted.node).unendorsed == 1
+    ledger.times = 0
+    deserted.clock.advance(LONGEST_PAUSE.total_seconds())
+    deserted.resubmitter.step(deserted.clock.now())
+    deserted.follow()
+    assert pending(deserted) == []
+    assert node_status(deserted.node).unendorsed == 0
 
 
 def test_a_write_whose_id_was_taken_gets_another_id(hospital: Hospital) -> None:
