@@ -8,6 +8,7 @@ verified again from the peer; so a commit does not wait for the disk.
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ from domain.errors import Invalid, Tampered, Unavailable
 from network.verifier.block_reader import BlockReader
 from network.verifier.position import Position, Tip
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 FILE_MODE: Final = 0o600
 _APPLICATION_ID: Final = 0x79696C74
 _SCHEMA: Final = """
-CREATE TABLE verified (number INTEGER PRIMARY KEY, header_hash BLOB NOT NULL, commit_hash BLOB NOT NULL) STRICT;
+CREATE TABLE verified (
+    number INTEGER PRIMARY KEY, header_hash BLOB NOT NULL, commit_hash BLOB NOT NULL, rules BLOB NOT NULL
+) STRICT;
 CREATE TABLE milestone (number INTEGER PRIMARY KEY, raw BLOB NOT NULL) STRICT;
 """
 
@@ -89,17 +92,18 @@ class Trail:
                 "SELECT header_hash, commit_hash FROM verified WHERE number = ?", (tip.number,)
             ).fetchone()
             if row is None:
-                self._insert(connection, raw if changes else None, tip)
+                self._insert(connection, raw if changes else None, tip, _digest(after))
             elif row != (tip.header_hash, tip.commit_hash):
                 detail = "the peer shows another block than it showed before"
                 raise Tampered(detail, reason="rewritten", place=f"block {tip.number}")
             if changes and (self._latest is None or self._latest.tip.number < tip.number):
                 self._latest = after
 
-    def _insert(self, connection: sqlite3.Connection, raw: bytes | None, tip: Tip) -> None:
+    def _insert(self, connection: sqlite3.Connection, raw: bytes | None, tip: Tip, rules: bytes) -> None:
         connection.execute("BEGIN IMMEDIATE")
         connection.execute(
-            "INSERT OR IGNORE INTO verified VALUES (?, ?, ?)", (tip.number, tip.header_hash, tip.commit_hash)
+            "INSERT OR IGNORE INTO verified VALUES (?, ?, ?, ?)",
+            (tip.number, tip.header_hash, tip.commit_hash, rules),
         )
         if raw is not None:
             connection.execute("INSERT OR IGNORE INTO milestone VALUES (?, ?)", (tip.number, raw))
@@ -117,6 +121,8 @@ class Trail:
             known = self._verified_again(connection, at, bytes(raw), known)
         if known is None:
             raise _false("the genesis block is missing")
+        if (_digest(known),) != connection.execute("SELECT rules FROM verified WHERE number = ?", (number,)).fetchone():
+            raise _false("a block that changed the rules is missing")
         if latest is None or latest.tip.number < known.tip.number:
             self._latest = known
         return known
@@ -136,7 +142,9 @@ class Trail:
         return after
 
     def _tip(self, connection: sqlite3.Connection, number: int) -> Tip:
-        row = connection.execute("SELECT * FROM verified WHERE number = ?", (number,)).fetchone()
+        row = connection.execute(
+            "SELECT number, header_hash, commit_hash FROM verified WHERE number = ?", (number,)
+        ).fetchone()
         if row is None:
             raise Invalid("the block before was not verified yet", reason="not-verified", place=f"block {number}")
         return Tip(*row)
@@ -157,6 +165,15 @@ class Trail:
             finally:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+
+
+def _digest(position: Position) -> bytes:
+    """Names the rules that hold after a block: the latest configuration block and all definitions."""
+    digest = hashlib.sha256(position.last_config.to_bytes(8, "big"))
+    for key, value in sorted(position.definitions.items()):
+        for part in (key.encode(), value):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.digest()
 
 
 def _false(detail: str) -> Tampered:

@@ -221,10 +221,19 @@ def test_another_block_than_before_is_noticed_also_after_a_restart(view: View) -
     [
         ("DELETE FROM verified WHERE number = 5", ()),
         ("DELETE FROM milestone WHERE number = 0", ()),
+        ("DELETE FROM milestone WHERE number = (SELECT min(number) FROM milestone WHERE number > 0)", ()),
+        ("DELETE FROM milestone WHERE number > 0", ()),
         ("UPDATE verified SET header_hash = ? WHERE number = 0", (b"x" * 32,)),
         ("UPDATE milestone SET raw = (SELECT raw FROM milestone WHERE number = 0) WHERE number > 0", ()),
     ],
-    ids=["a block is missing", "no genesis", "another genesis", "another configuration"],
+    ids=[
+        "a block is missing",
+        "no genesis",
+        "a definition is missing",
+        "all changes are missing",
+        "another genesis",
+        "another configuration",
+    ],
 )
 def test_a_record_that_was_altered_is_not_believed(view: View, statement: str, values: tuple[object, ...]) -> None:
     view.read()
@@ -234,9 +243,13 @@ def test_a_record_that_was_altered_is_not_believed(view: View, statement: str, v
 
 
 def test_a_forgotten_configuration_is_noticed_by_the_next_block(view: View) -> None:
-    """Orderers sign into every block which configuration is the latest."""
+    """Orderers sign into every block which configuration is the latest; so nobody can make the record forget one."""
     view.read()
     view.alter("DELETE FROM milestone WHERE number = (SELECT max(number) FROM milestone)")
+    view.alter(
+        "UPDATE verified SET rules = (SELECT rules FROM verified WHERE number = (SELECT max(number) FROM milestone))"
+        " WHERE number > (SELECT max(number) FROM milestone)"
+    )
     view.trail = Trail(view.path, view.reader)
     with pytest.raises(Tampered) as caught:
         view.read(len(view.source.shown) - 1)
