@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from domain.jcs import MAX_SAFE_INTEGER
 from node_service.client.wire import SealedMessage, SealedRecord, Wire
 
 
@@ -25,11 +26,15 @@ class RequestDelivery(Wire):
 
 
 class Opening(Wire):
-    """Under which committed entry, about whom; ``subject_salt`` opens an emergency's subject tag."""
+    """Under which committed entry, about whom; ``subject_salt`` opens an emergency's subject tag.
+
+    ``block`` holds the entry, as the reader's own peer tells: the custodian's may have it a moment later.
+    """
 
     access: str
     patient: str
     subject_salt: str | None = None
+    block: int | None = Field(default=None, ge=0, le=MAX_SAFE_INTEGER)
     reader: SealedMessage | None = None
 
 

@@ -45,6 +45,7 @@ class OwnOpening:
     purpose: str
     valid_until: str
     local_patient: str | None
+    block: int | None
     private_key: RecipientPrivateKey = field(repr=False)
     subject_salt: str | None = field(repr=False)
     reader: SealedMessage = field(repr=False)
@@ -52,8 +53,9 @@ class OwnOpening:
     def wire(self) -> exchange_wire.Opening:
         """What the custodian is told."""
         return exchange_wire.Opening(
-            access=self.id, patient=self.patient, subject_salt=self.subject_salt, reader=to_wire(self.reader)
-        )
+            access=self.id, patient=self.patient, subject_salt=self.subject_salt, block=self.block,
+            reader=to_wire(self.reader),
+        )  # fmt: skip
 
 
 async def open_access(node: Node, practitioner: Practitioner, body: wire.OpenAccessBody) -> wire.AccessHandle:
@@ -106,6 +108,7 @@ def own_opening(node: Node, session: Session, practitioner: str, access: str) ->
     secret = jcs.parse_object(node.secrets.open_local(_context(row.id), row.secret))
     held = session.get(HeldConsent, (row.patient, row.grant, "grantee")) if row.grant is not None else None
     salt = secret.get("subject_salt")
+    placed = projection.code_and_block(session, row.tx_id or "")
     return OwnOpening(
         id=row.id,
         kind=row.kind,
@@ -115,6 +118,7 @@ def own_opening(node: Node, session: Session, practitioner: str, access: str) ->
         purpose=row.purpose,
         valid_until=row.valid_until,
         local_patient=None if held is None else held.local_patient,
+        block=None if placed is None else placed[1],
         private_key=RecipientPrivateKey(HPKE_HYBRID, decode_bytes(secret.get("private_key"), "private_key")),
         subject_salt=salt if isinstance(salt, str) else None,
         reader=from_wire(wire.SealedMessage.model_validate(secret.get("reader"))),

@@ -88,7 +88,7 @@ async def accept_contribution(node: Node, caller: str, body: exchange_wire.Contr
         Conflict: the record id is in use.
         Unavailable: not fresh in time; store, custody or database.
     """
-    await wait_until_fresh(node, caller)
+    await wait_until_fresh(node, caller, block=body.opening.block)
     return await node.in_crypto(_accept, node, caller, body)
 
 

@@ -83,7 +83,7 @@ async def search(node: Node, caller: str, body: exchange_wire.ExchangeSearch) ->
         Unavailable: not fresh in time, an alarm stands, or the access row cannot be written.
     """
     reader = reader_of(body.opening)
-    await wait_until_fresh(node, caller)
+    await wait_until_fresh(node, caller, block=body.opening.block)
     return await node.in_database(_search, node, caller, body, reader)
 
 
@@ -98,7 +98,7 @@ async def release(node: Node, caller: str, body: exchange_wire.ExchangeRelease) 
     """
     reader = reader_of(body.opening)
     one_use = RecipientPublicKey.parse(HPKE_HYBRID, body.public_key, "public_key")
-    await wait_until_fresh(node, caller)
+    await wait_until_fresh(node, caller, block=body.opening.block)
     ready = await node.in_crypto(_ready, node, caller, body, one_use, reader)
     for _ in range(_TRIES):
         fresh = await wait_until_fresh(node, caller)  # deciding may have taken long, and something may be refused since

@@ -38,13 +38,14 @@ class Fresh:
         return node.voices.now_s() - self.asked_s <= RELEASE_WITHIN_S
 
 
-async def wait_until_fresh(node: Node, *parties: str) -> Fresh:
+async def wait_until_fresh(node: Node, *parties: str, block: int | None = None) -> Fresh:
     """Wait until the own projection passed the highest block that a voice of no party, or anybody with it, has seen.
 
     All of them must have the own blocks: a higher one of a party does not hide that another has a different ledger.
 
     Args:
         parties: beside this hospital, whoever takes part in what is about to be released.
+        block: that holds what a party asks on, as it says: before it is here, nothing can be said about it.
 
     Raises:
         Unavailable: no voice was heard (``no-witness``), or the projection is behind for longer than two seconds.
@@ -57,6 +58,8 @@ async def wait_until_fresh(node: Node, *parties: str) -> Fresh:
         await node.commits.projected(highest.block + 1, node.settings.freshness_timeout_s)
     except Unavailable as error:
         raise Unavailable(error.detail, reason=error.reason, place=highest.msp) from error
+    if block is not None:
+        await node.commits.projected(block + 1, node.settings.freshness_timeout_s)
     if any(voice.header_hash is not None for voice in voices):
         await node.in_database(_verify_same_ledger, node, voices)
     return Fresh(min(voice.asked_s for voice in voices))

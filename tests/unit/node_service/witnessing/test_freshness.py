@@ -57,6 +57,20 @@ def test_what_the_third_hospital_has_seen_is_waited_for_also_while_the_own_follo
         run(world.story.reading.chart(who, access))
 
 
+def test_an_access_that_only_the_readers_peer_has_yet_is_waited_for_and_not_denied(world: World) -> None:
+    grant, who = world.story.wallet.share(world.consortium[B]), doctor()
+    world.later()
+    fresh(world, B)  # the third hospital's answer from before serves for a moment
+    world.consortium[A].commits.frozen = True
+    body = wire.OpenAccessBody(patient=world.story.wallet.patient, grant=grant, purpose="TREAT")
+    access = run(accesses.open_access(world.consortium[B].node, who, body)).id
+    with pytest.raises(Unavailable) as refused:
+        run(world.story.reading.chart(who, access))
+    assert refused.value.reason == "projection-behind"
+    world.consortium[A].commits.frozen = False
+    assert run(world.story.reading.chart(who, access)).items
+
+
 def test_nothing_is_released_where_nobody_is_heard(world: World) -> None:
     who, _, access = opened(world)
     for one in world.witnesses.running.values():
