@@ -12,8 +12,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import grpc
-
 from domain import jcs
 from domain.errors import Invalid
 from domain.jcs import JsonObject, JsonValue
@@ -26,7 +24,7 @@ from network.fabric.connection import Connection
 from network.fabric.gateway import CommitStatusError, GatewayError, Sources
 from network.fabric.peers import Peers
 from network.fabric.raw_blocks import PeerBlocks
-from network.fabric.submission import COMMIT_STATUS_TIMEOUT_S, Submitter
+from network.fabric.submission import Submitter
 from network.fabric.trail import Trail
 from network.fabric.verified_blocks import VerifiedBlocks
 from network.verifier.block_reader import BlockReader
@@ -125,15 +123,13 @@ class FabricLedger:
         """What became of a transaction, or None while it is in no block of the own peer.
 
         Raises:
-            Unavailable: the peer is down.
+            Unavailable: the peer is down, or too slow to say.
         """
         if not self._has(tx_id):
             return None
         try:
-            found = self._peers.own.network.get_commit(tx_id).status(timeout_s=COMMIT_STATUS_TIMEOUT_S)
+            found = self._peers.own.network.get_commit(tx_id).status(timeout_s=EVALUATE_TIMEOUT_S)
         except CommitStatusError as error:
-            if error.code is grpc.StatusCode.DEADLINE_EXCEEDED:
-                return None
             raise unavailable(error) from error
         self._raw.note(found.block_number + 1)
         code = found.code_name if found.successful else self._owners_code(tx_id, found.block_number)
