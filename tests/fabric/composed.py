@@ -21,6 +21,7 @@ from node_service.provisioning import FIRST_USERNAME
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROJECT: Final = "yilian-test"
+STARTS: Final = 3
 UP_TIMEOUT_S: Final = 300.0
 SEEN_TIMEOUT_S: Final = 90.0
 _PASSWORD: Final = "a passphrase of the test's own"
@@ -41,6 +42,18 @@ class Composed:
         """Run ``docker-compose`` and return what it printed."""
         command = ["docker-compose", "-p", PROJECT, "-f", str(ROOT / "docker-compose-fabric.yaml"), *arguments]
         return self._run(command, timeout_s)
+
+    def up(self) -> None:
+        """Start everything; again where the engine itself failed to start a container (runc's broken pipe)."""
+        for _ in range(STARTS - 1):
+            try:
+                self.compose("up", "--detach", "--no-build")
+            except AssertionError as error:
+                if "OCI runtime create failed" not in str(error):
+                    raise
+            else:
+                return
+        self.compose("up", "--detach", "--no-build")
 
     def docker(self, *arguments: str) -> str:
         """Run ``docker`` and return what it printed."""

@@ -35,7 +35,7 @@ def composed(binaries: Binaries) -> Iterator[Composed]:
         images = dict(line.split("=", 1) for line in made.stdout.split())
         running = Composed({**environment, **images, **published_ports(), "CONSENSUS": "raft"})
         try:
-            running.compose("up", "--detach", "--no-build")
+            running.up()
             _wait_healthy(running)
             yield running
         finally:
@@ -112,7 +112,7 @@ def test_a_hospital_whose_containers_all_crash_comes_back_and_misses_nothing(
 def test_everything_stopped_and_started_again_goes_on(composed: Composed, doctor: StaffClient) -> None:
     before = doctor.status().records
     composed.compose("stop", "--timeout", "10")
-    composed.compose("up", "--detach", "--no-build")
+    composed.up()
     _wait_healthy(composed)
     again = composed.employ("renhe", "doctor-of-the-next-day", "clinician")
     assert again.status().records == before

@@ -107,7 +107,8 @@ def test_registration_waits_for_its_block(settings: Settings, monkeypatch: pytes
 def test_registration_that_is_in_no_block_in_time_is_unknown(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    late(monkeypatch, *[None] * 10_000)
+    late(monkeypatch)
+    monkeypatch.setattr(EmbeddedLedger, "status", lambda *_arguments: None)
     monkeypatch.setattr(provisioning, "COMMIT_TIMEOUT_S", 0.2)
     with pytest.raises(OutcomeUnknown):
         initialise(settings, password=PASSWORD)
