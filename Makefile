@@ -151,7 +151,7 @@ bench: install ## measurements beside their named peers, as ratios; raw figures 
 	$(RUN)python -m scripts.bench $(if $(FABRIC),--fabric) $(foreach name,$(ONLY),--only $(name))
 
 soak: install ## the fault tests with full counts, and the simulator for TESTS_SIMULATION_SECONDS (an hour)
-	TESTS_SOAK=1 $(RUN)python -m pytest tests/faults tests/simulation tests/hostile tests/conformance/http -n 1
+	TESTS_SOAK=1 $(RUN)python -m pytest tests/faults tests/fabric/faults tests/simulation tests/hostile tests/conformance/http -n 1
 
 fuzz: install ## search every reader of outside bytes for inputs that break it; FUZZ=target FUZZ_SECONDS=n
 	$(RUN)python -m tests.fuzz $(FUZZ) --seconds $(FUZZ_SECONDS)

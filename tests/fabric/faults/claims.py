@@ -60,16 +60,14 @@ class Story:
         return self.registry.members(channel, "fabric", instant(datetime.now(UTC)))
 
 
-def check(consortium: Consortium, facts: Facts, folder: Path, *, healed: float, untouched: str = THIRD) -> float:
-    """All claims but (f); gives the seconds from ``healed`` until no backlog was left.
+def check(consortium: Consortium, facts: Facts, folder: Path, *, untouched: str = THIRD) -> None:
+    """Claims (a) to (d), once the backlog is empty.
 
     Args:
         folder: that is new.
-        healed: when the fault was over (monotonic seconds).
         untouched: MSP id of a hospital whose peer no fault struck.
     """
     assert facts.findings == []
-    drained_s = check_backlog(consortium, healed)
     story = read_story(consortium, folder, untouched)
     check_peers_agree(consortium)
     check_committed_once(facts, story)
@@ -79,11 +77,17 @@ def check(consortium: Consortium, facts: Facts, folder: Path, *, healed: float, 
     check_receipts(consortium, facts, story)
     check_nobody_cries_wolf(consortium)
     check_node(consortium.actors.home)
-    return drained_s
 
 
 def check_backlog(consortium: Consortium, healed: float) -> float:
-    """(e) A minute after the fault everything stored is anchored and witnessed, and no write waits."""
+    """(e) A minute after the fault everything stored is anchored and witnessed, and no write waits.
+
+    Args:
+        healed: when the fault was over (monotonic seconds).
+
+    Returns:
+        The seconds that it took.
+    """
     while True:
         left = _backlog(consortium)
         if not left:

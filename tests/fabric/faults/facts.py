@@ -58,6 +58,12 @@ class Facts:
             self.answers.append(Answer(kind, begun, time.monotonic()))
             self._changed.notify_all()
 
+    def found(self, finding: str) -> None:
+        """Something that must never be."""
+        with self._changed:
+            self.findings.append(finding)
+            self._changed.notify_all()
+
     def wait_for(self, kinds: Iterable[str], since: float, timeout_s: float) -> None:
         """Wait until a request of each kind is acknowledged after this moment."""
         wanted = set(kinds)
@@ -66,8 +72,9 @@ class Facts:
             return wanted - {answer.kind for answer in self.answers if answer.at > since}
 
         with self._changed:
-            self._changed.wait_for(lambda: not missing(), timeout_s)
+            self._changed.wait_for(lambda: self.findings or not missing(), timeout_s)
             left = missing()
+        assert self.findings == []
         assert not left, (
             f"not answered within {timeout_s:.0f} s: {sorted(left)}; told: {self.troubles}; {self.findings}"
         )

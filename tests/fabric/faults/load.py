@@ -55,7 +55,7 @@ class Load:
             try:
                 once()
             except (AssertionError, YilianError) as error:
-                self.facts.findings.append(f"{once.__name__}: {type(error).__name__}: {error}")
+                self.facts.found(f"{once.__name__}: {type(error).__name__}: {error}")
                 return
             self._ending.wait(PAUSE_S)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.fabric.faults.claims import check
+from tests.fabric.faults.claims import check, check_backlog
 from tests.fabric.faults.consortium import THIRD, Consortium
 from tests.fabric.faults.facts import Facts, first_answer_s, longest_gap_s, median_s
 from tests.fabric.faults.load import COMMITTED, KINDS, READ, STORED, load
@@ -51,9 +51,9 @@ class Struck:
             healed = time.monotonic()
             facts.wait_for(KINDS, healed, RECOVERY_TIMEOUT_S)
         figures = {"fault": name, "held_s": round(healed - struck, 1), **_figures(facts, struck, healed)}
-        export = self.folder / f"export-{self._faults}"
-        drained_s = check(self.consortium, facts, export, healed=healed, untouched=untouched)
+        drained_s = check_backlog(self.consortium, healed)
         measured({**figures, "backlog_empty_s": round(drained_s, 1)})
+        check(self.consortium, facts, self.folder / f"export-{self._faults}", untouched=untouched)
 
 
 def _figures(facts: Facts, struck: float, healed: float) -> dict[str, object]:
