@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pytest
@@ -18,14 +17,9 @@ from tests.fabric.faults.claims import read_story
 from tests.fabric.faults.consortium import HOME, THIRD, consortium
 from tests.fabric.faults.second_version import CONTRACT, MARK
 from tests.fabric.faults.striking import Struck
-from tests.faults.counts import SOAK
 from yilian.contract_versions import VARIABLE
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.fabric,
-    pytest.mark.skipif(os.environ.get(SOAK) != "1", reason="minutes long: make soak runs it"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.fabric]
 CONTRACTS = f"2={CONTRACT}"
 
 
