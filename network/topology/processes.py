@@ -41,7 +41,7 @@ class Processes:
         log = self._layout.log(name)
         for needed in (log.parent, folder):
             make_folder(needed)
-        with disk_errors(log), _appending(log) as output:
+        with disk_errors(log), appending(log) as output:
             child = subprocess.Popen(  # noqa: S603 - a program of the engine, or our own
                 list(command),
                 env=dict(environment),
@@ -113,7 +113,8 @@ class Processes:
         wait_for(lambda: not self.running(name), timeout_s, f"the end of {name}")
 
 
-def _appending(log: Path) -> IO[bytes]:
+def appending(log: Path) -> IO[bytes]:
+    """A log that its owner alone may read."""
     return os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, FILE_MODE), "ab")
 
 

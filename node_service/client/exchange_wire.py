@@ -19,10 +19,13 @@ class ExchangeToken(Wire):
 
 
 class RequestDelivery(Wire):
+    """A sealed request; ``block`` holds its entry, as the requester's own peer tells: see :class:`Opening`."""
+
     id: str
     patient: str
     valid_until: str
     message: SealedMessage
+    block: int | None = Field(default=None, ge=0, le=MAX_SAFE_INTEGER)
 
 
 class Opening(Wire):

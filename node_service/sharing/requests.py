@@ -28,6 +28,7 @@ from node_service.sharing.exchange import Exchange
 from node_service.sharing.notices import notify
 from node_service.sharing.practitioners import Practitioner
 from node_service.sharing.sealed_messages import from_wire, to_wire
+from node_service.witnessing.freshness import catch_up
 from offchain.envelope.hpke import RecipientPublicKey
 from offchain.envelope.messages import SealedMessage, seal_message
 
@@ -46,8 +47,9 @@ async def request_access(node: Node, exchange: Exchange, practitioner: Practitio
     await node.in_database(_keep, node, practitioner, body, content)
     done = await submit_and_wait(node, RequestAccess(content.id, content.valid_until))
     delivery = RequestDelivery(
-        id=content.id, patient=body.card.patient, valid_until=content.valid_until, message=to_wire(sealed)
-    )
+        id=content.id, patient=body.card.patient, valid_until=content.valid_until, message=to_wire(sealed),
+        block=done.block,
+    )  # fmt: skip
     await exchange.deliver_request(body.card.custodian, delivery)
     return Committed(id=content.id, tx_id=done.tx_id, block=done.block)
 
@@ -64,8 +66,7 @@ async def accept_request(node: Node, caller: str, body: RequestDelivery) -> None
     """
     check_identifier(body.patient, "patient")
     message = from_wire(body.message)
-    height = await node.in_ledger(node.ledger.height)
-    await node.commits.projected(height, node.settings.freshness_timeout_s)
+    await catch_up(node, body.block)
     await node.in_database(_accept, node, caller, body, message)
 
 

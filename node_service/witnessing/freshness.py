@@ -65,14 +65,18 @@ async def wait_until_fresh(node: Node, *parties: str, block: int | None = None) 
     return Fresh(min(voice.asked_s for voice in voices))
 
 
-async def catch_up(node: Node) -> None:
+async def catch_up(node: Node, block: int | None = None) -> None:
     """Wait until the projection holds what the own ledger has now; enough where nothing is released.
+
+    Args:
+        block: as in :func:`wait_until_fresh`.
 
     Raises:
         Unavailable: the ledger is down, or the projection is behind for longer than two seconds.
     """
     height = await node.in_ledger(node.ledger.height)
-    await node.commits.projected(height, node.settings.freshness_timeout_s)
+    needed = height if block is None else max(height, block + 1)
+    await node.commits.projected(needed, node.settings.freshness_timeout_s)
 
 
 def keep_evidence(node: Node, kind: str, document: bytes) -> None:

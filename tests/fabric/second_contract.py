@@ -18,6 +18,7 @@ from network.topology.layout import write_file
 from network.topology.native import NativeNetwork
 from network.topology.placement import LOOPBACK
 from network.topology.ports import free_ports
+from network.topology.processes import appending
 from tests.fabric.drawers import PEER_MSP
 
 STOP_TIMEOUT_S = 20.0
@@ -84,7 +85,7 @@ class SecondContract:
             "--name", self.name, "--address", self._address(organization), "--contract", self.contract,
         )  # fmt: skip
         log = self.network.layout.log(f"{self.name}-{organization.name}")
-        with log.open("ab") as output:
+        with appending(log) as output:
             self.processes[organization.name] = subprocess.Popen(
                 command,
                 cwd=ROOT,
@@ -92,6 +93,7 @@ class SecondContract:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
+                umask=0o077,
             )
 
     def _lifecycle(self, organization: Organization, command: str, *arguments: str) -> None:

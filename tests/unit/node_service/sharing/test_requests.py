@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 
 from domain import leaves, messages
-from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered
+from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered, Unavailable
 from domain.identifiers import decode_bytes, identifier
 from domain.instants import instant
 from node_service.client import exchange_wire, wire
@@ -67,6 +67,18 @@ def test_a_delivery_that_the_ledger_does_not_know_is_refused(story: Story) -> No
             run(requests.accept_request(node, caller, body.model_copy(update=changes)))
     run(requests.accept_request(node, B, body))
     assert len(requests.list_requests(node, story.wallet.patient)) == 1
+
+
+def test_a_request_that_only_the_requester_s_peer_has_yet_is_waited_for_and_not_denied(story: Story) -> None:
+    asked = request(story)
+    (entry,) = requests.list_requests(story.consortium[A].node, story.wallet.patient)
+    body = exchange_wire.RequestDelivery(
+        id=identifier(os.urandom(16)), patient=story.wallet.patient, valid_until=entry.valid_until,
+        message=entry.message, block=asked.block + 1,
+    )  # fmt: skip
+    with pytest.raises(Unavailable) as refused:
+        run(requests.accept_request(story.consortium[A].node, B, body))
+    assert refused.value.reason == "projection-behind"
 
 
 def granted(story: Story, grantee: str = B) -> wire.ConsentedStatement:
