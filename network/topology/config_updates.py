@@ -26,7 +26,8 @@ from network.topology.engine import ProgramFailed
 from network.topology.layout import NodeFiles, disk_errors, write_file
 from network.topology.waiting import wait_for
 
-UPDATE_TIMEOUT_S: Final = 60.0
+UPDATE_TIMEOUT_S: Final = 120.0
+SEND_TIMEOUT_S: Final = 25.0
 NONCE_BYTES: Final = 24
 RESEND_AFTER_S: Final = 8.0
 """Longer than an ordering node waits for the leader to take what it forwards."""
@@ -93,7 +94,7 @@ class Submission:
         named = ("-f", self.envelope, "-c", self.administration.topology.channel)
         ordering = self.administration.ordering(self.via)
         try:
-            self.administration.peer(self.asking, "channel", "update", *named, *ordering)
+            self.administration.peer(self.asking, "channel", "update", *named, *ordering, timeout_s=SEND_TIMEOUT_S)
         except ProgramFailed as error:
             if self._sent_at is None and any(word in error.detail for word in _REFUSALS):
                 raise Invalid(error.detail, reason="change-refused") from error

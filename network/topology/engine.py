@@ -19,6 +19,8 @@ VARIABLE: Final = "FABRIC_BIN"
 BUILT: Final = Path(__file__).resolve().parents[2] / ".tools" / "fabric" / "bin"
 """Where ``make fabric-tools`` puts what it builds."""
 PROGRAM_TIMEOUT_S: Final = 60.0
+TIMED_OUT: Final = "fabric-timeout"
+"""Reason of a program that did not end in time."""
 MAX_COMPLAINT_CHARACTERS: Final = 400
 _KEPT_VARIABLES: Final = ("PATH", "HOME", "TMPDIR")
 _QUIET: Final = "grpc=ERROR:comm.grpc.server=WARN:common.deliver=ERROR"
@@ -142,7 +144,7 @@ class Binaries:
                 umask=0o077,
             )
         except subprocess.TimeoutExpired as error:
-            raise ProgramFailed(f"{name} did not end within {timeout_s:.0f} s", reason="fabric-timeout") from error
+            raise ProgramFailed(f"{name} did not end within {timeout_s:.0f} s", reason=TIMED_OUT) from error
         except OSError as error:
             raise ProgramFailed(f"{name} does not run: {error.strerror}") from error
         if done.returncode != 0:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +15,7 @@ from chaincode.service.package import build_package, package_id
 from domain.errors import Invalid
 from network.topology.administration import Administration
 from network.topology.description import Organization, Service
-from network.topology.engine import ProgramFailed
+from network.topology.engine import TIMED_OUT, ProgramFailed
 from network.topology.layout import Layout, disk_errors, write_file
 from network.topology.placement import Placement
 from network.topology.profile import ENDORSEMENT
@@ -21,7 +23,11 @@ from network.topology.waiting import wait_for
 
 DIAL_TIMEOUT: Final = "5s"
 INSTALL_TIMEOUT_S: Final = 60.0
-APPROVE_TIMEOUT_S: Final = 60.0
+ORDERING_S: Final = 120.0
+ATTEMPT_S: Final = 25.0
+_LOST: Final = ("failed to send transaction", "timed out waiting for txid", "failed to create new connection",
+                "SERVICE_UNAVAILABLE")  # fmt: skip
+"""What ``peer`` says where an ordering node did not take a transaction, or never answered."""
 _VERSION = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 
 
@@ -82,12 +88,19 @@ def approve(
 ) -> None:
     """Approve a definition for an organisation, which will run it with the package of this id.
 
+    Args:
+        orderer: whose ordering node is asked first.
+
     Raises:
         Unavailable: refused, or not ordered in time.
     """
     chosen = ("--package-id", identity, *_definition(administration, definition))
-    command = ("lifecycle", "chaincode", "approveformyorg", *administration.ordering(orderer), *chosen)
-    administration.peer(organization, *command, timeout_s=APPROVE_TIMEOUT_S)
+    command = ("lifecycle", "chaincode", "approveformyorg", *chosen)
+
+    def in_force() -> bool:
+        return approved_package(administration, organization, definition.sequence) == identity
+
+    _order(administration, organization, command, orderer, in_force)
 
 
 def commit(administration: Administration, definition: Definition, approving: Sequence[Organization]) -> None:
@@ -100,9 +113,12 @@ def commit(administration: Administration, definition: Definition, approving: Se
     peers: list[str | Path] = []
     for item in approving:
         peers += ["--peerAddresses", operator.address(item, "peer"), "--tlsRootCertFiles", layout.peer(item).tls_root]
-    ordering = administration.ordering(approving[0])
-    command = ("lifecycle", "chaincode", "commit", *ordering, *_definition(administration, definition), *peers)
-    administration.peer(approving[0], *command, timeout_s=APPROVE_TIMEOUT_S)
+    command = ("lifecycle", "chaincode", "commit", *_definition(administration, definition), *peers)
+
+    def in_force() -> bool:
+        return all(committed(administration, item) == definition for item in approving)
+
+    _order(administration, approving[0], command, approving[0], in_force)
 
 
 def committed(administration: Administration, organization: Organization) -> Definition | None:
@@ -160,6 +176,36 @@ def wait_answering(administration: Administration, organization: Organization, t
         return True
 
     wait_for(answers, timeout_s, f"an answer of the contract of {organization.name}")
+
+
+def _order(
+    administration: Administration,
+    organization: Organization,
+    command: Sequence[str | Path],
+    orderer: Organization,
+    in_force: Callable[[], bool],
+) -> None:
+    """Run a command that orders a transaction until what it does is in force.
+
+    An ordering node that waits for its leader may never answer, so the next one is asked; the second of two
+    transactions that say the same is refused.
+
+    Raises:
+        Unavailable: refused, or not ordered in time.
+    """
+    others = (item for item in administration.topology.organizations if item != orderer)
+    deadline = time.monotonic() + ORDERING_S
+    for asked in itertools.cycle((orderer, *others)):
+        try:
+            administration.peer(organization, *command, *administration.ordering(asked), timeout_s=ATTEMPT_S)
+        except ProgramFailed as error:
+            if in_force():
+                return
+            lost = error.reason == TIMED_OUT or any(words in error.detail for words in _LOST)
+            if not lost or time.monotonic() > deadline:
+                raise
+        else:
+            return
 
 
 def _definition(administration: Administration, definition: Definition) -> tuple[str, ...]:
