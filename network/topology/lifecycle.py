@@ -25,6 +25,7 @@ DIAL_TIMEOUT: Final = "5s"
 INSTALL_TIMEOUT_S: Final = 60.0
 ORDERING_S: Final = 120.0
 ATTEMPT_S: Final = 25.0
+PAUSE_S: Final = 0.2
 _LOST: Final = ("failed to send transaction", "timed out waiting for txid", "failed to create new connection",
                 "SERVICE_UNAVAILABLE")  # fmt: skip
 """What ``peer`` says where an ordering node did not take a transaction, or never answered."""
@@ -204,6 +205,7 @@ def _order(
             lost = error.reason == TIMED_OUT or any(words in error.detail for words in _LOST)
             if not lost or time.monotonic() > deadline:
                 raise
+            time.sleep(PAUSE_S)
         else:
             return
 

@@ -12,13 +12,16 @@ import pytest
 
 from chaincode.service.package import package_id
 from domain.errors import Invalid, Unavailable
+from network.topology.administration import Administration
 from network.topology.contract_service import ContractService
-from network.topology.description import Organization
+from network.topology.description import Organization, Topology
+from network.topology.engine import PROGRAMS, Binaries, ProgramFailed
 from network.topology.layout import Layout
-from network.topology.lifecycle import Definition, make_package
+from network.topology.lifecycle import Definition, approve, make_package
 from network.topology.placement import BUILDER, Placement
 
 RENHE = Organization("renhe", "RenheMSP", 17000)
+MINGDE = Organization("mingde", "MingdeMSP", 17100)
 
 
 @pytest.fixture
@@ -111,3 +114,54 @@ def test_settings_of_a_service_that_are_none_are_refused(layout: Layout) -> None
         path.write_text(raw)
         with pytest.raises(Invalid):
             ContractService.read(layout, "contract-renhe")
+
+
+PEER = """#!/bin/sh
+echo "$@" >> "$0.calls"
+case "$*" in
+  *queryapproved*) cat "$0.approved" 2>/dev/null && exit 0
+    echo "Error: could not fetch approved chaincode definition" >&2; exit 1 ;;
+  *" -o 127.0.0.1:17103 "*) touch "$0.asked"; exit 0 ;;
+  *) echo "Error: $(cat "$0.complaint")" >&2; exit 1 ;;
+esac
+"""
+
+
+@pytest.fixture
+def administration(layout: Layout) -> Administration:
+    """Its command ``peer`` complains of the ordering node of Renhe, and is content with that of Mingde."""
+    folder = layout.folder / "bin"
+    folder.mkdir()
+    for name in PROGRAMS:
+        (folder / name).write_text(PEER)
+        (folder / name).chmod(0o700)
+    topology = Topology((RENHE, MINGDE, Organization("ankang", "AnkangMSP", 17200)), "raft")
+    return Administration(topology, Binaries(folder), Placement(layout.folder))
+
+
+def approve_at(administration: Administration, complaint: str) -> list[str]:
+    """The calls of ``peer`` that ask an ordering node."""
+    peer = administration.binaries.path("peer")
+    peer.with_name("peer.complaint").write_text(complaint)
+    try:
+        approve(administration, RENHE, "yilian_1:00", Definition(1, "1"), RENHE)
+    finally:
+        calls = peer.with_name("peer.calls").read_text().splitlines()
+    return [call for call in calls if "approveformyorg" in call]
+
+
+def test_an_ordering_node_that_loses_a_transaction_is_not_asked_again_at_once(administration: Administration) -> None:
+    first, second = approve_at(administration, "failed to send transaction: EOF")
+    assert "-o 127.0.0.1:17103" not in first
+    assert "-o 127.0.0.1:17103" in second
+
+
+def test_what_is_in_force_was_not_lost(administration: Administration) -> None:
+    approved = {"source": {"Type": {"LocalPackage": {"package_id": "yilian_1:00"}}}}
+    administration.binaries.path("peer").with_name("peer.approved").write_text(json.dumps(approved))
+    assert len(approve_at(administration, "failed to send transaction: EOF")) == 1
+
+
+def test_a_refusal_is_told_at_once(administration: Administration) -> None:
+    with pytest.raises(ProgramFailed, match="not allowed"):
+        approve_at(administration, "not allowed")
