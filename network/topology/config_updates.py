@@ -22,7 +22,7 @@ from network.blocks.transaction import HeaderType, parse_envelope
 from network.fabric.gateway.signers import private_key_signer
 from network.topology.administration import Administration
 from network.topology.description import Organization
-from network.topology.engine import ProgramFailed
+from network.topology.engine import TIMED_OUT, ProgramFailed
 from network.topology.layout import NodeFiles, disk_errors, write_file
 from network.topology.waiting import wait_for
 
@@ -32,7 +32,6 @@ NONCE_BYTES: Final = 24
 RESEND_AFTER_S: Final = 8.0
 """Longer than an ordering node waits for the leader to take what it forwards."""
 _NO_DIFFERENCE: Final = "no differences detected"
-_REFUSALS: Final = ("BAD_REQUEST", "FORBIDDEN")
 
 Change = Callable[[Any], None]
 """Changes ``common.ConfigGroup`` of the channel in place."""
@@ -96,9 +95,9 @@ class Submission:
         try:
             self.administration.peer(self.asking, "channel", "update", *named, *ordering, timeout_s=SEND_TIMEOUT_S)
         except ProgramFailed as error:
-            if self._sent_at is None and any(word in error.detail for word in _REFUSALS):
+            if self._sent_at is None and error.is_refusal:
                 raise Invalid(error.detail, reason="change-refused") from error
-            if self._sent_at is None:
+            if self._sent_at is None and error.reason != TIMED_OUT:  # else it may be in, and once in it is refused
                 raise
         self._sent_at = time.monotonic()
 

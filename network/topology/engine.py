@@ -78,6 +78,11 @@ class ProgramFailed(Unavailable):
 
     default_reason = "fabric-program"
 
+    @property
+    def is_refusal(self) -> bool:
+        """Whether an ordering node refuses what it was sent, and will again (``common.Status``)."""
+        return any(status in self.detail for status in ("BAD_REQUEST", "FORBIDDEN"))
+
 
 @dataclass(frozen=True)
 class Binaries:

@@ -26,8 +26,7 @@ INSTALL_TIMEOUT_S: Final = 60.0
 ORDERING_S: Final = 120.0
 ATTEMPT_S: Final = 25.0
 PAUSE_S: Final = 0.2
-_LOST: Final = ("failed to send transaction", "timed out waiting for txid", "failed to create new connection",
-                "SERVICE_UNAVAILABLE")  # fmt: skip
+_LOST: Final = ("failed to send transaction", "timed out waiting for txid", "failed to create new connection")
 """What ``peer`` says where an ordering node did not take a transaction, or never answered."""
 _VERSION = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 
@@ -203,7 +202,7 @@ def _order(
             if in_force():
                 return
             lost = error.reason == TIMED_OUT or any(words in error.detail for words in _LOST)
-            if not lost or time.monotonic() > deadline:
+            if not lost or error.is_refusal or time.monotonic() > deadline:
                 raise
             time.sleep(PAUSE_S)
         else:

@@ -12,6 +12,7 @@ import pytest
 
 from chaincode.service.package import package_id
 from domain.errors import Invalid, Unavailable
+from network.topology import config_updates
 from network.topology.administration import Administration
 from network.topology.contract_service import ContractService
 from network.topology.description import Organization, Topology
@@ -121,7 +122,7 @@ echo "$@" >> "$0.calls"
 case "$*" in
   *queryapproved*) cat "$0.approved" 2>/dev/null && exit 0
     echo "Error: could not fetch approved chaincode definition" >&2; exit 1 ;;
-  *" -o 127.0.0.1:17103 "*) touch "$0.asked"; exit 0 ;;
+  *" -o 127.0.0.1:17103 "*) exit 0 ;;
   *) echo "Error: $(cat "$0.complaint")" >&2; exit 1 ;;
 esac
 """
@@ -141,12 +142,13 @@ def administration(layout: Layout) -> Administration:
 
 def approve_at(administration: Administration, complaint: str) -> list[str]:
     """The calls of ``peer`` that ask an ordering node."""
-    peer = administration.binaries.path("peer")
-    peer.with_name("peer.complaint").write_text(complaint)
-    try:
-        approve(administration, RENHE, "yilian_1:00", Definition(1, "1"), RENHE)
-    finally:
-        calls = peer.with_name("peer.calls").read_text().splitlines()
+    administration.binaries.path("peer").with_name("peer.complaint").write_text(complaint)
+    approve(administration, RENHE, "yilian_1:00", Definition(1, "1"), RENHE)
+    return approvals(administration)
+
+
+def approvals(administration: Administration) -> list[str]:
+    calls = administration.binaries.path("peer").with_name("peer.calls").read_text().splitlines()
     return [call for call in calls if "approveformyorg" in call]
 
 
@@ -162,6 +164,24 @@ def test_what_is_in_force_was_not_lost(administration: Administration) -> None:
     assert len(approve_at(administration, "failed to send transaction: EOF")) == 1
 
 
-def test_a_refusal_is_told_at_once(administration: Administration) -> None:
-    with pytest.raises(ProgramFailed, match="not allowed"):
-        approve_at(administration, "not allowed")
+@pytest.mark.parametrize("complaint", ["not allowed", "failed to send transaction: got unexpected status: FORBIDDEN"])
+def test_a_refusal_is_told_at_once(administration: Administration, complaint: str) -> None:
+    with pytest.raises(ProgramFailed, match=complaint):
+        approve_at(administration, complaint)
+    assert len(approvals(administration)) == 1
+
+
+def test_a_change_that_was_sent_and_not_answered_is_not_called_refused(
+    administration: Administration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer = administration.binaries.path("peer")
+    monkeypatch.setattr(config_updates, "SEND_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(config_updates, "RESEND_AFTER_S", 0.0)
+    change = config_updates.Submission(administration, peer, 1, RENHE, RENHE)
+    peer.write_text("#!/bin/sh\ncase $2 in update) exec sleep 9;; esac\necho Error: not now >&2; exit 1\n")
+    with pytest.raises(Unavailable, match="not now"):
+        change.attempt()
+    refused = "case $2 in update) echo Error: BAD_REQUEST >&2;; *) echo Error: not now >&2;; esac; exit 1"
+    peer.write_text(f"#!/bin/sh\n{refused}\n")
+    with pytest.raises(Unavailable, match="not now"):
+        change.attempt()
