@@ -18,8 +18,11 @@ ANCHORED_S = 3.0
 
 @pytest.fixture(scope="session")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
-    with Network(tmp_path_factory.mktemp("hostile"), {"RenheMSP": "Renhe"}) as network:
-        hospital = network.hospitals[0]
+    network = Network(tmp_path_factory.mktemp("hostile"), {"RenheMSP": "Renhe"})
+    hospital = network.hospitals[0]
+    # Other files' tests run in between.
+    hospital.environment = {**hospital.environment, "YILIAN_STAFF_SESSION_MINUTES": "720"}
+    with network:
         people = {role: hospital.employ(role, role, role) for role in ROLES}
         tokens = {role: token_of(person.client.authorise("", "")) for role, person in people.items()}
         tokens["system-administrator"] = token_of(hospital.administrator().authorise("", ""))

@@ -106,7 +106,7 @@ def consortium(directory: Path, **changes: object) -> Iterator[dict[str, Hospita
 
 
 def make_settings(directory: Path, msp_id: str, name: str, **changes: object) -> Settings:
-    """Settings of one hospital on a free port."""
+    """Settings of one hospital on a free port; its staff stay signed in while other files' tests run."""
     port = _free_port()
     return Settings.from_environment(
         {},
@@ -117,6 +117,7 @@ def make_settings(directory: Path, msp_id: str, name: str, **changes: object) ->
         port=port,
         public_url=f"http://127.0.0.1:{port}",
         access_anchor_interval_s=0.3,
+        staff_session_minutes=720,
         **changes,
     )
 
