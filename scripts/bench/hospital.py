@@ -87,6 +87,7 @@ def hospital(place: Place, ground: Ground | None = None) -> Iterator[Hospital]:
             name="North",
             data_dir=place.folder / "node",
             ledger_record_categories=(),
+            freshness="ledger" if ground is None else "witnesses",
         )
         initialise(settings)
         running = build(settings)

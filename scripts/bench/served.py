@@ -25,9 +25,9 @@ class Served:
 
 
 @contextmanager
-def served(place: Place, ground: Ground | None = None) -> Iterator[Served]:
-    """Start the nodes on a ledger, by default an embedded one, and open accounts."""
-    with Network(place.folder / "network", NAMES, ground=ground) as network:
+def served(place: Place, ground: Ground | None = None, *, witnesses: bool = False) -> Iterator[Served]:
+    """Start the nodes on a ledger, by default an embedded one, and open accounts; witnesses if asked for."""
+    with Network(place.folder / "network", NAMES, witnesses=witnesses, ground=ground) as network:
         north = network.hospitals[0]
         records = north.employ("records", "Records", "medical-records").client
         clinician = north.employ("doctor", "Doctor", "clinician").client

@@ -96,7 +96,7 @@ def commit(place: Place) -> Iterator[Comparison]:
 def anchored(place: Place) -> Iterator[Comparison]:
     """From the answer to a Bundle to its anchor, while 200 records/s come in; the 95th percentile of a round."""
     numbers = count()
-    with served(place, _ground(place)) as running, ThreadPoolExecutor(_WRITERS) as threads:
+    with served(place, _ground(place), witnesses=True) as running, ThreadPoolExecutor(_WRITERS) as threads:
 
         def percentile() -> float:
             waits = sorted(_under_load(running, threads, numbers))
@@ -116,7 +116,7 @@ def shared_read(place: Place) -> Iterator[Comparison]:
     """Another hospital reads with an open access: the same on Fabric and on the embedded ledger."""
     other = Place(place.folder / "embedded", place.mebibytes, place.shared_data)
     other.folder.mkdir()
-    with served(place, _ground(place)) as fabric, served(other) as embedded:
+    with served(place, _ground(place), witnesses=True) as fabric, served(other, witnesses=True) as embedded:
         yield Comparison(
             operation="Fabric: shared read with decision, release and log",
             unit="read",
