@@ -104,7 +104,7 @@ class Timings:
         request_forward_ms, request_complain_ms, leader_heartbeat_ms, view_change_resend_ms, view_change_ms: SmartBFT's.
     """
 
-    batch_timeout_ms: int = 100
+    batch_timeout_ms: int = 50
     max_message_count: int = 100
     tick_ms: int = 100
     request_forward_ms: int = 500

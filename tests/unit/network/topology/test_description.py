@@ -14,7 +14,7 @@ from network.topology.description import MAX_BYTES, SERVICES, Organization, Timi
 
 MSPS = ["RenheMSP", "MingdeMSP", "AnkangMSP", "TongjiMSP"]
 THREE = Topology(members(MSPS[:3], 17000))
-FOUR = Topology(members(MSPS, 17000), "bft", "records", "contract-1", Timings(batch_timeout_ms=50))
+FOUR = Topology(members(MSPS, 17000), "bft", "records", "contract-1", Timings(batch_timeout_ms=70))
 
 
 @pytest.mark.parametrize("topology", [THREE, FOUR])
