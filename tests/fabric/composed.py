@@ -13,16 +13,14 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from network.topology.containers import FOLDER, compose_topology
-from network.topology.ports import free_ports
 from node_service.client.node_client import StaffClient
 from node_service.client.transport import Transport
 from node_service.client.wire import StaffAccount
 from node_service.provisioning import FIRST_USERNAME
+from yilian.demo.containers import UP_TIMEOUT_S, Compose
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROJECT: Final = "yilian-test"
-STARTS: Final = 3
-UP_TIMEOUT_S: Final = 300.0
 SEEN_TIMEOUT_S: Final = 90.0
 _PASSWORD: Final = "a passphrase of the test's own"
 Seen = TypeVar("Seen")
@@ -38,22 +36,14 @@ class Composed:
 
     environment: Mapping[str, str] = field(repr=False)
 
-    def compose(self, *arguments: str, timeout_s: float = UP_TIMEOUT_S) -> str:
-        """Run ``docker-compose`` and return what it printed."""
-        command = ["docker-compose", "-p", PROJECT, "-f", str(ROOT / "docker-compose-fabric.yaml"), *arguments]
-        return self._run(command, timeout_s)
+    @property
+    def project(self) -> Compose:
+        """The same, as the demo sees it."""
+        return Compose(("docker-compose",), PROJECT, self.environment)
 
-    def up(self) -> None:
-        """Start everything; again where the engine itself failed to start a container (runc's broken pipe)."""
-        for _ in range(STARTS - 1):
-            try:
-                self.compose("up", "--detach", "--no-build")
-            except AssertionError as error:
-                if "OCI runtime create failed" not in str(error):
-                    raise
-            else:
-                return
-        self.compose("up", "--detach", "--no-build")
+    def compose(self, *arguments: str) -> str:
+        """Run ``docker-compose`` and return what it printed."""
+        return self.project.run(*arguments, timeout_s=UP_TIMEOUT_S).decode()
 
     def docker(self, *arguments: str) -> str:
         """Run ``docker`` and return what it printed."""
@@ -108,12 +98,6 @@ class Composed:
         )  # fmt: skip
         assert done.returncode == 0, f"{' '.join(command[:6])}: {done.stderr[-3000:]}"
         return done.stdout
-
-
-def published_ports() -> dict[str, str]:
-    """Free ports for the four nodes and witnesses, in the words of the file: without their last digit."""
-    tens = -(-(free_ports(4) - 1) // 10)
-    return {"NODE_PORTS": str(tens), "WITNESS_PORTS": str(tens + 1)}
 
 
 def eventually(look: Callable[[], Seen], is_done: Callable[[Seen], bool], timeout_s: float = SEEN_TIMEOUT_S) -> Seen:

@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from rich.console import Console
 
 from network.topology.containers import USER, Container, compose_topology, containers
 from network.topology.engine import Binaries
 from node_service.client.node_client import StaffClient
-from tests.fabric.composed import ROOT, Composed, eventually, published_ports
+from tests.fabric.composed import ROOT, Composed, eventually
 from tests.fabric.docker_engine import docker_engine, require
+from yilian.demo.commands import synthetic, tell_story
+from yilian.demo.containers import ContainedNetwork, published_ports
+from yilian.demo.report import Report
+from yilian.language import text
 
 CONTAINERS: Final = tuple(containers(compose_topology("raft")))
 IMAGES_TIMEOUT_S: Final = 600.0
@@ -35,11 +40,11 @@ def composed(binaries: Binaries) -> Iterator[Composed]:
         images = dict(line.split("=", 1) for line in made.stdout.split())
         running = Composed({**environment, **images, **published_ports(), "CONSENSUS": "raft"})
         try:
-            running.up()
+            running.project.up()
             _wait_healthy(running)
             yield running
         finally:
-            running.compose("down", "--volumes", "--timeout", "5")
+            running.project.down()
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,16 @@ def test_a_record_of_one_hospital_is_anchored_witnessed_and_known_to_all_others(
         _wait_known(composed, hospital, doctor)
 
 
+def test_the_demo_tells_its_whole_story_on_the_containers(composed: Composed, tmp_path: Path) -> None:
+    names = {"RenheMSP": "Renhe", "MingdeMSP": "Mingde", "AnkangMSP": "Ankang"}
+    network = ContainedNetwork(composed.project, tmp_path, names)
+    network.meet()
+    report = Report(Console(quiet=True), text("en"))
+    tell_story(report, network, synthetic(tmp_path / "input"))
+    assert report.ok
+    assert report.verified_transactions > 0
+
+
 def test_a_hospital_whose_containers_all_crash_comes_back_and_misses_nothing(
     composed: Composed, doctor: StaffClient
 ) -> None:
@@ -112,7 +127,7 @@ def test_a_hospital_whose_containers_all_crash_comes_back_and_misses_nothing(
 def test_everything_stopped_and_started_again_goes_on(composed: Composed, doctor: StaffClient) -> None:
     before = doctor.status().records
     composed.compose("stop", "--timeout", "10")
-    composed.up()
+    composed.project.up()
     _wait_healthy(composed)
     again = composed.employ("renhe", "doctor-of-the-next-day", "clinician")
     assert again.status().records == before

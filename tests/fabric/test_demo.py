@@ -1,4 +1,4 @@
-"""``yilian demo --ledger fabric``: the same story as on the embedded ledger, told to its end on a real network."""
+"""``yilian demo --ledger fabric-native``: the story of the embedded ledger, told to its end on a real network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.scenario.test_demo import check_whole, demo
 @pytest.mark.slow
 @pytest.mark.fabric
 def test_the_whole_story_is_told_on_fabric_and_leaves_nothing_behind(tmp_path: Path, binaries: Binaries) -> None:
-    report = check_whole(demo(tmp_path, "--ledger", "fabric"))
+    report = check_whole(demo(tmp_path, "--ledger", "fabric-native"))
     assert report["skipped"] == report["refused"] == []
     assert report["dicom_instances"] > 0
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]

@@ -17,6 +17,7 @@ from rich.console import Console
 from domain.errors import Invalid
 from node_service.sources.walk import walk
 from yilian.demo import proofs, story
+from yilian.demo.containers import Compose, ContainedNetwork
 from yilian.demo.fabric_ground import FabricGround
 from yilian.demo.network import Network
 from yilian.demo.report import Report, StepFailed
@@ -32,6 +33,7 @@ class Ledgers(StrEnum):
 
     EMBEDDED = "embedded"
     FABRIC = "fabric"
+    FABRIC_NATIVE = "fabric-native"
 
 
 SEED: Final = 20260101
@@ -60,7 +62,11 @@ def register(app: typer.Typer, t: Text) -> None:
         ledger: Annotated[
             Ledgers,
             typer.Option(
-                help=t("What the hospitals share: one file, or a Fabric network.", "共享账本：单文件或 Fabric 网络。")
+                help=t(
+                    "What the hospitals share: one file, or a Fabric network: in containers where Docker and images "
+                    "are there, else as processes.",
+                    "共享账本：单文件或 Fabric 网络；有 Docker 及镜像时使用容器，否则使用本机进程。",
+                )
             ),
         ] = Ledgers.EMBEDDED,
         folder: Annotated[
@@ -90,22 +96,23 @@ def register(app: typer.Typer, t: Text) -> None:
 
 def _tell(report: Report, place: Path, data: Path | None, ledger: Ledgers, *, stay: bool, evil: bool) -> None:
     t = report.t
-    source = data or _synthetic(place / "input")
+    source = data or synthetic(place / "input")
     names = {
         "RenheMSP": t("Renhe Hospital", "仁和医院"),
         "MingdeMSP": t("Mingde Hospital", "明德医院"),
         "AnkangMSP": t("Ankang Hospital", "安康医院"),
     }
     with _network(report, place, names, ledger) as network:
-        if evil:
+        if evil and isinstance(network, Network):
             thefts.tell(report, network, source)
         else:
-            _tell_story(report, network, source)
+            tell_story(report, network, source)
         if stay:
             _stay(report, network)
 
 
-def _tell_story(report: Report, network: Network, source: Path) -> None:
+def tell_story(report: Report, network: story.Stage, source: Path) -> None:
+    """The ordinary story on a stage that stands; each step goes into the report."""
     cast = story.hire(network)
     with report.step("ingest", "Records go in, sealed and anchored", "病历入库：加密、上链锚定"):
         story.ingest(report, cast, source)
@@ -142,15 +149,27 @@ def _end(number: int, _frame: object) -> None:
 
 
 @contextmanager
-def _network(report: Report, place: Path, names: dict[str, str], ledger: Ledgers) -> Iterator[Network]:
+def _network(
+    report: Report, place: Path, names: dict[str, str], ledger: Ledgers
+) -> Iterator[Network | ContainedNetwork]:
     with report.step("network", "Three hospitals start over one ledger", "三家医院在同一账本上启动"):
-        ground = FabricGround(place / "fabric", list(names)) if ledger is Ledgers.FABRIC else None
-        network = Network(place, names, witnesses=True, ground=ground)
+        network = _made(report, place, names, ledger)
         network.__enter__()
     try:
         yield network
     finally:
         network.__exit__(None, None, None)
+
+
+def _made(report: Report, place: Path, names: dict[str, str], ledger: Ledgers) -> Network | ContainedNetwork:
+    if ledger is Ledgers.EMBEDDED:
+        return Network(place, names, witnesses=True)
+    compose = Compose.find() if ledger is Ledgers.FABRIC else None
+    if compose is None:
+        report.say("a Fabric network of processes on this machine", "本机进程组成的 Fabric 网络")
+        return Network(place, names, witnesses=True, ground=FabricGround(place / "fabric", list(names)))
+    report.say("Fabric in containers, until all are healthy this takes minutes", "容器中的 Fabric，全部就绪需要数分钟")
+    return ContainedNetwork(compose, place, names)
 
 
 @contextmanager
@@ -168,14 +187,15 @@ def _place(folder: Path | None) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def _synthetic(folder: Path) -> Path:
+def synthetic(folder: Path) -> Path:
+    """Write made-up histories and a phantom of a CT series."""
     write_histories(folder / "histories-zh", SEED, PATIENTS, "zh")
     write_histories(folder / "histories-en", SEED, PATIENTS, "en")
     write_ct_phantom(folder / "ct-phantom", SEED, people(SEED, 1, "zh")[0])
     return folder
 
 
-def _stay(report: Report, network: Network) -> None:
+def _stay(report: Report, network: story.Stage) -> None:
     t = report.t
     report.console.print(
         t("Everything held. The hospitals stay up; Ctrl-C ends.", "全部成立。医院继续运行，按 Ctrl-C 结束。"),
@@ -186,7 +206,7 @@ def _stay(report: Report, network: Network) -> None:
         report.console.print(
             f"        administrator / {hospital.administrator_password}", highlight=False, markup=False
         )
-    report.console.print(t(f"    ledger: {network.ground.place}", f"    账本：{network.ground.place}"), highlight=False)
+    report.console.print(t(f"    ledger: {network.place}", f"    账本：{network.place}"), highlight=False)
     try:
         signal.pause()
     except KeyboardInterrupt:

@@ -27,6 +27,7 @@ from yilian.demo.ground import EmbeddedGround, Ground, witness_identity
 
 READY_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 10.0
+WALLET_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.05
 _PASSWORD_BYTES: Final = 18
 
@@ -104,6 +105,11 @@ class Hospital:
         return f"http://127.0.0.1:{self.port}"
 
     @property
+    def public_url(self) -> str:
+        """Address by which other hospitals and wallets know it."""
+        return self.url
+
+    @property
     def log(self) -> Path:
         """What the node wrote."""
         return self.folder.parent / f"{self.msp_id}.log"
@@ -144,6 +150,12 @@ class Hospital:
         _stop(self.process)
         if self.witness is not None:
             self.witness.stop()
+
+    def flip_last_bit(self, object_name: str) -> None:
+        """Alter one object of the node's store where it lies; a second time puts it right."""
+        path = next(self.folder.rglob(object_name))
+        content = path.read_bytes()
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
 
     def administrator(self) -> StaffClient:
         """The first account, signed in."""
@@ -204,6 +216,24 @@ class Network:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop()
+
+    @property
+    def genesis(self) -> str:
+        """Header hash of block 0, in hex."""
+        return self.ground.genesis
+
+    @property
+    def place(self) -> str:
+        """Where the ledger is, for people."""
+        return self.ground.place
+
+    def export(self, folder: Path) -> int:
+        """Export all blocks, as an auditor does; give their number."""
+        return self.ground.export(folder)
+
+    def connect(self, url: str) -> Transport:
+        """How a wallet reaches the hospital of a public address."""
+        return Transport(url, timeout_s=WALLET_TIMEOUT_S)
 
     @property
     def ledger(self) -> Path:

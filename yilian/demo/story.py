@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from domain.errors import Conflict, Denied, NotFound, Tampered, YilianError
 from domain.identifiers import decode_bytes, identifier
@@ -26,7 +27,7 @@ from patient_wallet.wallet import Connect, Wallet
 from yilian.audit_export import verify_folder
 from yilian.audit_query import rows_of
 from yilian.contract_versions import CONTRACT
-from yilian.demo.network import Hospital, Network, Person
+from yilian.demo.network import Hospital, Person
 from yilian.demo.report import Report, StepFailed, check
 from yilian.ingestion import Feed
 
@@ -60,13 +61,32 @@ class Cast:
         return SharedClient(self.doctor.client)
 
 
-def connect(url: str) -> Transport:
-    """How the wallet reaches a hospital."""
-    return Transport(url, timeout_s=60.0)
+class Stage(Protocol):
+    """Where the story happens: three hospitals that run over one ledger, a folder to work in."""
+
+    @property
+    def folder(self) -> Path: ...
+
+    @property
+    def hospitals(self) -> Sequence[Hospital]: ...
+
+    @property
+    def genesis(self) -> str:
+        """Header hash of block 0, in hex."""
+
+    @property
+    def place(self) -> str:
+        """Where the ledger is, for people."""
+
+    def export(self, folder: Path) -> int:
+        """Export all blocks, as an auditor does; give their number."""
+
+    def connect(self, url: str) -> Transport:
+        """How a wallet reaches the hospital of a public address."""
 
 
-def hire(network: Network, reach: Connect = connect) -> Cast:
-    """Open the accounts and make the wallet."""
+def hire(network: Stage, reach: Connect | None = None) -> Cast:
+    """Open the accounts and make the wallet; ``reach`` is how it reaches a hospital, by default as the stage says."""
     custodian, reader, third = network.hospitals
     vault = Vault.create(network.folder / "wallet.json", os.urandom(16).hex())
     create_wallet(vault, "chinese_simplified", os.urandom)
@@ -78,7 +98,7 @@ def hire(network: Network, reach: Connect = connect) -> Cast:
         doctor=reader.employ("doctor", "陈华 急诊科", "clinician", department="急诊科"),
         privacy_custodian=custodian.employ("privacy", "孙宁 隐私办", "privacy-officer"),
         privacy_reader=reader.employ("privacy", "何平 隐私办", "privacy-officer"),
-        wallet=Wallet(vault, reach, os.urandom, lambda: datetime.now(UTC)),
+        wallet=Wallet(vault, reach or network.connect, os.urandom, lambda: datetime.now(UTC)),
     )  # fmt: skip
 
 
@@ -107,7 +127,7 @@ def ingest(report: Report, cast: Cast, data: Path) -> None:
 def enrol(report: Report, cast: Cast) -> None:
     """The person with the most records gets a code at the counter and enrols the wallet."""
     issued = cast.registrar.client.issue_enrolment_code(cast.patient)
-    registration = cast.wallet.enrol(cast.custodian.url, issued.code)
+    registration = cast.wallet.enrol(cast.custodian.public_url, issued.code)
     check(registration.patient == cast.patient, "the wallet was enrolled for somebody else")
     own = list(cast.wallet.records(cast.custodian.msp_id))
     _wait_own_key(cast, own[-1].record)
@@ -167,7 +187,7 @@ def preview(report: Report, cast: Cast, request_id: str) -> tuple[GrantChoice, w
 
 def grant(report: Report, cast: Cast, choice: GrantChoice) -> None:
     """The wallet signs; the ledger has it; a person at the reader's confirms whose records these are."""
-    granted = cast.wallet.grant(cast.custodian.msp_id, choice, cast.reader.url)
+    granted = cast.wallet.grant(cast.custodian.msp_id, choice, cast.reader.public_url)
     check(granted.delivered, "the grant did not reach the reader")
     cast.grant = granted.id
     cast.shared.confirm_match(granted.patient, granted.id, None)
@@ -250,9 +270,7 @@ def flip_a_byte(report: Report, cast: Cast) -> None:
     """A byte of the custodian's store is flipped; the object is found and named; then it is put right."""
     victim = next(item for item in cast.chart if item.entry.kind == "patient" and not item.members)
     name = decode_bytes(victim.digest, "digest").hex()
-    path = next(cast.custodian.folder.rglob(name))
-    good = path.read_bytes()
-    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    cast.custodian.flip_last_bit(name)
     try:
         cast.house_doctor.client.record_content(victim.entry.record)
     except Tampered as alarm:
@@ -263,19 +281,19 @@ def flip_a_byte(report: Report, cast: Cast) -> None:
     else:
         check(False, "an altered object was handed out")
     finally:
-        path.write_bytes(good)
+        cast.custodian.flip_last_bit(name)
 
 
-def audit(report: Report, cast: Cast, network: Network) -> None:
+def audit(report: Report, cast: Cast, network: Stage) -> None:
     """An auditor exports the ledger, verifies every rule, replays the contract, and finds the story in it."""
     folder = network.folder / f"export-{instant(datetime.now(UTC)).replace(':', '')}"
-    report.blocks = network.ground.export(folder)
+    report.blocks = network.export(folder)
     names: list[str] = []
 
     def collect(block: VerifiedBlock) -> None:
         names.extend(row.name for row in rows_of(block, CONTRACT) if row.code == "VALID")
 
-    chain = verify_folder(folder, network.ground.genesis, collect)
+    chain = verify_folder(folder, network.genesis, collect)
     for name in (
         "RegisterPatient",
         "Anchor",
