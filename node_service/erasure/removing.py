@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import Select, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from domain.identifiers import encode_bytes
@@ -26,6 +26,7 @@ from node_service.database.models import (
     RecordVersion,
 )
 from node_service.database.models import Wrap as WrapRow
+from node_service.database.scrub_models import DamagedObject
 from node_service.records.persons import Card, seal_card
 from node_service.records.scrub import ERASED
 
@@ -57,6 +58,8 @@ def delete_objects(node: Node, record: str) -> None:
 def delete_rows(node: Node, session: Session, record: Record) -> None:
     """Delete and blank the rows of an erased record, in the caller's transaction."""
     _delete_bundles(session, bundles_of(session, record.id))
+    for part in (RecordVersion, Member):
+        _clear_damage(session, select(part.digest).where(part.record == record.id))
     for table in (WrapRow, Member, RecordToken, IdempotencyKey, BundleEntry):
         session.execute(delete(table).where(table.record == record.id))
     blank = {"content_token": ERASED, "clinical_start": None, "clinical_end": None, "undo": None, "length": 0}
@@ -74,8 +77,14 @@ def delete_patient_wraps(session: Session, records: Collection[str]) -> None:
 
 
 def _delete_bundles(session: Session, bundles: Sequence[str]) -> None:
+    _clear_damage(session, select(BundleSkeleton.digest).where(BundleSkeleton.id.in_(bundles)))
     session.execute(delete(BundleSkeleton).where(BundleSkeleton.id.in_(bundles)))
     session.execute(delete(BundleEntry).where(BundleEntry.bundle.in_(bundles)))
+
+
+def _clear_damage(session: Session, digests: Select[bytes]) -> None:
+    """What was altered or missing is gone on purpose now, and no alarm any more."""
+    session.execute(delete(DamagedObject).where(DamagedObject.digest.in_(digests)))
 
 
 def _clear_person(node: Node, session: Session, patient: str, *, was_patient: bool) -> None:

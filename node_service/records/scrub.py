@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, literal, select
+from sqlalchemy import ColumnElement, Select, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from domain.errors import NotFound, Tampered
 from domain.identifiers import encode_bytes
 from node_service.context import Node
-from node_service.database.models import BundleSkeleton, Member, RecordVersion
+from node_service.database.erasure_models import Removal
+from node_service.database.models import BundleEntry, BundleSkeleton, Member, RecordVersion
 
 ERASED: Final = b""
 """What is left of the content token of an erased record's versions: their objects are gone on purpose."""
@@ -47,16 +48,22 @@ class _Part:
     digest: InstrumentedAttribute[bytes]
     owner: InstrumentedAttribute[str]
     length: InstrumentedAttribute[int] | None
+    going: Select[str]
     condition: ColumnElement[bool] | None = None
 
 
+_GOING: Final = select(Removal.record).where(Removal.action == "erase", Removal.state == "forgotten")
+"""Records whose keys are destroyed: their objects are deleted before their rows are."""
+_GOING_BUNDLES: Final = select(BundleEntry.bundle).where(BundleEntry.record.in_(_GOING))
 _PARTS: Final = {
     "record": _Part(
-        "record", RecordVersion.object_id, RecordVersion.digest, RecordVersion.record, RecordVersion.length,
+        "record", RecordVersion.object_id, RecordVersion.digest, RecordVersion.record, RecordVersion.length, _GOING,
         RecordVersion.content_token != ERASED,
     ),
-    "member": _Part("member of record", Member.object_id, Member.digest, Member.record, Member.length),
-    "bundle": _Part("bundle", BundleSkeleton.object_id, BundleSkeleton.digest, BundleSkeleton.id, None),
+    "member": _Part("member of record", Member.object_id, Member.digest, Member.record, Member.length, _GOING),
+    "bundle": _Part(
+        "bundle", BundleSkeleton.object_id, BundleSkeleton.digest, BundleSkeleton.id, None, _GOING_BUNDLES
+    ),
 }  # fmt: skip
 PARTS: Final = tuple(_PARTS)
 
@@ -121,7 +128,8 @@ def _is_referred(node: Node, part: str, one: ReferredObject) -> bool:
 
 def _referred(session: Session, part: _Part, where: ColumnElement[bool], limit: int) -> Iterator[ReferredObject]:
     length: Any = literal(0) if part.length is None else part.length
-    query = select(part.object_id, part.digest, part.owner, length).where(where).order_by(part.object_id).limit(limit)
+    query = select(part.object_id, part.digest, part.owner, length).where(where, part.owner.not_in(part.going))
+    query = query.order_by(part.object_id).limit(limit)
     if part.condition is not None:
         query = query.where(part.condition)
     for object_id, digest, owner, total in session.execute(query):

@@ -7,6 +7,7 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -16,7 +17,16 @@ from sqlalchemy.orm import Session
 
 from domain.errors import OutcomeUnknown, Unavailable
 from domain.jcs import JsonObject, JsonValue
-from domain.ports import Clock, CommittedBlock, CustodyEntry, NoKey, RandomSource, StoredBlob, TransactionStatus
+from domain.ports import (
+    Clock,
+    CommittedBlock,
+    CustodyEntry,
+    Forgotten,
+    NoKey,
+    RandomSource,
+    StoredBlob,
+    TransactionStatus,
+)
 from network.embedded.ledger import EmbeddedLedger
 from node_service.database.engine import Database
 from offchain.custody.file_keyring import FileKeyring
@@ -236,6 +246,16 @@ class SimulatedStore(LocalStore):
         self._simulated.unavailable("store-down")
         return super().get(digest)
 
+    def delete(self, digest: str) -> bool:
+        self._simulated.unavailable("store-down")
+        done = super().delete(digest)
+        self._simulated.point()
+        return done
+
+    def collect(self, is_referenced: Callable[[str], bool], now: datetime) -> list[str]:
+        self._simulated.unavailable("store-down")
+        return super().collect(is_referenced, now)
+
 
 class SimulatedCustody(FileKeyring):
     """The file keyring, sometimes unavailable."""
@@ -251,6 +271,17 @@ class SimulatedCustody(FileKeyring):
     def unwrap_many(self, entry: CustodyEntry, wraps: Sequence[tuple[KeyBinding, Wrap]]) -> list[DataKey | NoKey]:
         self._simulated.unavailable("custody-down")
         return super().unwrap_many(entry, wraps)
+
+    def forget(self, records: Sequence[str], at: str) -> Forgotten:
+        self._simulated.unavailable("custody-down")
+        done = super().forget(records, at)
+        self._simulated.point()
+        return done
+
+    def rekey(self, at: str) -> None:
+        self._simulated.unavailable("custody-down")
+        super().rekey(at)
+        self._simulated.point()
 
 
 class SimulatedDatabase(Database):

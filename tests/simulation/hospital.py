@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
-from unittest.mock import patch
+from typing import Final
 
 from anyio import CapacityLimiter
 
@@ -23,19 +21,24 @@ from node_service.access_log.sequencer import Sequencer
 from node_service.background import Step, Worker
 from node_service.composition import FOLLOWER_QUIET, QUIET
 from node_service.context import Limits, Node
+from node_service.custody_steps import Rekeying
 from node_service.database.engine import Database
 from node_service.database.models import Base
+from node_service.erasure.case_keeper import CaseKeeper
+from node_service.erasure.corrections import Corrections
+from node_service.erasure.notifier import Notifier, Telling
+from node_service.erasure.remover import Remover
 from node_service.ledger_sync.anchorer import Anchorer
 from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
 from node_service.ledger_sync.submission import Resubmitter
 from node_service.records.collecting import Collector
+from node_service.records.scrubber import Scrubber
 from node_service.settings import Settings
 from node_service.sharing.accesses import OneUseKeys
 from node_service.sharing.enrolment import Enrolments
 from node_service.sharing.patient_wraps import PatientWraps
 from offchain.custody.file_keyring import FileKeyring
-from patient_wallet import refusing
 from tests.simulation.faults import (
     Faults,
     Place,
@@ -48,7 +51,31 @@ from tests.simulation.network import Network, SimulatedVoices
 from tests.simulation.scheduler import Process, Scheduler, Task
 
 START: Final = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
-Answer = TypeVar("Answer")
+KEPT_TYPE: Final = "Procedure"
+RETENTION: Final = f"""
+version = 1
+id = "simulation"
+[[rules]]
+id = "kept"
+resource_types = ["{KEPT_TYPE}"]
+keep_years = 15
+from = "last-visit"
+[rules.source]
+title_en = "Simulation"
+title_zh = "模拟"
+article_en = "1"
+article_zh = "一"
+[[rules]]
+id = "not-kept"
+keep_years = 0
+from = "last-visit"
+[rules.source]
+title_en = "Simulation"
+title_zh = "模拟"
+article_en = "2"
+article_zh = "二"
+"""
+"""Procedures are kept for years, so that a wish to erase one only locks it."""
 
 
 @dataclass
@@ -60,66 +87,6 @@ class SimulatedClock:
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self.scheduler.now) + self.wrong
-
-
-def finished(call: Coroutine[Any, Any, Answer]) -> Answer:
-    """A use case to its end: whatever it waits for is a port of the simulation, so it never suspends itself."""
-    try:
-        call.send(None)
-    except StopIteration as end:
-        return end.value  # type: ignore[no-any-return]
-    raise AssertionError("a use case waited for something outside the simulation")
-
-
-@contextmanager
-def without_threads(scheduler: Scheduler) -> Iterator[None]:
-    """Pools of threads become calls between which others may run."""
-
-    async def in_this_thread(call: Callable[[], Answer], *_args: object, **_kwargs: object) -> Answer:
-        scheduler.pause()
-        return call()
-
-    with (
-        patch("anyio.to_thread.run_sync", in_this_thread),
-        patch.object(refusing, "ThreadPoolExecutor", lambda _count: TaskPool(scheduler)),
-        patch.object(refusing, "time", VirtualTime(scheduler)),
-    ):
-        yield
-
-
-@dataclass
-class VirtualTime:
-    """What a wallet needs of the module ``time``."""
-
-    scheduler: Scheduler
-
-    def monotonic(self) -> float:
-        return self.scheduler.now
-
-    def sleep(self, seconds: float) -> None:
-        self.scheduler.pause(seconds)
-
-
-@dataclass
-class TaskPool:
-    """A pool whose threads are tasks of the simulation."""
-
-    scheduler: Scheduler
-
-    def __enter__(self) -> TaskPool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing is held."""
-
-    def map(self, call: Callable[[Any], Answer], items: Iterable[Any]) -> Iterator[Answer]:
-        process = self.scheduler.current.process if self.scheduler.current else self.scheduler.network
-        tasks = [self.scheduler.spawn("one of many", process, partial(call, item)) for item in items]
-        for task in tasks:
-            self.scheduler.wait(task, float("inf"))
-            if task.error is not None:
-                raise task.error
-            yield task.result  # type: ignore[misc]
 
 
 class SimulatedCommits(ProjectedCommits):
@@ -193,6 +160,7 @@ class Hospital:
     process: Process = field(init=False)
     node: Node = field(init=False)
     workers: dict[str, Task] = field(default_factory=dict)
+    telling: Callable[[], AbstractAsyncContextManager[Telling]] = field(init=False)
     crashes: int = 0
 
     def __post_init__(self) -> None:
@@ -212,6 +180,7 @@ class Hospital:
     def found(self) -> None:
         """Keys and an empty database, as ``node init`` makes them."""
         self.folder.mkdir()
+        (self.folder / "retention.toml").write_text(RETENTION)
         secrets.create(self.folder)
         FileKeyring.create(self.folder / "custody", instant(self.clock.now()))
         database = Database(f"sqlite:///{self.folder / 'node.db'}")
@@ -229,7 +198,7 @@ class Hospital:
         settings = Settings.model_validate(
             {
                 "msp_id": self.msp_id, "name": self.msp_id, "data_dir": self.folder, "ledger_dir": self.ledger_folder,
-                "public_url": self.url,
+                "public_url": self.url, "retention_file": str(self.folder / "retention.toml"),
             }
         )  # fmt: skip
         database = SimulatedDatabase(settings.sqlalchemy_url, place)
@@ -251,7 +220,7 @@ class Hospital:
             limits=Limits(CapacityLimiter(32), CapacityLimiter(16), CapacityLimiter(4)),
         )
         self.process, self.node = process, node
-        self._start_workers(node, {"follower": Follower(database, ledger, commits), **_steps(node)})
+        self._start_workers(node, {"follower": Follower(database, ledger, commits), **self._steps(node)})
         database.after_commit(self._woken)
 
     def crash(self) -> None:
@@ -301,15 +270,20 @@ class Hospital:
             if one.exists():
                 os.utime(one, (seconds, seconds))
 
-
-def _steps(node: Node) -> dict[str, Step]:
-    """The background work of a node, named as where they are composed."""
-    return {
-        "anchorer": Anchorer(node),
-        "sequencer": Sequencer(node),
-        "resubmitter": Resubmitter(node),
-        "patient-wraps": PatientWraps(node),
-        "enrolments": Enrolments(node),
-        "one-use-keys": OneUseKeys(node),
-        "collector": Collector(node),
-    }
+    def _steps(self, node: Node) -> dict[str, Step]:
+        """The background work of a node, named as where they are composed."""
+        return {
+            "anchorer": Anchorer(node),
+            "sequencer": Sequencer(node),
+            "resubmitter": Resubmitter(node),
+            "patient-wraps": PatientWraps(node),
+            "enrolments": Enrolments(node),
+            "one-use-keys": OneUseKeys(node),
+            "collector": Collector(node),
+            "scrubber": Scrubber(node, lambda: self.scheduler.now),
+            "remover": Remover(node),
+            "case-keeper": CaseKeeper(node),
+            "notifier": Notifier(node, self.telling),
+            "corrections": Corrections(node),
+            "rekeying": Rekeying(node),
+        }

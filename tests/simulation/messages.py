@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -18,7 +19,7 @@ from node_service.client import exchange_wire, wire
 from node_service.client.receipt_wire import EffectiveWord
 from node_service.client.transport import Answer, Authorise
 from node_service.context import Node
-from node_service.erasure import received
+from node_service.erasure import cases, certificates, received
 from node_service.ledger_sync.registry import organization, valid_keys
 from node_service.organization_keys import hospital_card
 from node_service.sharing import (
@@ -37,8 +38,9 @@ from node_service.sharing import (
 from node_service.witnessing.effective import sign_effective
 from node_service.witnessing.registry_view import registry_view
 from tests.simulation.faults import Faults
-from tests.simulation.hospital import Hospital, finished
+from tests.simulation.hospital import Hospital
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.virtual import finished
 
 ANSWER_WITHIN_S: Final = 30.0
 LATEST_S: Final = 8.0
@@ -171,6 +173,12 @@ class SimulatedExchange:
             raise Unavailable("the other hospital does not answer", reason="no-answer") from error
 
 
+@asynccontextmanager
+async def telling(exchange: SimulatedExchange) -> AsyncIterator[SimulatedExchange]:
+    """The client of a node's background work."""
+    yield exchange
+
+
 class SimulatedTransport:
     """What a wallet has of :class:`node_service.client.transport.Transport`."""
 
@@ -241,6 +249,8 @@ ROUTES: Final[dict[str, Callable[[Node, Asked], Any]]] = {
     "POST /wallet/dissents": lambda node, asked: consents.receive_dissent(node, asked.patient, asked.body),
     "GET /wallet/grants": lambda node, asked: grants.list_grants(node, asked.patient),
     "GET /wallet/accesses": lambda node, asked: accesses_of(node, asked.patient, asked.after),
+    "POST /wallet/erasures": lambda node, asked: cases.request_erasure(node, asked.patient, asked.body),
+    "GET /wallet/erasures": lambda node, asked: certificates.cases_of_patient(node, asked.patient),
     "GET /wallet/records": lambda node, asked: wallet_records.list_records(node, asked.patient, asked.after),
     "GET /wallet/records/…/sealed": lambda node, asked: wallet_records.sealed_record(node, asked.patient, asked.place),
     "GET /wallet/objects/…": lambda node, asked: wallet_records.own_object(
@@ -273,6 +283,8 @@ def _member(node: Node, msp_id: str) -> wire.RegistryEntry:
 
 
 def _encoded(result: object) -> bytes:
+    if isinstance(result, list):
+        return b"[%s]" % b",".join(_encoded(one) for one in result)
     if isinstance(result, BaseModel):
         return result.model_dump_json().encode()
     return result if isinstance(result, bytes) else b""

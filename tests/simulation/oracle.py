@@ -52,6 +52,9 @@ class Oracle:
     openings: dict[str, dict[str, Any]] = field(default_factory=dict)
     heads: dict[tuple[str, int, str, int], str] = field(default_factory=dict)
     effective: dict[str, float] = field(default_factory=dict)
+    statuses: dict[str, list[tuple[int, str, str]]] = field(default_factory=dict)
+    attested: set[tuple[str, str, str]] = field(default_factory=set)
+    violations: list[str] = field(default_factory=list)
 
     def follow(self, blocks: Iterable[CommittedBlock]) -> None:
         """Take in further blocks."""
@@ -65,12 +68,34 @@ class Oracle:
     def _take(self, block: int, creator: str, name: str, arguments: dict[str, Any]) -> None:
         if name in ("OpenAccess", "BreakGlass"):
             self.openings.setdefault(arguments["id"], arguments | {"by": creator, "kind": name})
+        elif name in ("LockRecord", "RetractRecord"):
+            self._status(block, creator, name, arguments["record"])
+        elif name == "EraseRecord":
+            for record in arguments["records"]:
+                self._status(block, creator, name, record)
+        elif name == "AttestErasure":
+            self.attested.update((creator, arguments["custodian"], record) for record in arguments["records"])
         elif name == "Anchor":
             for log in ("records", "access"):
                 head = arguments[log]
                 self.heads[creator, arguments["incarnation"], log, head["size"]] = head["root"]
         elif "statement" in arguments and "signature" in arguments:
             self._statement(block, json.loads(arguments["statement"]))
+
+    def _status(self, block: int, creator: str, name: str, record: str) -> None:
+        """Every lock of the simulation ends after the simulation does."""
+        known = self.statuses.setdefault(record, [])
+        if name == "EraseRecord" and any(former == "LockRecord" for _, former, _ in known):
+            self.violations.append(f"erased though locked: {record}")
+        known.append((block, name, creator))
+
+    def ended(self, creator: str, name: str) -> set[str]:
+        """Records of a hospital of which the ledger says so."""
+        return {
+            record
+            for record, known in self.statuses.items()
+            if any((one, by) == (name, creator) for _, one, by in known)
+        }
 
     def _statement(self, block: int, signed: dict[str, Any]) -> None:
         body, patient = signed["body"], signed["patient"]
@@ -99,6 +124,9 @@ class Oracle:
             return "no such opening of the caller"
         if opening["valid_until"] <= later(now, -LONGEST_CALL):
             return "the opening was over"
+        for block, name, _ in self.statuses.get(record.record, ()):
+            if block < asked.witnessed:
+                return f"it stood under {name}"
         if record.kind == "directory":
             return None
         if record.kind != "patient" or record.patient != patient:

@@ -9,14 +9,14 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Final, cast
 
-from domain.identifiers import decode_bytes, identifier
+from domain.identifiers import decode_bytes, encode_bytes, identifier
 from domain.instants import instant
 from node_service.client import wire
 from node_service.client.transport import Transport
 from node_service.interactions.writing import create
 from node_service.organization_keys import hospital_card
 from node_service.own_reading import read_record
-from node_service.records.ingest import ingest_fhir
+from node_service.records.ingest import CLOSED, ingest_fhir
 from node_service.sharing import accesses, contributions, packages
 from node_service.sharing.enrolment_codes import issue_code
 from node_service.sharing.practitioners import Practitioner
@@ -26,13 +26,16 @@ from patient_wallet.drafts import GrantChoice
 from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Wallet
+from tests.simulation import files
 from tests.simulation.hospital import START, Hospital
 from tests.simulation.messages import Call, SimulatedExchange, SimulatedTransport
+from tests.simulation.office import Office
+from tests.simulation.virtual import finished
 from tests.simulation.world import World, Written
 
 CATEGORIES: Final = ("problem", "result", "encounter")
 PASSPHRASE: Final = "a passphrase for a test"
-MAX_ATTEMPTS: Final = 40
+ACTS: Final = ("grant", "grant", "grant", "revoke", "revoke-all", "dissent", "withdraw", "look", "open", "erase")
 
 
 @dataclass
@@ -64,6 +67,7 @@ class People:
         self.persons = [Person(number, members[number % 2]) for number in range(count)]
         self._number = 0
         self._unanswered: dict[str, Callable[[], bool]] = {}
+        self.offices = {hospital.msp_id: Office(world, hospital) for hospital in members}
 
     def begin(self) -> None:
         """Everybody has a first record and a wallet, before anything goes wrong."""
@@ -80,6 +84,8 @@ class People:
             self._loop(f"patient {person.number}", partial(self._patient_acts, person))
         for hospital in list(world.hospitals.values())[:2]:
             self._loop(f"system of {hospital.msp_id}", partial(self._system_acts, hospital))
+        for hospital in list(world.hospitals.values())[:2]:
+            self._loop(f"office of {hospital.msp_id}", self.offices[hospital.msp_id].act)
         for number, hospital in enumerate(list(world.hospitals.values())[1:] * 2):
             who = Practitioner(identifier(self.bytes(16)), f"Doctor {number}", "clinician", "Cardiology")
             doctor = Doctor(self, hospital, who)
@@ -90,7 +96,16 @@ class People:
         for name, again in list(self._unanswered.items()):
             if again():
                 self._unanswered.pop(name, None)
-        return not self._unanswered
+        return not self._unanswered and self._decide_all()
+
+    def _decide_all(self) -> bool:
+        done = [office.decide_all() for office in self.offices.values()]  # every office, whatever became of the first
+        return all(done)
+
+    def look_at_all_cases(self) -> None:
+        """Everybody sees the certificates in the end."""
+        for person in self.persons:
+            self.look_at_cases(person)
 
     def next_number(self) -> int:
         """Of the next thing that is written."""
@@ -134,8 +149,9 @@ class People:
             )
             if report is None:
                 return False
-            if report.refused:
-                self.world.findings.append(f"refused: {report.refused[0].reason}")
+            for refused in report.refused:
+                if not refused.reason.startswith(CLOSED):  # what was erased or retracted does not come back
+                    self.world.findings.append(f"refused: {refused.reason}")
             for ref in report.stored:
                 if ref.resource_type in canaries:
                     self.world.written[canaries[ref.resource_type]].record = ref.record
@@ -172,8 +188,11 @@ class People:
         held = [one.record for one in self.world.written.values() if one.hospital == hospital.msp_id and one.record]
         if held:
             record, principal = self.chance.choice(held), self._staff("house doctor")
+            was_closed = record in files.gone(hospital.folder)
             opened = self._ask(hospital, "read", lambda node: read_record(node, principal, record))
             if opened is not None:
+                if was_closed:
+                    self.world.findings.append(f"read though erased or retracted: {record}")
                 self.world.own_read(hospital, principal.id, record, opened.content)
 
     def _staff(self, name: str) -> StaffPrincipal:
@@ -202,8 +221,12 @@ class People:
         wallet, at = person.wallet, person.custodian.msp_id
         assert wallet is not None
         through = self.chance.choice([None, *(one.url for one in self.world.hospitals.values())])
-        act = self.chance.choice(("grant", "grant", "grant", "revoke", "revoke-all", "dissent", "withdraw", "look"))
+        act = self.chance.choice(ACTS)
         match act:
+            case "open":
+                self._open_own(person, wallet)
+            case "erase":
+                self._wish(person, wallet, through)
             case "grant":
                 self._grant(person, wallet)
             case "revoke" if person.granted:
@@ -222,6 +245,37 @@ class People:
             case "look":
                 self.world.attempt(act, lambda: list(wallet.accesses(at)))
                 self.world.attempt("deliver", wallet.deliver_packages)
+                self.look_at_cases(person)
+
+    def _open_own(self, person: Person, wallet: Wallet) -> None:
+        """The patient opens a record on the phone."""
+        at, folder = person.custodian.msp_id, person.custodian.folder
+        entries = self.world.attempt("list", lambda: list(wallet.records(at)))
+        if entries:
+            record = self.chance.choice(entries).record
+            was_closed = record in files.gone(folder)
+            opened = self.world.attempt("open", lambda: wallet.open(at, record))
+            if opened is not None:
+                if opened.content is not None:
+                    self.world.shown(record, opened.content)
+                if was_closed:
+                    self.world.findings.append(f"opened by the patient though erased or retracted: {record}")
+
+    def _wish(self, person: Person, wallet: Wallet, through: str | None) -> None:
+        """The patient wants something erased."""
+        at = person.custodian.msp_id
+        entries = self.world.attempt("list", lambda: list(wallet.records(at))) or []
+        choice = [one.record for one in entries if one.resource_type not in ("", "Patient")]
+        if choice:
+            named = self.chance.sample(choice, min(len(choice), self.chance.randint(1, 2)))
+            self.world.attempt("erase", lambda: wallet.erasures.ask(at, named, through=through))
+
+    def look_at_cases(self, person: Person) -> None:
+        """The patient looks what became of the wishes; every certificate must be believable and true."""
+        wallet, custodian = person.wallet, person.custodian
+        assert wallet is not None
+        shown = self.world.attempt("cases", lambda: wallet.erasures.cases(custodian.msp_id)) or []
+        self.world.certified(custodian, shown)
 
     def _grant(self, person: Person, wallet: Wallet) -> None:
         others = [one for one in self.world.hospitals.values() if one is not person.custodian]
@@ -251,16 +305,21 @@ class Doctor:
     def __init__(self, people: People, hospital: Hospital, who: Practitioner) -> None:
         self._people, self._hospital, self._who = people, hospital, who
         self._open: list[str] = []
+        self._released: dict[tuple[str, str], None] = {}
         self._custodians: dict[str, str] = {}
         self._exchange = SimulatedExchange(people.world.wires, hospital.msp_id, people.world.hospitals)
 
     def act(self) -> None:
         """One thing a doctor does."""
-        match self._people.chance.choice(("open", "read", "read", "read", "emergency", "contribute")):
+        match self._people.chance.choice(("open", "read", "read", "read", "range", "emergency", "contribute")):
             case "open":
                 self._open_access()
             case "read" if self._open:
                 self._read(self._people.chance.choice(self._open[-6:]))
+            case "range" if self._released and self._people.chance.random() < 0.7:
+                self._read_range(*self._people.chance.choice(list(self._released)))
+            case "range" if self._open:
+                self._read_anything(self._people.chance.choice(self._open[-6:]))
             case "emergency" if self._people.chance.random() < 0.4:
                 self._break_glass()
             case "contribute" if self._open:
@@ -292,7 +351,18 @@ class Doctor:
     def _read(self, access: str) -> None:
         chart = self._ask("chart", lambda node: SharedReading(node, self._exchange).chart(self._who, access))
         for item in chart.items if chart else ():
+            self._released[access, item.digest] = None
             self._people.world.shown(item.entry.record, decode_bytes(item.content, "content", max_length=1 << 20))
+
+    def _read_anything(self, access: str) -> None:
+        """Whatever the custodian holds, released under this access or not."""
+        known = files.digests(self._people.world.hospitals[self._custodians[access]].folder)
+        self._read_range(access, encode_bytes(bytes.fromhex(self._people.chance.choice(known))))
+
+    def _read_range(self, access: str, digest: str) -> None:
+        world, custodian = self._people.world, self._custodians[access]
+        offset, length = self._people.chance.randrange(700), self._people.chance.randint(1, 2000)
+        world.attempt("range", lambda: finished(self._exchange.read_object(custodian, access, digest, offset, length)))
 
     def _contribute(self, access: str) -> None:
         people, custodian = self._people, self._custodians[access]

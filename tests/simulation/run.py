@@ -44,6 +44,8 @@ def simulate(seed: int, *, trouble_s: float = TROUBLE_S, allowed: tuple[str, ...
         made.scheduler.run(trouble_s)
         made.calm()
         _settle(made, people)
+        made.scheduler.spawn("cases", made.scheduler.network, people.look_at_all_cases)
+        made.scheduler.run(_LOOK_EVERY_S)
         made.check()
         findings = (*made.findings, *made.wires.findings)
         return Outcome(seed, made.scheduler.digest, findings, tuple(made.scheduler.trace))

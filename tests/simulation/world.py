@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from domain.errors import OutcomeUnknown, Tampered, Unavailable, YilianError
+from domain.identifiers import decode_bytes
 from domain.instants import instant
 from domain.transactions import RegisterOrganization, encode
 from network.embedded.founding import init
@@ -22,14 +24,17 @@ from node_service.client.receipt_wire import EffectiveWord
 from node_service.organization_keys import published_keys
 from node_service.records.evidence import leaves_and_paths
 from node_service.records.reading import open_version
+from node_service.sharing import objects
+from patient_wallet.erasure import ShownCase
 from tests.scenario.actors import cheap_passphrases
-from tests.simulation import files
+from tests.simulation import endings, files
 from tests.simulation.faults import LIKELIHOODS, Faults
-from tests.simulation.hospital import Hospital, SimulatedClock, without_threads
-from tests.simulation.messages import Call, Moment, Wires
+from tests.simulation.hospital import Hospital, SimulatedClock
+from tests.simulation.messages import Call, Moment, SimulatedExchange, Wires, telling
 from tests.simulation.network import Network
-from tests.simulation.oracle import Oracle
+from tests.simulation.oracle import Facts, Oracle
 from tests.simulation.scheduler import Scheduler
+from tests.simulation.virtual import without_threads
 
 MEMBERS: Final = ("RenjiMSP", "HuashanMSP", "RuijinMSP")
 CLOCKS: Final = tuple(
@@ -73,6 +78,11 @@ class World:
         self.served: Counter[tuple[str, str, str, str]] = Counter()
         self.written: dict[str, Written] = {}
         self.damaged: set[str] = set()
+        self.closed: dict[str, float] = {}
+        self.may_go: set[str] = set()
+        self.types: dict[str, str] = {}
+        self.facts: dict[str, Facts] = {}
+        self.wraps: dict[str, endings.Wraps] = {}
         init(folder / "ledger", "yilian", list(MEMBERS), clock=SimulatedClock(self.scheduler), random=self._bytes())
         orderer = EmbeddedLedger(folder / "ledger", MEMBERS[0], SimulatedClock(self.scheduler), self._bytes())
         self.network = Network(self.scheduler, self.faults, orderer, MEMBERS)
@@ -80,6 +90,8 @@ class World:
         self.network.grown = lambda msp_id: self.hospitals[msp_id].grown()
         self.wires = Wires(self.scheduler, self.faults, self._served, self.network.witnessed)
         for hospital in self.hospitals.values():
+            exchange = SimulatedExchange(self.wires, hospital.msp_id, self.hospitals)
+            hospital.telling = partial(telling, exchange)
             hospital.found()
             hospital.start()
             keys = published_keys(hospital.node.secrets, hospital.clock.now())
@@ -149,6 +161,43 @@ class World:
             self.oracle.effective.setdefault(call.place.split("/")[1], self.scheduler.now)
         if isinstance(result, exchange_wire.Released) and isinstance(call.body, exchange_wire.ExchangeRelease):
             self._check_released(hospital, call, call.body, result, asked)
+        if isinstance(result, bytes) and isinstance(call.body, objects.RangeRequest):
+            self._check_range(hospital, call, call.body, result, asked)
+
+    def remember(self, hospital: Hospital) -> None:
+        """What is known of a hospital's records before any of them is erased: their facts and wraps."""
+        known = files.types_of(hospital.folder)
+        self.types.update(known)
+        for record in known:
+            if record not in self.facts:
+                self.facts[record] = files.facts(hospital.folder, record)
+        self.wraps.setdefault(hospital.msp_id, {}).update(files.wraps(hospital.folder))
+
+    def _facts(self, hospital: Hospital, record: str) -> Facts:
+        """As it was filed; an erasure blanks the row."""
+        found = files.facts(hospital.folder, record)
+        return found if found.category else self.facts.get(record, found)
+
+    def _check_range(
+        self, hospital: Hospital, call: Call, body: objects.RangeRequest, data: bytes, asked: Moment
+    ) -> None:
+        """A range is decided like a whole record, and some row of the opening names the record."""
+        digest = decode_bytes(body.digest, "digest").hex()
+        logged = set(files.logged(hospital.folder, body.access, ("release", "break-glass")))
+        now, whys = instant(hospital.clock.now()), list[str | None]()
+        for record in files.holders(hospital.folder, digest):
+            facts = self._facts(hospital, record)
+            why = self.oracle.refuses(call.caller, body.access, facts.patient or "", facts, asked, now)
+            whys.append(why or ("no row names it" if record not in logged else self._closed(record, asked)))
+        if data and None not in whys:
+            self.findings.append(f"a range of {digest} left though {whys}: to {call.caller}")
+        stored = files.part(hospital.folder, digest, body.offset, body.length)
+        if stored is not None and stored != data:
+            self.findings.append(f"a range of {digest} with other bytes than stored")
+
+    def _closed(self, record: str, asked: Moment) -> str | None:
+        """Where the hospital had acknowledged a retraction or a lock before it was asked."""
+        return "it was closed" if self.closed.get(record, asked.at_s) < asked.at_s else None
 
     def _check_released(
         self,
@@ -160,8 +209,9 @@ class World:
     ) -> None:
         now, records = instant(hospital.clock.now()), [one.entry.record for one in released.items]
         for record in records:
-            facts = files.facts(hospital.folder, record)
+            facts = self._facts(hospital, record)
             why = self.oracle.refuses(call.caller, body.opening.access, body.opening.patient, facts, asked, now)
+            why = why or self._closed(record, asked)
             if why is not None:
                 self.findings.append(f"released though {why}: {record} to {call.caller}")
         logged = set(files.logged(hospital.folder, body.opening.access, ("release", "break-glass")))
@@ -183,6 +233,21 @@ class World:
         if known is not None and known.canary.encode() not in content:
             self.findings.append(f"other content than was written: {record}")
 
+    def certified(self, hospital: Hospital, cases: Sequence[ShownCase]) -> None:
+        """A wallet was shown cases: certificates verify, and say what the ledger says.
+
+        While a hospital's clock stands before the keys of all others it tells of members without keys.
+        """
+        self._follow()
+        erased = self.oracle.ended(hospital.msp_id, "EraseRecord")
+        for shown in cases:
+            if shown.problem is not None and not (self.faults.active and shown.problem.reason == "members-differ"):
+                self.findings.append(f"certificate of {shown.case.id}: {shown.problem.reason}")
+            for one in shown.certificate.erased if shown.certificate else ():
+                told = {(by.msp_id, hospital.msp_id, one.record) for by in one.attested}
+                if one.record not in erased or not told <= self.oracle.attested:
+                    self.findings.append(f"the certificate of {shown.case.id} says what is not so: {one.record}")
+
     def _follow(self) -> None:
         self.oracle.follow(self.network.blocks(self.oracle.height))
 
@@ -198,8 +263,10 @@ class World:
     def check(self) -> None:
         """Nothing acknowledged is lost or doubled; everything is anchored, proven, logged, sealed."""
         self._follow()
+        self.findings += self.oracle.violations
         for hospital in self.hospitals.values():
             self._check_backlog(hospital)
+            self._check_endings(hospital)
             self._check_records(hospital)
             self._check_logs(hospital)
         self._check_sealed()
@@ -211,21 +278,29 @@ class World:
         if not self.damaged and (standing := files.alarms(hospital.folder)):
             self.findings.append(f"alarms at {hospital.msp_id}: {standing}")
 
+    def _check_endings(self, hospital: Hospital) -> None:
+        wraps = self.wraps.get(hospital.msp_id, {})
+        self.findings += endings.store(hospital)
+        self.findings += endings.erasures(hospital, self.oracle, wraps, self.may_go)
+        for record in sorted(self.oracle.ended(hospital.msp_id, "EraseRecord")):
+            self.findings += endings.attestations(self.oracle, hospital.msp_id, self.hospitals, record)
+
     def _check_records(self, hospital: Hospital) -> None:
         mine = [one for one in self.written.values() if one.hospital == hospital.msp_id]
-        held = files.versions(hospital.folder)
+        held, gone = files.versions(hospital.folder), files.gone(hospital.folder)
         for one in mine:
             if one.record is not None and one.record not in held:
                 self.findings.append(f"acknowledged and lost: {one.canary} at {hospital.msp_id}")
         expected = Counter(one.resource_type for one in mine)
-        found = Counter(files.types(hospital.folder))
+        types = {record: self.types.get(record, "") for record in gone} | files.types_of(hospital.folder)
+        found = Counter(types.values())
         for resource_type, most in expected.items():
             least = sum(one.again or one.record is not None for one in mine if one.resource_type == resource_type)
             if not least <= found[resource_type] <= most:
                 self.findings.append(f"{least} to {most} {resource_type} written, {found[resource_type]} held")
         self._check_paths(hospital, sorted(held))
         for one in mine:
-            if one.record is not None and one.record in held and one.record not in self.damaged:
+            if one.record is not None and one.record in held - gone and one.record not in self.damaged:
                 opened = open_version(hospital.node, one.record)
                 if one.canary.encode() not in opened.content:
                     self.findings.append(f"other content than was written: {one.record}")
