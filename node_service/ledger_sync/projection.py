@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from sqlalchemy import Table, bindparam, delete, exists, select
@@ -27,6 +27,8 @@ INCARNATION_OPENED = "IncarnationOpened"
 WATCHING_ROLES = ("privacy-officer", "security-administrator", "audit-administrator")
 _HEIGHT: Final = select(Checkpoint.next_block).where(Checkpoint.name == FOLLOWER)
 _BLOCK: Final = select(BlockHeader.header_hash, BlockHeader.validity).where(BlockHeader.number == bindparam("number"))
+_KEYS_PER_QUERY: Final = 500
+_ENDED: Final = ("erased", "retracted")
 _VALUE: Final = select(LedgerState.value).where(LedgerState.key == bindparam("key"))
 _WRITTEN_BY: Final = select(LedgerState.tx_id).where(LedgerState.key == bindparam("key"))
 _CODE: Final = select(LedgerTransaction.code, LedgerTransaction.block).where(LedgerTransaction.tx_id == bindparam("tx"))
@@ -97,6 +99,19 @@ def typed_states(
     """As :func:`states`, with values as their type; only what block ``since`` or a later one wrote."""
     for names, value in _range(session, entries.OBJECT_TYPE_OF[kind], *attributes, since=since):
         yield names, entries.parse(kind, value)
+
+
+def ended_records(session: Session, msp_id: str, records: Sequence[str]) -> set[str]:
+    """Which of a custodian's records the ledger calls erased or retracted."""
+    ended = set[str]()
+    status = entries.OBJECT_TYPE_OF[entries.StatusEntry]
+    for start in range(0, len(records), _KEYS_PER_QUERY):
+        keys = [composite_key(status, msp_id, record) for record in records[start : start + _KEYS_PER_QUERY]]
+        query = select(LedgerState.key, LedgerState.value).where(LedgerState.key.in_(keys))
+        for key, value in session.execute(query):
+            if entries.parse(entries.StatusEntry, value).status in _ENDED:
+                ended.add(split_key(key)[2])
+    return ended
 
 
 def transaction_of(session: Session, object_type: str, *attributes: str) -> LedgerTransaction | None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from domain import jcs
 from domain.errors import Invalid, NotFound, Tampered, Unavailable
 from domain.identifiers import decode_bytes, encode_bytes
 from node_service.access_log.rows import Entry, record_alone
+from node_service.access_log.rows import record as record_row
 from node_service.client import exchange_wire, wire
 from node_service.context import Node
+from node_service.ledger_sync import projection
 from node_service.sharing.accesses import OwnOpening, own_opening
 from node_service.sharing.exchange import Exchange
 from node_service.sharing.practitioners import Practitioner
@@ -74,7 +77,7 @@ class SharedReading:
         found = [one for one in await self._fetch(opening, [record]) if one.entry.record == record]
         if not found:
             raise NotFound("there is no such record", reason="no-record")
-        await self._log(practitioner, opening, "read", [record])
+        await self._log_read(practitioner, opening, [record])
         return _shared(found[0])
 
     async def chart(self, practitioner: Practitioner, access: str) -> wire.SharedChart:
@@ -94,7 +97,8 @@ class SharedReading:
                 content_bytes += len(one.content.content)
             if content_bytes > MAX_CHART_BYTES:
                 raise Invalid("the chart is too long for one answer; read its records one by one", reason="too-large")
-        await self._log(practitioner, opening, "read", sorted(opened))
+        for record in await self._log_read(practitioner, opening, sorted(opened)):
+            del opened[record]
         missing = sum(record not in opened for record in wanted)
         return wire.SharedChart(items=[_shared(one) for one in opened.values()], withheld_or_absent=missing)
 
@@ -183,7 +187,7 @@ class SharedReading:
         """The manifest, read once under an opening; every use of it is a row of the own log."""
         known = self._manifests.get((opening.id, record))
         if known is not None:
-            await self._log(practitioner, opening, "read", [record])
+            await self._log_read(practitioner, opening, [record])
             return known
         await self.read(practitioner, opening.id, record)
         known = self._manifests.get((opening.id, record))
@@ -200,7 +204,24 @@ class SharedReading:
 
     async def _log(self, practitioner: Practitioner, opening: OwnOpening, action: str, records: Sequence[str]) -> None:
         """The own row, durable before anybody sees anything."""
-        entry = Entry(
+        await self._node.in_database(record_alone, self._node, self._entry(practitioner, opening, action, records))
+
+    async def _log_read(self, practitioner: Practitioner, opening: OwnOpening, records: Sequence[str]) -> set[str]:
+        """The own row about what is shown; what ended while the answer was on its way is not, and is returned.
+
+        Raises:
+            NotFound: all of it ended.
+        """
+        entry = self._entry(practitioner, opening, "read", records)
+        ended = await self._node.in_database(_record_reading, self._node, opening.custodian, entry)
+        for record in ended:
+            self._manifests.pop((opening.id, record), None)
+        if records and len(ended) == len(records):
+            raise NotFound("the record was erased or retracted meanwhile", reason="no-record")
+        return ended
+
+    def _entry(self, practitioner: Practitioner, opening: OwnOpening, action: str, records: Sequence[str]) -> Entry:
+        return Entry(
             action=action,
             organisation=self._node.msp_id,
             actor=practitioner.id,
@@ -210,12 +231,24 @@ class SharedReading:
             access=opening.id,
             reader=practitioner.reader(self._node.random),
         )
-        await self._node.in_database(record_alone, self._node, entry)
 
 
 def _own_opening(node: Node, practitioner: str, access: str) -> OwnOpening:
     with node.database.reading() as session:
         return own_opening(node, session, practitioner, access)
+
+
+def _record_reading(node: Node, custodian: str, entry: Entry) -> set[str]:
+    """Write the row without what the ledger calls ended by now, which is returned.
+
+    In one transaction: a notice of an erasure finds either this row, and the keys are destroyed, or nothing was shown.
+    """
+    with node.database.transaction() as session:
+        ended = projection.ended_records(session, custodian, entry.records)
+        left = tuple(one for one in entry.records if one not in ended)
+        if left or not ended:
+            record_row(node, session, replace(entry, records=left))
+    return ended
 
 
 def _verify_leaves(node: Node, expected: Expected, released: exchange_wire.Released) -> list[VerifiedLeaf]:

@@ -18,7 +18,8 @@ from tests.simulation import files
 from tests.simulation.hospital import Hospital
 from tests.simulation.oracle import Oracle
 
-A_DAY_LATER: Final = timedelta(hours=25)
+LATER: Final = timedelta(days=10)
+"""A day after what was written while a clock stood eight days ahead."""
 BATCH: Final = 500
 Wraps = dict[tuple[str, int, str], bytes]
 """By record or Bundle, version and object: wraps as the database once held them."""
@@ -55,8 +56,8 @@ def attestations(oracle: Oracle, custodian: str, folders: dict[str, Hospital], r
 
 
 def store(hospital: Hospital) -> Iterator[str]:
-    """A collection a day later leaves what rows refer to, and nothing else; the scrub finds no damage."""
-    Collector(hospital.node).step(hospital.clock.now() + A_DAY_LATER)
+    """A collection long after leaves what rows refer to, and nothing else; the scrub finds no damage."""
+    Collector(hospital.node).step(hospital.clock.now() + LATER)
     held, referenced = files.objects(hospital.folder), files.referenced(hospital.folder)
     for digest in sorted(referenced - held):
         yield f"collected at {hospital.msp_id} though a row refers to it: {digest}"

@@ -19,7 +19,9 @@ IN_SOAK = os.environ.get(SOAK) == "1"
 SECONDS = float(os.environ.get("TESTS_SIMULATION_SECONDS", "3600" if IN_SOAK else "20"))
 FIRST_SEED = int(os.environ.get("TESTS_SIMULATION_SEED", "100"))
 FOUND = {
+    2: "a record that was erased while its object was on its way was shown, and never attested",
     3: "an anchor lost while the clock was ahead stopped anchoring until the clock was there again",
+    11: "objects that an erasure had deleted were called missing until their rows were deleted, too",
 }
 """Seeds that once found something, and what; the same finding has a test of its own beside what was mended."""
 

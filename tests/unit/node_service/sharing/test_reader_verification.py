@@ -160,7 +160,7 @@ def test_nothing_is_shown_where_the_own_access_row_cannot_be_written(
     def broken(*_: object) -> None:
         raise Unavailable("the access log cannot be written", reason="database")
 
-    monkeypatch.setattr(shared_reading, "record_alone", broken)
+    monkeypatch.setattr(shared_reading, "record_row", broken)
     with pytest.raises(Unavailable):
         run(shared.chart(who, access))
     with pytest.raises(Unavailable):
