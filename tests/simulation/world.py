@@ -280,8 +280,8 @@ class World:
 
     def _check_endings(self, hospital: Hospital) -> None:
         wraps = self.wraps.get(hospital.msp_id, {})
-        self.findings += endings.store(hospital)
         self.findings += endings.erasures(hospital, self.oracle, wraps, self.may_go)
+        self.findings += endings.store(hospital)
         for record in sorted(self.oracle.ended(hospital.msp_id, "EraseRecord")):
             self.findings += endings.attestations(self.oracle, hospital.msp_id, self.hospitals, record)
 
