@@ -57,6 +57,7 @@ def attestations(oracle: Oracle, custodian: str, folders: dict[str, Hospital], r
 
 def store(hospital: Hospital) -> Iterator[str]:
     """A collection long after leaves what rows refer to, and nothing else; the scrub finds no damage."""
+    hospital.stamp_all()
     Collector(hospital.node).step(hospital.clock.now() + LATER)
     held, referenced = files.objects(hospital.folder), files.referenced(hospital.folder)
     for digest in sorted(referenced - held):
