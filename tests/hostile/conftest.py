@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,14 @@ ANCHORED_S = 3.0
 
 @pytest.fixture(scope="session")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
-    network = Network(tmp_path_factory.mktemp("hostile"), {"RenheMSP": "Renhe"})
+    with attacked_hospital(tmp_path_factory.mktemp("hostile")) as attacked:
+        yield attacked
+
+
+@contextmanager
+def attacked_hospital(folder: Path) -> Iterator[Victim]:
+    """A running node with a member of staff of each role and one record."""
+    network = Network(folder, {"RenheMSP": "Renhe"})
     hospital = network.hospitals[0]
     # Other files' tests run in between.
     hospital.environment = {**hospital.environment, "YILIAN_STAFF_SESSION_MINUTES": "720"}

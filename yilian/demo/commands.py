@@ -6,7 +6,7 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final
@@ -152,13 +152,12 @@ def _end(number: int, _frame: object) -> None:
 def _network(
     report: Report, place: Path, names: dict[str, str], ledger: Ledgers
 ) -> Iterator[Network | ContainedNetwork]:
-    with report.step("network", "Three hospitals start over one ledger", "三家医院在同一账本上启动"):
-        network = _made(report, place, names, ledger)
-        network.__enter__()
-    try:
+    with ExitStack() as running:
+        with report.step("network", "Three hospitals start over one ledger", "三家医院在同一账本上启动"):
+            network = _made(report, place, names, ledger)
+            network.__enter__()
+            running.push(network)
         yield network
-    finally:
-        network.__exit__(None, None, None)
 
 
 def _made(report: Report, place: Path, names: dict[str, str], ledger: Ledgers) -> Network | ContainedNetwork:

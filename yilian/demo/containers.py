@@ -37,6 +37,7 @@ UP_TIMEOUT_S: Final = 300.0
 READY_TIMEOUT_S: Final = 300.0
 _POLL_S: Final = 0.5
 _TOLD: Final = 2000
+_LOG_LINES: Final = 15
 _FLIP: Final = """
 import pathlib, sys
 path = next(pathlib.Path(sys.argv[1]).rglob(sys.argv[2]))
@@ -185,14 +186,23 @@ class ContainedNetwork:
             self.compose.up()
             self.meet()
         except BaseException:
-            self.compose.down()
+            self._end(is_well=False)
             raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.compose.down()
+        self._end(is_well=error is None)
+
+    def _end(self, *, is_well: bool) -> None:
+        """Remove the containers; where something failed, what the nodes wrote last stays in the folder."""
+        try:
+            for hospital in () if is_well else self.hospitals:
+                wrote = self.compose.run("logs", "--no-color", "--tail", str(_LOG_LINES), hospital.service)
+                (self.folder / f"{hospital.service}.log").write_bytes(wrote)
+        finally:
+            self.compose.down()
 
     def meet(self) -> None:
         """Wait until the hospitals serve, and learn their administrators' passwords."""
