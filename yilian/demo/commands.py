@@ -73,12 +73,7 @@ def register(app: typer.Typer, t: Text) -> None:
             Path | None, typer.Option(help=t("Keep everything in this new folder.", "将所有数据保存在此新文件夹。"))
         ] = None,
     ) -> None:
-        if data is not None and not data.is_dir():
-            raise Invalid(f"there is no folder {data}", place="--data")
-        if data is not None and next(walk([data]), None) is None:
-            raise Invalid(f"there is no file in {data}", place="--data")
-        if evil and ledger is not Ledgers.EMBEDDED:
-            raise Invalid("the thefts are tried on the embedded ledger only", place="--evil")
+        _check(data, ledger, evil=evil)
         signal.signal(signal.SIGTERM, _end)  # so that no node outlives the demo
         told = Report(Console(), t)
         with _place(folder) as place:
@@ -92,6 +87,15 @@ def register(app: typer.Typer, t: Text) -> None:
             if not told.ok:
                 _show_logs(told.console, place)
                 raise typer.Exit(1)
+
+
+def _check(data: Path | None, ledger: Ledgers, *, evil: bool) -> None:
+    if data is not None and not data.is_dir():
+        raise Invalid(f"there is no folder {data}", place="--data")
+    if data is not None and next(walk([data]), None) is None:
+        raise Invalid(f"there is no file in {data}", place="--data")
+    if evil and ledger is not Ledgers.EMBEDDED:
+        raise Invalid("the thefts are tried on the embedded ledger only", place="--evil")
 
 
 def _tell(report: Report, place: Path, data: Path | None, ledger: Ledgers, *, stay: bool, evil: bool) -> None:
