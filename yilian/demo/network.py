@@ -28,6 +28,8 @@ from yilian.demo.ground import EmbeddedGround, Ground, witness_identity
 READY_TIMEOUT_S: Final = 180.0
 STOP_TIMEOUT_S: Final = 10.0
 WALLET_TIMEOUT_S: Final = 60.0
+ALARM_TIMEOUT_S: Final = 10.0
+"""On a machine of few cores a witness that takes in many blocks at once answers late."""
 _POLL_S: Final = 0.05
 _PASSWORD_BYTES: Final = 18
 
@@ -77,7 +79,7 @@ class WitnessProcess:
         Raises:
             Unavailable: it does not answer.
         """
-        with Transport(self.url, timeout_s=2.0) as transport:
+        with Transport(self.url, timeout_s=ALARM_TIMEOUT_S) as transport:
             alarm = json.loads(transport.call("GET", "/health").content)["alarm"]
         return None if alarm is None else f"{alarm['reason']} at {alarm['place']}"
 
