@@ -90,7 +90,12 @@ def _add_up(network: typer.Typer, t: Text) -> None:
             + f" {running.topology.channel}"
         )
         for item in running.topology.organizations:
-            typer.echo(f"{item.msp} {running.connection_file(item.msp)}")
+            _tell_connections(running, item.msp)
+
+
+def _tell_connections(running: NativeNetwork, msp: str) -> None:
+    """Name the connection files of a hospital's node and witness."""
+    typer.echo(f"{msp} {running.connection_file(msp)} {running.witness_connection_file(msp)}")
 
 
 def _described(
@@ -138,15 +143,17 @@ def _line(process: ProcessStatus, t: Text) -> str:
 def _add_connection(network: typer.Typer, t: Text) -> None:
     @network.command(
         help=t(
-            "Write the file by which a hospital's node and witness reach the channel.",
-            "写出医院节点与见证者连接通道所用的文件。",
+            "Write the file by which a hospital's node reaches the channel, or with --witness its witness.",
+            "写出医院节点连接通道所用的文件；加 --witness 则为其见证者的。",
         )
     )
     def connection(
         folder: Annotated[Path, typer.Argument(help=t("The network's folder.", "网络文件夹。"))],
         msp: Annotated[str, typer.Argument(help=t("MSP id of the hospital.", "医院的 MSP id。"))],
+        witness: Annotated[bool, typer.Option("--witness", help=t("That of its witness.", "见证者的文件。"))] = False,
     ) -> None:
-        typer.echo(str(NativeNetwork.open(folder, Binaries.find()).connection_file(msp)))
+        running = NativeNetwork.open(folder, Binaries.find())
+        typer.echo(str(running.witness_connection_file(msp) if witness else running.connection_file(msp)))
 
 
 def _add_members(network: typer.Typer, t: Text) -> None:
@@ -166,7 +173,7 @@ def _add_members(network: typer.Typer, t: Text) -> None:
     ) -> None:
         running = NativeNetwork.open(folder, Binaries.find())
         add_organization(running, _newcomer(running.topology, msp, first_port))
-        typer.echo(f"{msp} {running.connection_file(msp)}")
+        _tell_connections(running, msp)
 
     @network.command(
         name="remove-organization",

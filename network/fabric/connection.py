@@ -1,4 +1,4 @@
-"""The file that tells a hospital's node and witness how to reach the channel: format ``yilian-fabric-connection``, 1.
+"""The file that tells a hospital's node, or its witness, how to reach the channel: format ``yilian-fabric-connection``, 1.
 
 Paths in it may be relative to the file. It holds no secret: the key stays in a file of its own, or in a token.
 """
@@ -49,7 +49,7 @@ class Connection:
     Attributes:
         channel, contract: the channel's name and the name of the contract on it.
         genesis: header hash of block 0 in lower-case hex, learnt from elsewhere than the peer.
-        msp: the hospital; ``certificate`` and ``key`` (PEM files) sign as its node.
+        msp: the hospital; ``certificate`` and ``key`` (PEM files) sign as its node or its witness.
         own_peer: what it believes for reading; decides releases.
         other_peers: peers of other hospitals that also take submissions and tell a transaction's status.
     """

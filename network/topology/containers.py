@@ -20,7 +20,7 @@ from network.fabric.connection import Connection
 from network.topology import lifecycle
 from network.topology.administration import Administration
 from network.topology.channel import for_each, join_channel, wait_acquainted
-from network.topology.connections import write_connection
+from network.topology.connections import write_connection, write_witness_connection
 from network.topology.contract_service import ContractService
 from network.topology.description import Consensus, Organization, Topology, members
 from network.topology.engine import Binaries
@@ -84,13 +84,11 @@ def containers(topology: Topology) -> Iterator[Container]:
         yield _process(layout, item, "orderer", orderer, _healthz(item.port("orderer-operations"), orderer))
         yield _process(layout, item, "peer", peer, _healthz(item.port("peer-operations"), peer))
         yield _process(layout, item, "contract", contract, {"url": f"http://{CONTRACT_OPERATIONS}/health"})
-        connecting = (
-            layout.client(item).folder,
-            *(layout.peer(other).tls_root for other in topology.organizations),
-        )
-        yield Container(f"node-{item.name}", "node", connecting, {"url": f"http://127.0.0.1:{NODE_PORT}/ready"})
+        roots = tuple(layout.peer(other).tls_root for other in topology.organizations)
+        ready = {"url": f"http://127.0.0.1:{NODE_PORT}/ready"}
+        yield Container(f"node-{item.name}", "node", (layout.client(item).msp, *roots), ready)
         health = {"url": f"http://127.0.0.1:{WITNESS_PORT}/health"}
-        yield Container(f"witness-{item.name}", "witness", connecting, health)
+        yield Container(f"witness-{item.name}", "witness", (layout.witness(item).msp, *roots), health)
 
 
 def _process(
@@ -120,6 +118,7 @@ def make_material(topology: Topology, binaries: Binaries) -> None:
     made = Topology.read(layout.description)
     for organization in made.organizations:
         write_connection(made, organization, PLACEMENT)
+        write_witness_connection(made, organization, PLACEMENT)
         process = organization.process("contract")
         if not ContractService.exists(layout, process):
             identity = lifecycle.make_package(layout, organization, _label(made), PLACEMENT, "contract")
@@ -183,20 +182,27 @@ def _hand_out(container: Container) -> None:
 
 
 def _introduce(layout: Layout, organization: Organization) -> None:
-    """Give node and witness the way to the channel; make the witness's key in its own volume, and tell it to the node.
+    """Give node and witness their ways to the channel; make what the witness signs with in its own volume.
 
-    The node never sees the key itself.
+    The node never sees that key, only which it is.
     """
     node, witness = (HANDED_OUT / f"{role}-{organization.name}" for role in ("node", "witness"))
-    told = Connection.read(layout.connection(organization))
-    for volume in (node, witness):
-        write_file(volume / CONNECTION_FILE, told.encode())
+    told = Connection.read(layout.witness_connection(organization))
+    write_file(node / CONNECTION_FILE, Connection.read(layout.connection(organization)).encode())
+    write_file(witness / CONNECTION_FILE, told.encode())
+    _withdraw(witness / layout.client(organization).folder.relative_to(FOLDER))
     folder = witness / WITNESS_FOLDER
     with suppress(Conflict):
         identity = WitnessIdentity(told.channel, told.contract, told.genesis, told.msp)
         witness_folder.create(folder, identity, os.urandom)
     with disk_errors(folder):
         write_file(node / PUBLIC_KEY_FILE, (folder / PUBLIC_KEY_FILE).read_bytes())
+
+
+def _withdraw(folder: Path) -> None:
+    """Take back what networks of an earlier version handed out: the witness had the node's key."""
+    with disk_errors(folder), suppress(FileNotFoundError):
+        shutil.rmtree(folder)
 
 
 def _own(folder: Path) -> None:

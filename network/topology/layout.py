@@ -6,7 +6,8 @@ genesis.block                   block 0 of the channel
 settings/<process>/             orderer.yaml, core.yaml, service.json
 settings/admin-<name>/core.yaml settings of the administrator's command line
 packages/                       contract packages, one for each hospital
-connections/<name>.json         how a hospital's node and witness reach the channel
+connections/<name>.json         how a hospital's node reaches the channel
+connections/<name>-witness.json how its witness does
 data/<process>/                 ledgers
 log/<process>.log               what the processes wrote
 run/<process>.pid               which of them run
@@ -107,7 +108,11 @@ class Layout:
         return self.folder / "packages" / f"{label}-{organization.name}.tar.gz"
 
     def connection(self, organization: Organization) -> Path:
+        """Of the hospital's node."""
         return self.folder / "connections" / f"{organization.name}.json"
+
+    def witness_connection(self, organization: Organization) -> Path:
+        return self.folder / "connections" / f"{organization.name}-witness.json"
 
     def peer_organization(self, organization: Organization) -> Path:
         return self.crypto / "peerOrganizations" / organization.domain
@@ -136,6 +141,10 @@ class Layout:
     def client(self, organization: Organization) -> NodeFiles:
         """Of the hospital's node: an identity of the unit ``client``."""
         return self._user(organization, "User1")
+
+    def witness(self, organization: Organization) -> NodeFiles:
+        """Of the hospital's witness: a member that the contract takes nothing from."""
+        return self._user(organization, "Witness")
 
     def orderer_admin(self, organization: Organization) -> NodeFiles:
         name = f"Admin@{ordering_domain(organization)}"

@@ -23,6 +23,7 @@ from network.topology.layout import (
     write_file,
 )
 from network.topology.placement import LOOPBACK
+from network.topology.witness_identity import make_witness
 
 
 def make_material(binaries: Binaries, layout: Layout, organizations: Sequence[Organization]) -> None:
@@ -39,6 +40,7 @@ def make_material(binaries: Binaries, layout: Layout, organizations: Sequence[Or
         # Contract service and its client have a place on the wire, never an identity of the channel: it could endorse.
         for files in (layout.contract(organization), layout.contract_client(organization)):
             _remove(files.msp)
+        make_witness(layout, organization)
     restrict(layout.crypto)
 
 

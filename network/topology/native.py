@@ -10,7 +10,7 @@ from typing import Final, Self
 
 from network.topology import channel, deployment, lifecycle
 from network.topology.administration import Administration
-from network.topology.connections import write_connection
+from network.topology.connections import write_connection, write_witness_connection
 from network.topology.description import Organization, Topology
 from network.topology.engine import Binaries
 from network.topology.layout import Layout, write_file
@@ -149,13 +149,22 @@ class NativeNetwork:
         return self._processes.running(name)
 
     def connection_file(self, msp: str) -> Path:
-        """Write how a hospital's node and witness reach the channel, and return the file.
+        """Write how a hospital's node reaches the channel, and return the file.
 
         Raises:
             NotFound: no such organisation.
             Unavailable: the disk refuses.
         """
         return write_connection(self.topology, self.topology.organization(msp), self.placement)
+
+    def witness_connection_file(self, msp: str) -> Path:
+        """Write how its witness does, and return the file.
+
+        Raises:
+            NotFound: no such organisation.
+            Invalid, Unavailable: as :func:`network.topology.connections.write_witness_connection`.
+        """
+        return write_witness_connection(self.topology, self.topology.organization(msp), self.placement)
 
     def leader(self) -> Organization | None:
         """The organisation whose ordering node leads; None while there is none."""

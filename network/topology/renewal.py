@@ -14,6 +14,7 @@ from network.topology.channel_changes import with_certificates
 from network.topology.config_updates import change_channel, wait_level
 from network.topology.description import Organization
 from network.topology.reissuing import prepare, put_in_place
+from network.topology.witness_identity import make_witness
 
 if TYPE_CHECKING:
     from network.topology.native import NativeNetwork
@@ -53,10 +54,9 @@ def _renew_ordering(network: NativeNetwork, organization: Organization) -> None:
 def _renew_peer(network: NativeNetwork, organization: Organization) -> None:
     """The peer's certificate for dialling the contract is in the package, so that is made anew."""
     layout, folder = network.layout, network.layout.peer_organization(organization)
-    renewed = [
-        files(organization)
-        for files in (layout.peer, layout.contract, layout.contract_client, layout.admin, layout.client)
-    ]
+    make_witness(layout, organization)
+    kinds = (layout.peer, layout.contract, layout.contract_client, layout.admin, layout.client, layout.witness)
+    renewed = [files(organization) for files in kinds]
     for files in renewed:
         prepare(files, folder)
     for files in renewed:

@@ -187,7 +187,7 @@ def material(network: NativeNetwork, organization: Organization) -> dict[Path, b
     layout = network.layout
     users = [layout.orderer(organization), layout.peer(organization), layout.contract(organization)]
     users += [layout.contract_client(organization), layout.admin(organization), layout.client(organization)]
-    users += [layout.orderer_admin(organization)]
+    users += [layout.witness(organization), layout.orderer_admin(organization)]
     files = [path for user in users for path in (user.tls_certificate, user.tls_key)]
     files += [path for user in users if user.msp.exists() for path in (user.certificate, user.key)]
     return {path: path.read_bytes() for path in files}

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
 
+import pytest
+
+from chaincode.service.serving import SystemClock
+from domain.errors import Denied, Invalid, YilianError
 from network.fabric.connection import Connection
+from network.fabric.ledger import FabricLedger
+from network.fabric.raw_blocks import open_blocks
 from network.topology import lifecycle
 from network.topology.genesis import genesis_hash
 from network.topology.lifecycle import Definition
@@ -42,3 +52,29 @@ def test_a_hospital_is_told_its_own_peer_and_the_channel_s_first_block(fabric: N
     assert (told.msp, told.own_peer.msp, {peer.msp for peer in told.other_peers}) == ("MingdeMSP", "MingdeMSP", others)
     assert told.genesis == genesis_hash(fabric.layout)
     assert all(path.is_file() for path in (told.certificate, told.key, told.own_peer.tls_root))
+
+
+def test_a_witness_reads_the_channel_with_a_key_of_its_own(fabric: NativeNetwork) -> None:
+    node, witness = (
+        Connection.read(path)
+        for path in (fabric.connection_file("MingdeMSP"), fabric.witness_connection_file("MingdeMSP"))
+    )
+    assert replace(witness, certificate=node.certificate, key=node.key) == node
+    assert witness.key.read_bytes() != node.key.read_bytes()
+    with closing(open_blocks(node)) as own, closing(open_blocks(witness)) as blocks:
+        assert [*blocks.blocks(0)] == [*own.blocks(0)]
+
+
+@pytest.mark.parametrize(("kind", "told"), [("node", Invalid), ("witness", Denied)])
+def test_the_contract_takes_transactions_and_queries_from_a_node_and_none_from_a_witness(
+    fabric: NativeNetwork, tmp_path: Path, kind: str, told: type[YilianError]
+) -> None:
+    made = fabric.connection_file if kind == "node" else fabric.witness_connection_file
+    connection = Connection.read(made("MingdeMSP"))
+    with FabricLedger(connection, SystemClock(), os.urandom, tmp_path) as ledger:
+        with pytest.raises(told) as submitted:
+            ledger.submit("RegisterOrganization", b"{}")
+        with pytest.raises(told) as asked:
+            ledger.evaluate("GetOrganization", {})
+        assert ledger.height() > 0
+    assert ({submitted.value.reason, asked.value.reason} == {"role"}) is (kind == "witness")

@@ -27,6 +27,7 @@ class FabricGround:
         self._network = NativeNetwork(topology, folder, Binaries.find())
         self._network.generate()
         self._connections = {msp: self._network.connection_file(msp) for msp in msps}
+        self._witnesses = {msp: self._network.witness_connection_file(msp) for msp in msps}
         self._auditor = msps[-1]
 
     @property
@@ -58,12 +59,12 @@ class FabricGround:
         self._network.down()
 
     def node_settings(self, msp_id: str) -> Mapping[str, str]:
-        """The hospital's connection file."""
+        """The connection file of the hospital's node."""
         return {"FABRIC_CONNECTION": str(self._connections[msp_id])}
 
     def witness_options(self, msp_id: str) -> Sequence[str]:
-        """The hospital's connection file."""
-        return ["--fabric", str(self._connections[msp_id])]
+        """The connection file of the hospital's witness."""
+        return ["--fabric", str(self._witnesses[msp_id])]
 
     def export(self, folder: Path) -> int:
         """Export all blocks, as the peer of a hospital that is no party to the story has them."""

@@ -170,6 +170,17 @@ def test_no_container_gets_an_administrators_or_an_authoritys_key(container: Con
             assert not [folder for folder in forbidden if folder.is_relative_to(path) or path.is_relative_to(folder)]
 
 
+@pytest.mark.parametrize("organization", TOPOLOGY.organizations, ids=lambda item: item.name)
+def test_node_and_witness_of_a_hospital_hold_each_their_own_key_alone(organization: Organization) -> None:
+    layout = Layout(FOLDER)
+    node, witness = layout.client(organization).folder, layout.witness(organization).folder
+    for name, own, other in (("node", node, witness), ("witness", witness, node)):
+        files = CONTAINERS[f"{name}-{organization.name}"].files
+        assert own / "msp" in files
+        assert not [path for path in files if path.is_relative_to(other) or other.is_relative_to(path)]
+        assert not [path for path in files if path == own or path.is_relative_to(own / "tls")]  # nobody asks for it
+
+
 def _fabric_image(service: dict[str, Any]) -> str:
     prefix, separator, rest = service["image"].partition("${FABRIC_IMAGE:-hyperledger/fabric}-")
     assert (prefix, bool(separator)) == ("", True)
