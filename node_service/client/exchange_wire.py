@@ -31,7 +31,8 @@ class RequestDelivery(Wire):
 class Opening(Wire):
     """Under which committed entry, about whom; ``subject_salt`` opens an emergency's subject tag.
 
-    ``block`` holds the entry, as the reader's own peer tells: the custodian's may have it a moment later.
+    ``block`` is the newest that the reader has seen, the entry's or a later one: the custodian, whose peer may have it
+    a moment later, decides on a view that has it, so that a release of what was closed by then is its fault.
     """
 
     access: str

@@ -30,6 +30,7 @@ _BLOCK: Final = select(BlockHeader.header_hash, BlockHeader.validity).where(Bloc
 _KEYS_PER_QUERY: Final = 500
 _ENDED: Final = ("erased", "retracted")
 _VALUE: Final = select(LedgerState.value).where(LedgerState.key == bindparam("key"))
+_VALUE_AND_BLOCK: Final = select(LedgerState.value, LedgerState.block).where(LedgerState.key == bindparam("key"))
 _WRITTEN_BY: Final = select(LedgerState.tx_id).where(LedgerState.key == bindparam("key"))
 _CODE: Final = select(LedgerTransaction.code, LedgerTransaction.block).where(LedgerTransaction.tx_id == bindparam("tx"))
 _ANCHORED_SIZE: Final = (
@@ -85,6 +86,13 @@ def entry(session: Session, kind: type[entries.Kind], *attributes: str) -> entri
     """The value of one key as its type."""
     value = _value(session, composite_key(entries.OBJECT_TYPE_OF[kind], *attributes))
     return None if value is None else entries.parse(kind, value)
+
+
+def written(session: Session, kind: type[entries.Kind], *attributes: str) -> tuple[entries.Kind, int] | None:
+    """The value of one key as its type, and the block that last wrote it."""
+    key = composite_key(entries.OBJECT_TYPE_OF[kind], *attributes)
+    found = session.execute(_VALUE_AND_BLOCK, {"key": key}).one_or_none()
+    return None if found is None else (entries.parse(kind, found.value), found.block)
 
 
 def states(session: Session, object_type: str, *attributes: str) -> Iterator[tuple[tuple[str, ...], JsonObject]]:

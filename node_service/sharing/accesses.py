@@ -35,7 +35,11 @@ _IDLE: Final = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class OwnOpening:
-    """An opening of this hospital with what reading under it needs; secrets show in no ``repr``."""
+    """An opening of this hospital with what reading under it needs; secrets show in no ``repr``.
+
+    Attributes:
+        block: the newest of the own projection, which has the entry, too; a custodian answers on a view that has it.
+    """
 
     id: str
     kind: str
@@ -45,7 +49,7 @@ class OwnOpening:
     purpose: str
     valid_until: str
     local_patient: str | None
-    block: int | None
+    block: int
     private_key: RecipientPrivateKey = field(repr=False)
     subject_salt: str | None = field(repr=False)
     reader: SealedMessage = field(repr=False)
@@ -108,7 +112,6 @@ def own_opening(node: Node, session: Session, practitioner: str, access: str) ->
     secret = jcs.parse_object(node.secrets.open_local(_context(row.id), row.secret))
     held = session.get(HeldConsent, (row.patient, row.grant, "grantee")) if row.grant is not None else None
     salt = secret.get("subject_salt")
-    placed = projection.code_and_block(session, row.tx_id or "")
     return OwnOpening(
         id=row.id,
         kind=row.kind,
@@ -118,7 +121,7 @@ def own_opening(node: Node, session: Session, practitioner: str, access: str) ->
         purpose=row.purpose,
         valid_until=row.valid_until,
         local_patient=None if held is None else held.local_patient,
-        block=None if placed is None else placed[1],
+        block=max(projection.height(session) - 1, 0),
         private_key=RecipientPrivateKey(HPKE_HYBRID, decode_bytes(secret.get("private_key"), "private_key")),
         subject_salt=salt if isinstance(salt, str) else None,
         reader=from_wire(wire.SealedMessage.model_validate(secret.get("reader"))),

@@ -144,24 +144,26 @@ class SharedReading:
             after = page.next
 
     async def _fetch(self, opening: OwnOpening, records: Sequence[str]) -> list[VerifiedRecord]:
-        """Release, then verify everything that came, in the order of verification.py."""
+        """Release, then verify everything that came, as verification.py says; without what closed on its way."""
         public_key = encode_bytes(opening.private_key.public.raw)
         body = exchange_wire.ExchangeRelease(opening=opening.wire(), public_key=public_key, records=list(records))
         released = await self._exchange.release(opening.custodian, body)
         with foreign_input():
             _check_asked_for(released, records)
-        expected = Expected(opening.custodian, opening.patient, opening.id)
+        expected = Expected(opening.custodian, opening.patient, opening.id, opening.block)
         leaves = await self._verified_leaves(expected, released)
         session_key = await self._node.in_crypto(open_session, released.session, opening.private_key, opening.id)
         opened: list[VerifiedRecord] = []
         for item, leaf in zip(released.items, leaves, strict=True):
+            if leaf is None:
+                continue
             data = await self._object(opening, leaf.leaf.digest, item.sealed)
             one = await self._node.in_crypto(open_record, expected, item, leaf, session_key, data)
             self._remember(opening, one)
             opened.append(one)
         return opened
 
-    async def _verified_leaves(self, expected: Expected, released: exchange_wire.Released) -> list[VerifiedLeaf]:
+    async def _verified_leaves(self, expected: Expected, released: exchange_wire.Released) -> list[VerifiedLeaf | None]:
         """Against the own projection; where it has not seen a head yet, once more when it is fresh."""
         try:
             return await self._node.in_database(_verify_leaves, self._node, expected, released)
@@ -251,7 +253,7 @@ def _record_reading(node: Node, custodian: str, entry: Entry) -> set[str]:
     return ended
 
 
-def _verify_leaves(node: Node, expected: Expected, released: exchange_wire.Released) -> list[VerifiedLeaf]:
+def _verify_leaves(node: Node, expected: Expected, released: exchange_wire.Released) -> list[VerifiedLeaf | None]:
     with node.database.reading() as session:
         return [verify_leaf(session, expected, item) for item in released.items]
 

@@ -3,8 +3,13 @@
 Procedure (architecture.md, "Shared read"): 1 the leaf is of the asked custodian, record and version; 2 its path leads
 to a head that the own projection holds as anchored; 3 the digest over the sealed bytes is the leaf's; 4 the wraps open
 with the own one-use key; 5 the owner commitment is the patient's; 6 a contributed record bears its author's signature;
-7 the object opens, whole. Whatever another hospital sends and breaks a rule is ``Tampered``: it is no mistake of the
-caller's.
+7 the object opens, whole; 8 the ledger had not closed the record before it was asked for. Whatever another hospital
+sends and breaks a rule is ``Tampered``: it is no mistake of the caller's.
+
+Step 8 accuses only by evidence. A release names no block, but its request does: the newest that the reader's own
+projection held (``Opening.block``), and a custodian decides on a view that has it. What a status in that block or an
+earlier one closed was released wrongly. A later status may have overtaken the release, and is no custodian's fault:
+the record is left out.
 """
 
 from __future__ import annotations
@@ -42,11 +47,16 @@ MAX_RESOURCE_DEPTH = 128
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the reader asked for: nothing of it comes from the answer."""
+    """What the reader asked for: nothing of it comes from the answer.
+
+    Attributes:
+        block: named in the request: the custodian has seen it before it released anything.
+    """
 
     custodian: str
     patient: str
     access: str
+    block: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +89,11 @@ def open_session(session: str, private_key: RecipientPrivateKey, access: str) ->
         return unwrap_session(Wrap.parse(decode_bytes(session, "session")), private_key, access)
 
 
-def verify_leaf(session: Session, expected: Expected, item: wire.SealedRecord) -> VerifiedLeaf:
-    """Steps 1, 2 and 6: leaf, path, author, on the own projection.
+def verify_leaf(session: Session, expected: Expected, item: wire.SealedRecord) -> VerifiedLeaf | None:
+    """Steps 1, 2, 6 and 8: leaf, path, author, status, on the own projection.
+
+    Returns:
+        None where the record was erased, retracted or locked after it was asked for.
 
     Raises:
         Tampered: any of them does not fit.
@@ -98,8 +111,8 @@ def verify_leaf(session: Session, expected: Expected, item: wire.SealedRecord) -
         path = paths.LeafPath(item.path.incarnation, item.path.index, item.path.size, tuple(item.path.hashes))
         paths.verify_leaf(encoded, path, encode_bytes(head.root))
         _verify_author(session, leaf)
-        _verify_status(session, expected, entry)
-    return VerifiedLeaf(entry, leaf, head.block)
+        is_closed = _is_closed(session, expected, entry.record)
+    return None if is_closed else VerifiedLeaf(entry, leaf, head.block)
 
 
 def open_record(
@@ -172,10 +185,19 @@ def verify_author_signature(session: Session, custodian: str, record: str, diges
     )
 
 
-def _verify_status(session: Session, expected: Expected, entry: wire.RecordEntry) -> None:
-    status = projection.entry(session, StatusEntry, expected.custodian, entry.record)
-    if status is not None:
-        raise Tampered("a record that the ledger calls wrong was released", reason=status.status, place=entry.record)
+def _is_closed(session: Session, expected: Expected, record: str) -> bool:
+    """Whether the ledger calls the record erased, retracted or locked since it was asked for.
+
+    Raises:
+        Tampered: it did before.
+    """
+    closing = projection.written(session, StatusEntry, expected.custodian, record)
+    if closing is None:
+        return False
+    status, block = closing
+    if block <= expected.block:
+        raise Tampered("a record that the ledger calls wrong was released", reason=status.status, place=record)
+    return True
 
 
 def _verify_owner(expected: Expected, item: wire.SealedRecord, verified: VerifiedLeaf, key: DataKey) -> None:
