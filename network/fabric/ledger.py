@@ -1,7 +1,8 @@
 """The port ``Ledger`` over a Fabric network.
 
-Submissions go through any peer that answers. Everything else is asked of the own peer alone, because it decides
-releases: blocks are verified one by one, from the genesis digest of the connection file on.
+Submissions go through any peer that answers, and again if no block shows them soon. Everything else is asked of the
+own peer alone, because it decides releases: blocks are verified one by one, from the genesis digest of the connection
+file on.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from domain.ports import Clock, CommittedBlock, RandomSource, TransactionStatus
 from network.blocks.codes import ValidationCode, code_name
 from network.blocks.transaction import Envelope, parse_envelope
 from network.execution import nanoseconds
+from network.fabric.accepted import AcceptedTransactions, Resending
 from network.fabric.answers import refusal, unavailable
 from network.fabric.connection import Connection
 from network.fabric.gateway import CommitStatusError, GatewayError, Sources
@@ -66,6 +68,8 @@ class FabricLedger:
         self._raw = PeerBlocks(self._peers.deliver())
         self._verified = VerifiedBlocks(self._raw, reader, self._trail)
         self._submitter = Submitter(self._peers, connection.msp)
+        self._accepted = AcceptedTransactions(self._has, self._submitter.send_again)
+        self._resending = Resending(self._accepted)
 
     @property
     def channel(self) -> str:
@@ -86,7 +90,8 @@ class FabricLedger:
         self.close()
 
     def close(self) -> None:
-        """End the thread that follows the peer, every call, and the connections; later calls are Unavailable."""
+        """End the threads, every call, and the connections; later calls are Unavailable."""
+        self._resending.close()
         self._raw.close()
         self._peers.close()
         self._trail.close()
@@ -99,7 +104,10 @@ class FabricLedger:
             Unavailable: nothing was broadcast.
             OutcomeUnknown: it may be in.
         """
-        return self._submitter.submit(name, arguments)
+        transaction = self._submitter.submit(name, arguments)
+        self._accepted.add(transaction.tx_id, transaction.envelope)
+        self._resending.start()
+        return transaction.tx_id
 
     def evaluate(self, name: str, arguments: JsonObject) -> JsonValue:
         """Run a query of the contract on the own organisation's peer.
@@ -150,7 +158,9 @@ class FabricLedger:
             Tampered: a block does not verify, or is another one than was verified before.
             Unavailable: the peer is down, or has not yet the blocks before ``start``.
         """
-        return self._verified.blocks(start)
+        for block in self._verified.blocks(start):
+            self._accepted.settle(transaction.tx_id for transaction in block.transactions)
+            yield block
 
     def wait_for_block(self, height: int, timeout_s: float) -> bool:
         """Wait until the own peer has more than ``height`` blocks or the time is over; True if it has."""

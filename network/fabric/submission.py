@@ -6,12 +6,14 @@
 3. Ordering has a short deadline, because an orderer that forwards to a dead leader never answers.
 4. A failed call is not a failed transaction: the commit status is asked, and then the same bytes are sent again, by
    the next peer. The channel takes them at most once: Raft marks the second copy DUPLICATE_TXID, BFT refuses it.
+5. An acknowledged transaction is no committed one: a leader that dies may lose it (:mod:`network.fabric.accepted`).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Final
 
 import grpc
@@ -30,6 +32,14 @@ ORDERING_S: Final = 10.0
 PAUSE_S: Final = 0.2
 REFUSING: Final = 2
 """So many hospitals beside the own one make a refusal final."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """A transaction that the ordering service or a block has, as it was sent."""
+
+    tx_id: str
+    envelope: bytes = field(repr=False)
 
 
 class Submitter:
@@ -52,8 +62,8 @@ class Submitter:
         self._peers, self._msp = tuple(peers), msp
         self._now_s, self._sleep = now_s, sleep
 
-    def submit(self, name: str, arguments: bytes) -> str:
-        """Endorse and broadcast; the transaction's id once the ordering service or a block has it.
+    def submit(self, name: str, arguments: bytes) -> Ordered:
+        """Endorse and broadcast; the transaction once the ordering service or a block has it.
 
         Raises:
             Invalid, Denied, NotFound, Conflict: the contract's own answer; nothing was broadcast.
@@ -64,7 +74,7 @@ class Submitter:
         proposal.sign()
         return self.broadcast(self._endorsed(proposal.serialize()))
 
-    def broadcast(self, transaction: Transaction) -> str:
+    def broadcast(self, transaction: Transaction) -> Ordered:
         """Sign an endorsed transaction and have it ordered.
 
         Raises:
@@ -78,7 +88,11 @@ class Submitter:
                 raise OutcomeUnknown("the ordering service did not acknowledge the transaction in time", tx_id=tx_id)
             self._sleep(PAUSE_S)
             attempt += 1
-        return tx_id
+        return Ordered(tx_id, kept)
+
+    def send_again(self, envelope: bytes) -> bool:
+        """Hand a signed transaction to the ordering service once more, by whichever peer can; False if none could."""
+        return any(self._ordered(peer, envelope) for peer in self._peers)
 
     def _endorsed(self, proposal: bytes) -> Transaction:
         deadline = self._now_s() + ENDORSING_S

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from network.topology.description import Consensus, Topology, members
+from network.topology.description import Consensus, Timings, Topology, members
 from network.topology.engine import Binaries
 from network.topology.native import NativeNetwork
 from network.topology.ports import free_ports
@@ -23,6 +23,7 @@ def running_network(
     *,
     contract: str | None = None,
     room_for: int = 1,
+    timings: Timings = Timings(),  # noqa: B008 - frozen
 ) -> Iterator[NativeNetwork]:
     """A network from nothing, up while the block runs; behind its ports are free ones for ``room_for`` more members.
 
@@ -31,7 +32,7 @@ def running_network(
     """
     consensus: Consensus = "bft" if os.environ.get("TESTS_CONSENSUS") == "bft" else "raft"
     named = msps or HOSPITALS[: 4 if consensus == "bft" else 3]
-    topology = Topology(members(named, free_ports(len(named) + room_for)), consensus)
+    topology = Topology(members(named, free_ports(len(named) + room_for)), consensus, timings=timings)
     network = NativeNetwork(topology, folder, binaries)
     try:
         network.up(contract)

@@ -49,7 +49,7 @@ def submitter(peers: list[Peer], time: Time) -> Submitter:
 
 
 def submit(submitter: Submitter) -> str:
-    return submitter.submit("Anchor", b"{}")
+    return submitter.submit("Anchor", b"{}").tx_id
 
 
 def answered(text: str, msp: str = HOSPITALS[1], code: grpc.StatusCode = grpc.StatusCode.ABORTED) -> Answer:
