@@ -46,6 +46,7 @@ class Erasures:
 
     Args:
         registration, session, members: of a hospital by its MSP id, as the wallet knows them.
+        members_anew: the members as hospitals tell them now: keys change.
         stranger: a client without a session for an address.
     """
 
@@ -53,6 +54,7 @@ class Erasures:
     registration: Callable[[str], Registration]
     session: Callable[[str], WalletClient]
     members: Callable[[str], KnownMembers]
+    members_anew: Callable[[str], KnownMembers]
     stranger: Callable[[str], WalletClient]
     random: Callable[[int], bytes] = field(repr=False)
     now: Callable[[], datetime]
@@ -104,7 +106,7 @@ class Erasures:
         Raises:
             Tampered: signed by another key, or about something else.
         """
-        certificate = _by_any(signed, self.members(msp_id).signing_keys(msp_id))
+        certificate = self._signed_by(msp_id, signed)
         registration = self.registration(msp_id)
         if (certificate.custodian, certificate.channel) != (msp_id, registration.channel):
             raise Tampered("the certificate is another hospital's", reason="certificate")
@@ -113,6 +115,12 @@ class Erasures:
         if certificate.statement is not None:
             self._compare(certificate)
         return certificate
+
+    def _signed_by(self, msp_id: str, signed: erasure_wire.ErasureCertificate) -> Certificate:
+        try:
+            return _by_any(signed, self.members(msp_id).signing_keys(msp_id))
+        except Tampered:
+            return _by_any(signed, self.members_anew(msp_id).signing_keys(msp_id))
 
     def _compare(self, certificate: Certificate) -> None:
         """With what this wallet asked; a wallet that was restored since has forgotten it and believes the digest."""

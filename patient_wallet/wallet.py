@@ -42,6 +42,7 @@ _NONE_FIRST_EPOCH: Final = 1
 Connect = Callable[[str], Transport]
 Random = Callable[[int], bytes]
 Now = Callable[[], datetime]
+Verified = TypeVar("Verified")
 Read = TypeVar("Read", wire.ReaderCard, wire.AccessRequestContent)
 
 
@@ -290,7 +291,14 @@ class Wallet:
     def erasures(self) -> Erasures:
         """Asking for erasure, and its certificates."""
         return Erasures(
-            self._vault, self.registration, self._session, self.members, self._stranger, self._random, self._now
+            self._vault,
+            self.registration,
+            self._session,
+            self.members,
+            self.members_anew,
+            self._stranger,
+            self._random,
+            self._now,
         )
 
     # --- Proofs -----------------------------------------------------------------------------------------------------
@@ -302,18 +310,20 @@ class Wallet:
             Unavailable: nobody answers, and nothing is known from before.
             Tampered: the hospitals do not agree.
         """
-        known = self._members.get(msp_id)
-        if known is None:
-            registration, name = self.registration(msp_id), f"{MEMBERS_BOX}:{msp_id}"
-            before = KnownMembers.from_box(box) if (box := self._box(name)) else None
-            try:
-                known = gather(self._stranger, registration.channel, [registration.url, *self._others(registration)])
-            except Unavailable:
-                if before is None:
-                    raise
-                return before
-            self._members[msp_id] = known
-            self._vault.put(name, known.to_box())
+        return self._members.get(msp_id) or self.members_anew(msp_id)
+
+    def members_anew(self, msp_id: str) -> KnownMembers:
+        """As :meth:`members`, whatever this wallet was told before."""
+        registration, name = self.registration(msp_id), f"{MEMBERS_BOX}:{msp_id}"
+        before = KnownMembers.from_box(box) if (box := self._box(name)) else None
+        try:
+            known = gather(self._stranger, registration.channel, [registration.url, *self._others(registration)])
+        except Unavailable:
+            if before is None:
+                raise
+            return before
+        self._members[msp_id] = known
+        self._vault.put(name, known.to_box())
         return known
 
     def receipt(self, msp_id: str, kind: str, name: str) -> tuple[bytes, VerifiedReceipt]:
@@ -330,7 +340,10 @@ class Wallet:
         check_identifier(name, "id")
         client = self._session(msp_id)
         encoded = row_receipt(client, name) if kind == "access-row" else client.receipt(kind, name)
-        return encoded, verify_own_receipt(encoded, self.members(msp_id), self.registration(msp_id), kind, name)
+        registration = self.registration(msp_id)
+        return encoded, self._by_members(
+            msp_id, lambda members: verify_own_receipt(encoded, members, registration, kind, name)
+        )
 
     # --- Within -----------------------------------------------------------------------------------------------------
 
@@ -412,6 +425,13 @@ class Wallet:
             raise Denied(f"who answers there has not the key of {grantee} in the registry", reason="other-hospital")
         return RecipientPublicKey.parse(HPKE_HYBRID, card.seal_key)
 
+    def _by_members(self, msp_id: str, verify: Callable[[KnownMembers], Verified]) -> Verified:
+        """What the members vouch for; before it is called wrong they are asked anew, for members and keys change."""
+        try:
+            return verify(self.members(msp_id))
+        except Tampered:
+            return verify(self.members_anew(msp_id))
+
     def _stranger(self, url: str) -> WalletClient:
         """A client that carries no session."""
         if url not in self._strangers:
@@ -441,7 +461,7 @@ class Wallet:
     def _verified_rows(self, client: WalletClient, msp_id: str) -> dict[str, VerifiedReceipt]:
         """A hospital that gives no receipts hides no line of who read."""
         try:
-            return verified_rows(client, self.members(msp_id), msp_id)
+            return self._by_members(msp_id, lambda members: verified_rows(client, members, msp_id))
         except (Unavailable, NotFound):
             return {}
 

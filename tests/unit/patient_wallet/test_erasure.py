@@ -39,7 +39,11 @@ class Hospital:
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     asked: list[erasure_wire.ErasureRequest] = field(default_factory=list)
     fails: list[Exception] = field(default_factory=list)
+    later_keys: list[bytes] = field(default_factory=list)
     change: Callable[[Certificate], Certificate] = lambda certificate: certificate
+
+    def __post_init__(self) -> None:
+        self.first_key = public_bytes(self.key)
 
     def request_erasure(self, body: erasure_wire.ErasureRequest) -> wire.Committed:
         self.asked.append(body)
@@ -63,6 +67,10 @@ class Hospital:
         )  # fmt: skip
 
 
+def public_bytes(key: Ed25519PrivateKey) -> bytes:
+    return key.public_key().public_bytes_raw()
+
+
 @pytest.fixture
 def hospital() -> Hospital:
     return Hospital()
@@ -74,14 +82,15 @@ def erasures(hospital: Hospital, tmp_path: Path) -> Erasures:
         vault = Vault.create(tmp_path / "wallet.json", "a passphrase for a test")
     keys = derive(seed_of(create_wallet(vault, "english", os.urandom)), MSP, 1)
     registration = Registration(MSP, "Renhe", "http://x", "yilian", identifier(bytes(16)), keys, grant_epoch=1)
-    published = hospital.key.public_key().public_bytes_raw()
-    members: Any = SimpleNamespace(signing_keys=lambda _msp: [published])
+    known: Any = SimpleNamespace(signing_keys=lambda _msp: [hospital.first_key])
+    now: Any = SimpleNamespace(signing_keys=lambda _msp: [hospital.first_key, *hospital.later_keys])
     client: Any = hospital
     return Erasures(
         vault,
         lambda _m: registration,
         lambda _m: client,
-        lambda _m: members,
+        lambda _m: known,
+        lambda _m: now,
         lambda _u: client,
         os.urandom,
         lambda: NOW,
@@ -125,6 +134,17 @@ def test_a_certificate_by_a_key_that_the_members_do_not_know_is_not_believed(
     hospital.key = Ed25519PrivateKey.generate()
     (shown,) = erasures.cases(MSP)
     assert isinstance(shown.problem, Tampered)
+
+
+def test_a_certificate_by_a_key_that_the_hospital_took_since_is_believed(
+    erasures: Erasures, hospital: Hospital
+) -> None:
+    erasures.ask(MSP, [RECORD])
+    hospital.key = Ed25519PrivateKey.generate()
+    hospital.later_keys.append(public_bytes(hospital.key))
+    (shown,) = erasures.cases(MSP)
+    assert shown.problem is None
+    assert shown.certificate is not None
 
 
 def test_a_lost_answer_sends_the_same_statement_again_and_a_refused_wish_is_forgotten(
