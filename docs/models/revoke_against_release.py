@@ -1,6 +1,6 @@
 """Revoke against release: every interleaving, explored breadth first. ``python -m docs.models.revoke_against_release``.
 
-The text beside this file says what the parts mean. One tick is half a second. Everything may take any number of ticks.
+The text beside this file says what the parts mean. Everything may take any number of ticks.
 """
 
 from __future__ import annotations
@@ -12,61 +12,73 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
-WINDOW: Final = 1  # ticks: an answer counts for half a second after its question
-DRIFT: Final = 1  # ticks: the process may not notice that so much time passed, once for each answer
-SECOND: Final = 2  # ticks
-LONG_AGO: Final = SECOND + 1
+TICK_S: Final = 0.25
+WINDOW: Final = 2  # ticks: an answer counts for half a second after its question
+WITHIN: Final = 3  # ticks: the last look takes no answer to a question that is older
+STALE: Final = WITHIN + 1
 NEVER: Final = -1
-STALE: Final = WINDOW + 1
 
 
 class Guard(Enum):
     """What the code checks; each can be taken away, and then the exploration must find a violation."""
 
     ASKED = "a release asks witnesses what is fresh (freshness.wait_until_fresh)"
-    THIRD = "one answer is of a witness that is no party (voices.WitnessVoices._target)"
+    THIRD = "one answer is of a witness that is no party (voices.WitnessVoices._fresh)"
     WINDOW = "answers to older questions do not count (voices.WINDOW_S)"
-    HIGHEST = "the highest block of all answers decides (voices.WitnessVoices._target)"
+    HIGHEST = "the highest block of all answers decides (freshness.wait_until_fresh)"
     PROJECTED = "the projection has passed that block (commits.projected)"
+    AGAIN = "it is asked again before the row, and the last look takes no older answer (freshness.RELEASE_WITHIN_S)"
     LAST_LOOK = "the opening is verified again before the row (release, step 6)"
     ONE_TRANSACTION = "that and the row are one write transaction (release, step 6)"
     EFFECTIVE = "effective is signed once the shared projection holds the block (effective.sign_effective)"
 
 
 ALL_GUARDS: Final = frozenset(Guard)
+ASKED_AGAIN: Final = frozenset((Guard.ASKED, Guard.AGAIN))
 
 
 class Claim(Enum):
-    """What has to hold; the last one does not, which shows what is not claimed."""
+    """What has to hold."""
 
-    EFFECTIVE = "no key is released more than one second after effective"
-    WITNESSED = "no key is released to a request that came more than one second after every third witness had the block"
-    CUT_OFF = "no key is released to a request that came more than one second after all third witnesses fell silent"
-    ANY_REQUEST = "no key is released more than one second after every third witness had the block"
+    EFFECTIVE = "no row that lets a key go is committed after effective"
+    WITNESSED = "no last look lets a key go more than 0.75 s after every third witness had the block"
+    CUT_OFF = "no last look lets a key go more than 0.75 s after all third witnesses fell silent"
+    LATER = "no key goes to a request that came more than 0.5 s after all third witnesses fell silent"
+
+
+ABOUT_SILENCE: Final = (Claim.CUT_OFF, Claim.LATER)
+
+
+class Moment(Enum):
+    """Of a release: its last look, and the commit of its row."""
+
+    LOOK = "look"
+    COMMIT = "commit"
 
 
 class Process(NamedTuple):
     """One process of the custodian with one request of the reader.
 
     Attributes:
-        at: idle, asked, waiting, fresh, prepared, looked, over.
-        target: whether the block it waits for is the revoke's or a later one.
+        at: idle, asked, waiting (for the block of the revoke), fresh, looked.
+        prepared: it has decided and has the keys; what it asks from here on is for the last look.
         heard: what the third witness said last (had it the block?), and ``age`` since the question.
+        question: ticks since the oldest question behind its being fresh, once it matters.
         late: whether the claim forbids to release to this request.
     """
 
     at: str = "idle"
-    target: bool = False
+    prepared: bool = False
     heard: bool = False
     age: int = STALE
-    drifted: bool = False
+    question: int = 0
     late: bool = False
 
 
 class State(NamedTuple):
     """Attributes:
     committed: the wallet's revoke stands in a block; ``witness``: every third witness has that block.
-    projected: the database that all processes share has it; ``following``: the follower runs.
+    projected: the database that all processes share has it.
     linked: custodian and third witnesses hear each other.
     since: ticks since the moment that the claim is about.
     """
@@ -74,7 +86,6 @@ class State(NamedTuple):
     committed: bool = False
     witness: bool = False
     projected: bool = False
-    following: bool = True
     linked: bool = True
     effective: bool = False
     since: int = NEVER
@@ -120,14 +131,20 @@ def _steps(state: State, claim: Claim, guards: frozenset[Guard]) -> Iterator[tup
         yield what, following, False
     for name in ("first", "second"):
         process: Process = getattr(state, name)
-        for what, after, released in _process(process, state, claim, guards):
+        for what, after, moment in _process(process, state, claim, guards):
             moved = state._replace(first=after) if name == "first" else state._replace(second=after)
-            yield f"a process {what}", _sorted(moved), released and _forbids(state, process, claim)
+            yield f"a process {what}", _sorted(moved), moment is not None and _forbids(state, process, claim, moment)
 
 
-def _forbids(state: State, process: Process, claim: Claim) -> bool:
-    """Whether a key must not leave now."""
-    return state.since > SECOND if claim in (Claim.EFFECTIVE, Claim.ANY_REQUEST) else process.late
+def _forbids(state: State, process: Process, claim: Claim, moment: Moment) -> bool:
+    """Whether this must not happen now."""
+    match claim:
+        case Claim.EFFECTIVE:
+            return moment is Moment.COMMIT and state.effective
+        case Claim.LATER:
+            return process.late
+        case _:
+            return moment is Moment.LOOK and state.since > WITHIN
 
 
 def _sorted(state: State) -> State:
@@ -143,50 +160,51 @@ def _world(state: State, claim: Claim, guards: frozenset[Guard]) -> Iterator[tup
     if not state.committed:
         yield "the revoke is relayed and stands in a block", state._replace(committed=True)
     if state.committed and not state.witness:
-        began = 0 if claim in (Claim.WITNESSED, Claim.ANY_REQUEST) else state.since
+        began = 0 if claim is Claim.WITNESSED else state.since
         yield "the third witness has the block", state._replace(witness=True, since=began)
-    if state.committed and state.following and not state.projected:
+    if state.committed and not state.projected and not _is_locked(state, guards):
         yield "the follower projects the block", state._replace(projected=True)
-    yield "the follower starts or stops", state._replace(following=not state.following)
     if state.linked:
-        began = 0 if claim is Claim.CUT_OFF else state.since
+        began = 0 if claim in ABOUT_SILENCE else state.since
         yield "the link to the third witness breaks", state._replace(linked=False, since=began)
     else:
         yield "the link to the third witness heals", _healed(state, claim)
     may_sign = state.projected or (Guard.EFFECTIVE not in guards and state.committed)
     if may_sign and not state.effective:
-        began = 0 if claim is Claim.EFFECTIVE else state.since
-        yield "the custodian signs effective", state._replace(effective=True, since=began)
+        yield "the custodian signs effective", state._replace(effective=True)
     yield from _time(state)
+
+
+def _is_locked(state: State, guards: frozenset[Guard]) -> bool:
+    """The database has one writer: between a last look and the commit nobody else writes."""
+    return Guard.ONE_TRANSACTION in guards and "looked" in (state.first.at, state.second.at)
 
 
 def _healed(state: State, claim: Claim) -> State:
     """Where the claim is about the silence, requests that came meanwhile are like any others now."""
     healed = state._replace(linked=True)
-    if claim is not Claim.CUT_OFF:
+    if claim not in ABOUT_SILENCE:
         return healed
     first, second = (process._replace(late=False) for process in (state.first, state.second))
     return _sorted(healed._replace(since=NEVER, first=first, second=second))
 
 
 def _time(state: State) -> Iterator[tuple[str, State]]:
-    since = state.since if state.since == NEVER else min(state.since + 1, LONG_AGO)
-    for first in _older(state.first):
-        for second in _older(state.second):
-            moved = state._replace(since=since, first=first, second=second)
-            if moved != state:
-                yield "half a second passes", _sorted(moved)
+    since = state.since if state.since == NEVER else min(state.since + 1, STALE)
+    moved = state._replace(since=since, first=_older(state.first), second=_older(state.second))
+    if moved != state:
+        yield "a quarter of a second passes", _sorted(moved)
 
 
-def _older(process: Process) -> Iterator[Process]:
-    """An answer grows older; or the process does not notice that it did, at most so much of it."""
-    if process.age < STALE:
-        older = process.age + 1
-        yield process._replace(age=older, drifted=process.drifted and older < STALE)
-        if DRIFT and not process.drifted:
-            yield process._replace(drifted=True)
-    else:
-        yield process
+def _older(process: Process) -> Process:
+    """Answer and question grow older."""
+    question = min(process.question + 1, STALE) if _counts(process) else 0
+    return process._replace(age=min(process.age + 1, STALE), question=question)
+
+
+def _counts(process: Process) -> bool:
+    """Whether there is a question whose age will matter."""
+    return process.prepared and process.at in ("waiting", "fresh")
 
 
 # --- One process ------------------------------------------------------------------------------------------------------
@@ -194,48 +212,52 @@ def _older(process: Process) -> Iterator[Process]:
 
 def _process(
     process: Process, state: State, claim: Claim, guards: frozenset[Guard]
-) -> Iterator[tuple[str, Process, bool]]:
-    """What a process may do next; the last value tells that a key leaves."""
+) -> Iterator[tuple[str, Process, Moment | None]]:
+    """What a process may do next, and which moment of a release that is."""
     if state.linked:
-        heard = process._replace(heard=state.witness, age=0, drifted=False)
+        heard = process._replace(heard=state.witness, age=0)
         if heard != process:
-            yield "hears the third witness", heard, False
+            yield "hears the third witness", heard, None
     match process.at:
         case "idle":
-            late = claim in (Claim.WITNESSED, Claim.CUT_OFF) and state.since > SECOND
+            late = claim is Claim.LATER and state.since > WINDOW
             at = "asked" if Guard.ASKED in guards else "fresh"
-            yield "gets a request", process._replace(at=at, late=late), False
+            yield "gets a request", process._replace(at=at, late=late), None
         case "asked":
-            for target in _targets(process, guards):
-                at = "waiting" if Guard.PROJECTED in guards else "fresh"
-                yield (
-                    f"waits for {'the block of the revoke' if target else 'an earlier block'}",
-                    process._replace(at=at, target=target),
-                    False,
-                )
-        case "waiting" if state.projected or not process.target:
-            yield "is fresh", process._replace(at="fresh"), False
-        case "fresh":
-            yield "decides from its cache, takes keys out of custody", process._replace(at="prepared"), False
+            yield from ((*asked, None) for asked in _answered(process, guards))
+        case "waiting" if state.projected:
+            yield "is fresh", process._replace(at="fresh"), None
+        case "fresh" if not process.prepared:
+            at = "asked" if guards >= ASKED_AGAIN else "fresh"
+            yield "decides from its cache, takes keys out of custody", process._replace(at=at, prepared=True), None
             if state.projected:
-                yield "refuses", process._replace(at="over", late=False), False
-        case "prepared" if state.projected and Guard.LAST_LOOK in guards:
-            yield "refuses at the last look", process._replace(at="over", late=False), False
-        case "prepared" if Guard.ONE_TRANSACTION not in guards:
-            yield "has looked for the last time", process._replace(at="looked"), False
-        case "prepared" | "looked":
-            yield "writes the row, and the key leaves", process._replace(at="over", late=False), True
-        case "over":
-            yield "is ready for another request", process._replace(at="idle", target=False), False
+                yield "refuses", _over(process), None
+        case "fresh" if state.projected and Guard.LAST_LOOK in guards:
+            yield "refuses at the last look", _over(process), None
+        case "fresh" if process.question > WITHIN and guards >= ASKED_AGAIN:
+            yield "asks once more", process._replace(at="asked", question=0), None
+        case "fresh" if not _is_locked(state, guards):
+            yield "looks for the last time and lets the key go", process._replace(at="looked", question=0), Moment.LOOK
+        case "looked":
+            yield "commits the row, and the key leaves", _over(process), Moment.COMMIT
 
 
-def _targets(process: Process, guards: frozenset[Guard]) -> Iterator[bool]:
-    """Blocks that the answers may lead to. The party's own witness may say anything at any time, and says the least."""
+def _over(process: Process) -> Process:
+    """What it heard is all that is left."""
+    return Process(heard=process.heard, age=process.age)
+
+
+def _answered(process: Process, guards: frozenset[Guard]) -> Iterator[tuple[str, Process]]:
+    """Where the answers lead. The party's own witness may say anything at any time, and says the least."""
     counts = process.age <= WINDOW or Guard.WINDOW not in guards
-    if counts:
-        yield process.heard and Guard.HIGHEST in guards
-    if not counts and Guard.THIRD not in guards:
-        yield False
+    question = process.age if process.prepared else 0
+    if counts and process.heard and Guard.HIGHEST in guards:
+        at = "waiting" if Guard.PROJECTED in guards else "fresh"
+        yield "waits for the block of the revoke", process._replace(at=at, question=question)
+    elif counts:
+        yield "is fresh with an earlier block", process._replace(at="fresh", question=question)
+    elif Guard.THIRD not in guards:
+        yield "is fresh with an earlier block", process._replace(at="fresh", question=0)
 
 
 def main() -> None:
