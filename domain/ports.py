@@ -208,7 +208,13 @@ class BlobStore(Protocol[Sealed_contra, Passing_contra, Opened_co]):
         """True if the object is there; says nothing about its bytes."""
 
     def delete(self, digest: str) -> bool:
-        """Remove an object; false if there was none."""
+        """Remove an object; on return the medium holds nothing of it. False if there was none."""
+
+    def delete_many(self, digests: Sequence[str]) -> int:
+        """Remove objects with few waits for the medium; how many there were. After a failure it is called again."""
+
+    def verify(self, digest: str) -> None:
+        """Read and verify every byte of an object, of every copy where there are several."""
 
     def digests(self) -> Iterator[str]:
         """All digests, in no order; objects that come or go meanwhile may be missed."""

@@ -51,8 +51,7 @@ def delete_objects(node: Node, record: str) -> None:
             *session.scalars(select(Member.digest).where(Member.record == record)),
             *session.scalars(select(BundleSkeleton.digest).where(BundleSkeleton.id.in_(bundles))),
         ]
-    for digest in digests:
-        node.blobs.delete(encode_bytes(digest))
+    node.blobs.delete_many([encode_bytes(digest) for digest in digests])
 
 
 def delete_rows(node: Node, session: Session, record: Record) -> None:

@@ -111,9 +111,7 @@ def check_object(node: Node, part: str, one: ReferredObject) -> ObjectFinding | 
     """
     digest = encode_bytes(one.digest)
     try:
-        with node.blobs.get(digest) as sealed:
-            for _ in sealed.pieces():
-                pass
+        node.blobs.verify(digest)
     except NotFound:
         return ObjectFinding(digest, "missing", one.row) if _is_referred(node, part, one) else None
     except Tampered as error:

@@ -193,6 +193,14 @@ class LocalStore:
         with self._locked(fcntl.LOCK_EX):
             return self._remove(self._place(digest))
 
+    def delete_many(self, digests: Sequence[str]) -> int:
+        """Remove objects; how many there were.
+
+        Raises:
+            Unavailable: the disk failed; call again.
+        """
+        return sum(self.delete(digest) for digest in digests)
+
     def digests(self) -> Iterator[str]:
         """All digests, in no order."""
         for path in self._object_files():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -20,17 +21,23 @@ from offchain.envelope.seal import seal, seal_stream
 from offchain.envelope.sealed import SealedBytes, SealedObject, SealedStream, received
 from offchain.envelope.unseal import unseal
 from offchain.stores.local import LocalStore
+from tests.kubo import ipfs_store
 
 Store = BlobStore[SealedBytes, SealedStream, SealedObject]
-ADAPTERS: dict[str, Callable[[Path], Store]] = {"local": LocalStore}
+ADAPTERS = ("local", "ipfs")
 KEY = DataKey(bytes(range(32)))
 LARGE = 2_500_000
 
 
-@pytest.fixture(params=sorted(ADAPTERS))
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+@pytest.fixture(params=ADAPTERS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """An empty store of each adapter."""
-    return ADAPTERS[request.param](tmp_path / "store")
+    if request.param == "local":
+        yield LocalStore(tmp_path / "store")
+        return
+    url = request.getfixturevalue("kubo").url
+    with closing(ipfs_store(url, tmp_path / "store")) as opened:
+        yield opened
 
 
 def _object(number: int, size: int = 2_000) -> SealedBytes:

@@ -1,0 +1,44 @@
+"""A lock over all processes of a machine, waited for with a deadline."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from domain.errors import Unavailable
+from offchain.disk import disk_errors
+
+_PAUSE_S: Final = 0.02
+
+
+@contextmanager
+def locked(path: Path, mode: int, wait_s: float) -> Iterator[None]:
+    """Hold ``fcntl.LOCK_SH`` or ``LOCK_EX`` on a file.
+
+    Raises:
+        Unavailable: others hold it for longer than ``wait_s``.
+    """
+    with disk_errors("opening the lock"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _wait(descriptor, mode, time.monotonic() + wait_s)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait(descriptor: int, mode: int, deadline: float) -> None:
+    while True:
+        try:
+            fcntl.flock(descriptor, mode | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise Unavailable("the store is busy", reason="busy") from None
+            time.sleep(_PAUSE_S)
+        else:
+            return

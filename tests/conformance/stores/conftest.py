@@ -1,0 +1,5 @@
+"""The engine of the IPFS store."""
+
+from tests.kubo import kubo
+
+__all__ = ["kubo"]
