@@ -87,11 +87,7 @@ class ChannelConfig:
         group = self.group
         for name in groups:
             group = group.groups[name] if name in group.groups else configtx.ConfigGroup()
-        if "Capabilities" not in group.values:
-            return frozenset()
-        return frozenset(
-            parse_into(configuration.Capabilities(), group.values["Capabilities"].value, "Capabilities").capabilities
-        )
+        return _read_capabilities(group)
 
     def _read_policy(self, path: str, depth: int) -> Policy | None:
         if depth > MAX_POLICY_DEPTH:
@@ -146,8 +142,9 @@ def read_channel_config(config: Any) -> ChannelConfig:
     if APPLICATION not in group.groups or ORDERER not in group.groups:
         raise Invalid("channel needs Application and Orderer groups", reason="bad-config", place=ROOT)
     msps: dict[str, Msp] = {}
-    application = _read_organizations(group.groups[APPLICATION], msps)
-    orderer = _read_organizations(group.groups[ORDERER], msps)
+    takes_ed25519 = "V3_0" in _read_capabilities(group)
+    application = _read_organizations(group.groups[APPLICATION], msps, takes_ed25519)
+    orderer = _read_organizations(group.groups[ORDERER], msps, takes_ed25519)
     consensus = parse_into(
         orderer_configuration.ConsensusType(), _value(group.groups[ORDERER], "ConsensusType"), "ConsensusType"
     )
@@ -173,6 +170,14 @@ def _check_hashing(group: Any) -> None:
         raise Invalid("channel does not hash blocks flat with SHA-256", reason="bad-config", place=ROOT)
 
 
+def _read_capabilities(group: Any) -> frozenset[str]:
+    if "Capabilities" not in group.values:
+        return frozenset()
+    return frozenset(
+        parse_into(configuration.Capabilities(), group.values["Capabilities"].value, "Capabilities").capabilities
+    )
+
+
 def _value(group: Any, name: str) -> bytes:
     if name not in group.values:
         raise Invalid(f"configuration has no {name}", reason="bad-config", place=name)
@@ -180,10 +185,10 @@ def _value(group: Any, name: str) -> bytes:
     return raw
 
 
-def _read_organizations(group: Any, msps: dict[str, Msp]) -> dict[str, str]:
+def _read_organizations(group: Any, msps: dict[str, Msp], takes_ed25519: bool) -> dict[str, str]:
     organizations = {}
     for name in sorted(group.groups):
-        msp = parse_msp(_value(group.groups[name], "MSP"))
+        msp = parse_msp(_value(group.groups[name], "MSP"), takes_ed25519=takes_ed25519)
         organizations[name] = msp.msp_id
         msps.setdefault(msp.msp_id, msp)
     return organizations

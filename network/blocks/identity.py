@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import json
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -10,14 +13,20 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
-from cryptography.x509.oid import NameOID
 
 from domain import jcs
 from domain.errors import Invalid
+from network.blocks.certificate import Certificate, read_certificate
 from network.blocks.protos import identities, parse_into, serialize
 from network.blocks.signature import PublicKey
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
+_ATTRIBUTES = bytes.fromhex("2a03040506070801")
+_BLOCK = re.compile(
+    rb"(?:\A|\n)-----BEGIN (?P<label>[^\n]*?)-----[ \t\r]*\n"
+    rb"(?P<content>[A-Za-z0-9+/=\s]*?)\n"
+    rb"-----END (?P=label)-----[ \t\r]*(?:\n|\Z)"
+)
 MAX_CERTIFICATE_BYTES = 64 * 1024
 _MAX_ATTRIBUTES_DEPTH = 4
 _UNREADABLE = (
@@ -36,19 +45,20 @@ class Identity:
     """A certificate that claims to belong to an MSP; whether it does is for ``Msp.verify_identity``."""
 
     msp_id: str
-    certificate: x509.Certificate
-    der: bytes
+    certificate: Certificate
     public_key: PublicKey
 
     @property
+    def der(self) -> bytes:
+        return self.certificate.raw
+
+    @property
     def organizational_units(self) -> tuple[str, ...]:
-        names = self.certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATIONAL_UNIT_NAME)
-        return tuple(str(name.value) for name in names)
+        return self.certificate.subject.units
 
     @property
     def common_name(self) -> str:
-        names = self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)
-        return str(names[0].value) if names else ""
+        return self.certificate.subject.common_name
 
     def attributes(self) -> dict[str, str]:
         """The attributes that a Fabric CA put into extension 1.2.3.4.5.6.7.8.1: JSON {"attrs": {name: value}}.
@@ -56,7 +66,8 @@ class Identity:
         Raises:
             Invalid: the extension is there but not such JSON.
         """
-        return read_attributes(self.certificate)
+        raw = self.certificate.extensions.values.get(_ATTRIBUTES)
+        return {} if raw is None else _parse_attributes(raw)
 
 
 def serialize_identity(msp_id: str, certificate: x509.Certificate) -> bytes:
@@ -75,15 +86,33 @@ def parse_identity(raw: bytes) -> Identity:
         Invalid: not that message, no certificate in it, or a key of a kind that Fabric does not know.
     """
     message = parse_into(identities.SerializedIdentity(), raw, "SerializedIdentity")
-    certificate = parse_certificate(message.id_bytes)
-    key = certificate.public_key()
+    certificate = read_pem(message.id_bytes)
+    key = certificate.public_key
     if not isinstance(key, ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey):
         raise Invalid("certificate key is neither EC nor Ed25519", reason="bad-certificate")
-    return Identity(message.mspid, certificate, certificate.public_bytes(serialization.Encoding.DER), key)
+    return Identity(message.mspid, certificate, key)
+
+
+def read_pem(pem: bytes) -> Certificate:
+    """Reads the certificate of others: the first PEM block, whatever its label, as Fabric does (msp/mspimpl.go).
+
+    Raises:
+        Invalid: not a certificate that peers read, or larger than any sensible one.
+    """
+    if len(pem) > MAX_CERTIFICATE_BYTES:
+        raise Invalid("certificate is too large", reason="bad-certificate")
+    found = _BLOCK.search(pem)
+    if found is None:
+        raise Invalid("bytes are not a PEM certificate", reason="bad-certificate")
+    try:
+        raw = base64.b64decode(found["content"].translate(None, b" \t\r\n"), validate=True)
+    except binascii.Error as error:
+        raise Invalid("bytes are not a PEM certificate", reason="bad-certificate") from error
+    return read_certificate(raw)
 
 
 def parse_certificate(pem: bytes) -> x509.Certificate:
-    """Reads one PEM certificate: the first block, whatever its label, as Fabric does (msp/mspimpl.go).
+    """Reads one PEM certificate of our own files; for those that others present there is :func:`read_pem`.
 
     Raises:
         Invalid: not a certificate, or larger than any sensible one.
@@ -91,22 +120,11 @@ def parse_certificate(pem: bytes) -> x509.Certificate:
     if len(pem) > MAX_CERTIFICATE_BYTES:
         raise Invalid("certificate is too large", reason="bad-certificate")
     try:
-        certificate = x509.load_pem_x509_certificate(_labelled(pem))
+        certificate = x509.load_pem_x509_certificate(pem)
         _read_lazy_parts(certificate)
     except _UNREADABLE as error:
         raise Invalid("bytes are not a PEM certificate", reason="bad-certificate") from error
     return certificate
-
-
-def _labelled(pem: bytes) -> bytes:
-    """The text with its first block called a certificate."""
-    begin = b"-----BEGIN "
-    _, found, rest = pem.partition(begin)
-    label, dashes, content = rest.partition(b"-----")
-    body, end, after = content.partition(b"-----END " + label + b"-----")
-    if not (found and dashes and end) or b"\n" in label:
-        return pem
-    return begin + b"CERTIFICATE-----" + body + b"-----END CERTIFICATE-----" + after
 
 
 def _read_lazy_parts(certificate: x509.Certificate) -> None:

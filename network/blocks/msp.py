@@ -6,20 +6,20 @@ certificates that signed it have expired. Revocation is by the lists in the chan
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import timedelta
 from enum import IntEnum
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from domain.errors import Denied, Invalid
-from network.blocks.identity import Identity, parse_certificate
+from network.blocks.certificate import Certificate
+from network.blocks.certification import Authorities, Chain, distinguished
+from network.blocks.identity import Identity, read_pem
 from network.blocks.protos import msp_config, parse_into
 
-MAX_CHAIN_CERTIFICATES = 8
 MAX_KNOWN_CERTIFICATES = 4096
 
 
@@ -35,18 +35,24 @@ class Role(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class NodeOu:
-    """An organisational unit that gives a role; ``issuer`` limits it to certificates issued by that authority."""
+    """An organisational unit that gives a role; ``issuers`` limits it to what is below that chain of authorities."""
 
     name: str
-    issuer: bytes | None
+    issuers: tuple[bytes, ...] | None
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A verified identity: its roles and the authorities above it, nearest first."""
+    """A verified identity: its roles, the authorities above it, nearest first, and what tells it from others."""
 
     roles: frozenset[Role]
-    chain: tuple[x509.Certificate, ...]
+    chain: Chain
+    distinguished_by: bytes = field(repr=False)
+
+    def is_also(self, certificate: Certificate) -> bool:
+        """Whether a certificate is the same identity's."""
+        same_issuer = certificate.issuer.raw == self.chain[0].subject.raw
+        return same_issuer and distinguished(certificate, self.chain[0]) == self.distinguished_by
 
 
 @dataclass(slots=True, eq=False)
@@ -54,12 +60,12 @@ class Msp:
     """One organisation's definition of its members; verified certificates are remembered by their bytes."""
 
     msp_id: str
-    roots: tuple[x509.Certificate, ...]
-    intermediates: tuple[x509.Certificate, ...]
+    authorities: Authorities
     admins: frozenset[bytes]
     node_ous: dict[Role, NodeOu]
-    revoked: frozenset[tuple[bytes, int]]
+    revocations: tuple[Revocations, ...]
     internal: frozenset[bytes]
+    takes_ed25519: bool
     _known: dict[bytes, Membership | Denied] = field(default_factory=dict, repr=False)
 
     def verify_identity(self, identity: Identity) -> Membership:
@@ -84,56 +90,61 @@ class Msp:
         return known
 
     def _verify(self, identity: Identity) -> Membership:
-        if _is_authority(identity.certificate):
+        if identity.certificate.extensions.is_authority:
             raise Denied("a certificate authority is not an identity", reason="authority-as-identity")
-        chain = self._chain(identity.certificate)
-        if _der(chain[0]) in self.internal:
+        if isinstance(identity.public_key, Ed25519PublicKey) and not self.takes_ed25519:
+            raise Denied("Ed25519 needs the channel's capability V3_0", reason="key-kind")
+        chain = self.authorities.chain(identity.certificate)[1:]
+        if not chain or chain[0].raw in self.internal:
             raise Denied("issued by an authority that only issues authorities", reason="internal-authority")
-        for certificate, issuer in zip((identity.certificate, *chain), chain, strict=False):
-            if (_der(issuer), certificate.serial_number) in self.revoked:
-                raise Denied("certificate is revoked", reason="revoked")
-        return Membership(self._roles(identity, chain[0]), chain)
+        for listed in self.revocations:
+            listed.check(identity.certificate, chain[0])
+        distinguished_by = distinguished(identity.certificate, chain[0])
+        return Membership(self._roles(identity, chain, distinguished_by), chain, distinguished_by)
 
-    def _chain(self, leaf: x509.Certificate) -> tuple[x509.Certificate, ...]:
-        chain: list[x509.Certificate] = []
-        current = leaf
-        judged_at = leaf.not_valid_before_utc + timedelta(seconds=1)
-        while len(chain) < MAX_CHAIN_CERTIFICATES:
-            if not current.not_valid_before_utc <= judged_at <= current.not_valid_after_utc:
-                raise Denied("certificate chain does not overlap in time", reason="bad-chain")
-            issuer = self._issuer(current)
-            chain.append(issuer)
-            current = issuer
-            if issuer in self.roots and issuer.not_valid_before_utc <= judged_at <= issuer.not_valid_after_utc:
-                return tuple(chain)
-        raise Denied("certificate chain is too long", reason="bad-chain")
-
-    def _issuer(self, certificate: x509.Certificate) -> x509.Certificate:
-        for authority in (*self.roots, *self.intermediates):
-            if not _is_authority(authority) or authority.subject != certificate.issuer:
-                continue
-            try:
-                certificate.verify_directly_issued_by(authority)
-            except (InvalidSignature, UnsupportedAlgorithm, ValueError, TypeError):
-                continue
-            return authority
-        raise Denied("no authority of this MSP issued the certificate", reason="unknown-authority")
-
-    def _roles(self, identity: Identity, issuer: x509.Certificate) -> frozenset[Role]:
+    def _roles(self, identity: Identity, chain: Chain, distinguished_by: bytes) -> frozenset[Role]:
         roles = {Role.MEMBER}
-        if identity.der in self.admins:
+        if distinguished_by in self.admins:
             roles.add(Role.ADMIN)
         if not self.node_ous:
             return frozenset(roles)
-        units = set(identity.organizational_units)
-        by_unit = [role for role, unit in self.node_ous.items() if unit.name in units and _issued(unit, issuer)]
-        if len(by_unit) != 1:
+        named = [
+            role for name in identity.organizational_units for role, unit in self.node_ous.items() if unit.name == name
+        ]
+        if len(named) != 1:  # the same unit twice is two
             raise Denied("identity must have exactly one role unit", reason="role-unit")
-        return frozenset((*roles, by_unit[0]))
+        issuers = self.node_ous[named[0]].issuers
+        if issuers is not None and issuers != _raw(chain):
+            raise Denied("the role unit is for another authority's certificates", reason="role-unit")
+        return frozenset((*roles, named[0]))
 
 
-def parse_msp(raw: bytes) -> Msp:
+@dataclass(frozen=True, slots=True)
+class Revocations:
+    """Certificates that are revoked; ``authority`` is the key identifier of who signed the list, if it names one."""
+
+    revoked: x509.CertificateRevocationList
+    authority: bytes | None
+
+    def check(self, certificate: Certificate, issuer: Certificate) -> None:
+        """Raises:
+        Denied: the issuer revoked the certificate, or the list does not say whose it is: then peers trust nobody.
+        """
+        if self.authority is None:
+            raise Denied("a revocation list names no authority", reason="revocation-list")
+        if self.authority != issuer.extensions.key_identifier:
+            return
+        entry = self.revoked.get_revoked_certificate_by_serial_number(certificate.serial)
+        key: Any = issuer.public_key
+        if entry is not None and self.revoked.is_signature_valid(key):
+            raise Denied("certificate is revoked", reason="revoked")
+
+
+def parse_msp(raw: bytes, *, takes_ed25519: bool = False) -> Msp:
     """Reads ``msp.MSPConfig`` of an X.509 MSP (type 0).
+
+    Args:
+        takes_ed25519: the channel has the capability V3_0, without which peers know ECDSA only.
 
     Raises:
         Invalid: another type of MSP, no roots, or certificates that cannot be read.
@@ -144,62 +155,65 @@ def parse_msp(raw: bytes) -> Msp:
     fabric = parse_into(msp_config.FabricMSPConfig(), config.config, "FabricMSPConfig")
     if not fabric.name or not fabric.root_certs:
         raise Invalid("an MSP has a name and a root certificate", reason="bad-msp", place="FabricMSPConfig")
-    roots = tuple(parse_certificate(pem) for pem in fabric.root_certs)
-    intermediates = tuple(parse_certificate(pem) for pem in fabric.intermediate_certs)
+    if fabric.organizational_unit_identifiers:
+        raise Invalid("an MSP that limits its members to units", reason="unsupported", place="FabricMSPConfig")
+    authorities = Authorities(_distinct(fabric.root_certs), _distinct(fabric.intermediate_certs))
     return Msp(
         msp_id=fabric.name,
-        roots=roots,
-        intermediates=intermediates,
-        admins=frozenset(_der(parse_certificate(pem)) for pem in fabric.admins),
-        node_ous=_parse_node_ous(fabric.fabric_node_ous),
-        revoked=_parse_revocations(fabric.revocation_list, (*roots, *intermediates)),
-        internal=_internal(roots, intermediates),
+        authorities=authorities,
+        admins=frozenset(_distinguished(authorities, read_pem(pem)) for pem in fabric.admins),
+        node_ous=_parse_node_ous(fabric.fabric_node_ous, authorities),
+        revocations=tuple(map(_parse_revocations, fabric.revocation_list)),
+        internal=_internal(authorities),
+        takes_ed25519=takes_ed25519,
     )
 
 
-def _parse_node_ous(message: Any) -> dict[Role, NodeOu]:
+def _distinct(listed: Iterable[bytes]) -> Chain:
+    """Each certificate once: a second copy is no second chain."""
+    return tuple({distinguished(found, found): found for found in map(read_pem, listed)}.values())
+
+
+def _distinguished(authorities: Authorities, administrator: Certificate) -> bytes:
+    chain = _chain(authorities, administrator)
+    return distinguished(administrator, chain[min(1, len(chain) - 1)])
+
+
+def _parse_node_ous(message: Any, authorities: Authorities) -> dict[Role, NodeOu]:
     if not message.enable:
         return {}
     units = {}
     for role in (Role.CLIENT, Role.PEER, Role.ADMIN, Role.ORDERER):
         unit = getattr(message, f"{role.name.lower()}_ou_identifier")
         if unit.organizational_unit_identifier:
-            issuer = _der(parse_certificate(unit.certificate)) if unit.certificate else None
-            units[role] = NodeOu(unit.organizational_unit_identifier, issuer)
+            above = _chain(authorities, read_pem(unit.certificate)) if unit.certificate else None
+            units[role] = NodeOu(unit.organizational_unit_identifier, None if above is None else _raw(above))
     return units
 
 
-def _parse_revocations(lists: list[bytes], authorities: tuple[x509.Certificate, ...]) -> frozenset[tuple[bytes, int]]:
-    revoked: set[tuple[bytes, int]] = set()
-    for raw in lists:
-        try:
-            revocations = x509.load_pem_x509_crl(raw)
-        except ValueError as error:
-            raise Invalid("revocation list cannot be read", reason="bad-msp", place="revocation_list") from error
-        for authority in authorities:
-            key: Any = authority.public_key()
-            if authority.subject == revocations.issuer and revocations.is_signature_valid(key):
-                revoked.update((_der(authority), entry.serial_number) for entry in revocations)
-    return frozenset(revoked)
-
-
-def _internal(roots: tuple[x509.Certificate, ...], intermediates: tuple[x509.Certificate, ...]) -> frozenset[bytes]:
-    """Authorities above another authority of the MSP: in Fabric they issue no identities."""
-    issuers = {certificate.issuer for certificate in intermediates}
-    return frozenset(_der(authority) for authority in (*roots, *intermediates) if authority.subject in issuers)
-
-
-def _is_authority(certificate: x509.Certificate) -> bool:
+def _parse_revocations(raw: bytes) -> Revocations:
     try:
-        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints)
-    except (x509.ExtensionNotFound, ValueError):
-        return False
-    return constraints.value.ca
+        revoked = x509.load_pem_x509_crl(raw)
+        identifier = revoked.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
+    except x509.ExtensionNotFound:
+        identifier = None
+    except ValueError as error:
+        raise Invalid("revocation list cannot be read", reason="bad-msp", place="revocation_list") from error
+    return Revocations(revoked, identifier)
 
 
-def _issued(unit: NodeOu, issuer: x509.Certificate) -> bool:
-    return unit.issuer is None or unit.issuer == _der(issuer)
+def _internal(authorities: Authorities) -> frozenset[bytes]:
+    """Authorities above another authority of the MSP: in Fabric they issue no identities."""
+    above = (_chain(authorities, authority)[1:] for authority in authorities.intermediates)
+    return frozenset(raw for chain in above for raw in _raw(chain))
 
 
-def _der(certificate: x509.Certificate) -> bytes:
-    return certificate.public_bytes(serialization.Encoding.DER)
+def _chain(authorities: Authorities, authority: Certificate) -> Chain:
+    try:
+        return authorities.chain(authority)
+    except Denied as error:
+        raise Invalid("an authority of the MSP is not valid", reason="bad-msp", place="FabricMSPConfig") from error
+
+
+def _raw(chain: Chain) -> tuple[bytes, ...]:
+    return tuple(certificate.raw for certificate in chain)

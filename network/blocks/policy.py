@@ -70,7 +70,7 @@ def signers(signed: Iterable[SignedData], msps: Mapping[str, Msp]) -> list[Membe
     for item in signed:
         try:
             member = verify_member(item.identity, msps)
-            key = (member.identity.msp_id, member.identity.der)
+            key = (member.identity.msp_id, member.membership.distinguished_by)
             if key not in members:
                 verify_signature(member.identity.public_key, item.signature, item.message)
                 members[key] = member
@@ -178,7 +178,9 @@ def _compile_principal(principal: Any, depth: int = 0) -> Matcher:
         return _role(parse_into(msp_principal.MSPRole(), principal.principal, "MSPRole"))
     if kind == kinds.Value("IDENTITY"):
         expected = parse_identity(principal.principal)
-        return lambda member: member.identity.msp_id == expected.msp_id and member.identity.der == expected.der
+        return lambda member: (
+            member.identity.msp_id == expected.msp_id and member.membership.is_also(expected.certificate)
+        )
     if kind == kinds.Value("ORGANIZATION_UNIT"):
         return _unit(parse_into(msp_principal.OrganizationUnit(), principal.principal, "OrganizationUnit"))
     if kind == kinds.Value("COMBINED") and depth < MAX_POLICY_DEPTH:

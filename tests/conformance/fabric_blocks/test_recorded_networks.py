@@ -19,7 +19,7 @@ from network.blocks.block import Block, parse_block
 from network.blocks.channel_config import ChannelConfig, parse_config_envelope, read_channel_config
 from network.blocks.codes import ValidationCode
 from network.blocks.config_update import parse_config_update
-from network.blocks.identity import parse_certificate, parse_identity
+from network.blocks.identity import parse_identity, read_pem
 from network.blocks.lifecycle import NAMESPACE, peers_policy, read_definition
 from network.blocks.protos import common, serialize
 from network.blocks.transaction import Envelope, parse_envelope
@@ -157,9 +157,10 @@ def test_organisations_and_their_authorities_are_those_of_the_network(recording:
     expected = {item["msp_id"]: item for item in recording.expected["organisations"]}
     assert set(config.msps) == set(expected)
     for msp_id, msp in config.msps.items():
-        for certificates, kind in ((msp.roots, "cacerts"), (msp.intermediates, "intermediatecerts")):
-            files = [parse_certificate((recording.folder / path).read_bytes()) for path in expected[msp_id][kind]]
-            assert list(certificates) == files
+        authorities = {"cacerts": msp.authorities.roots, "intermediatecerts": msp.authorities.intermediates}
+        for kind, certificates in authorities.items():
+            files = [read_pem((recording.folder / path).read_bytes()) for path in expected[msp_id][kind]]
+            assert [item.raw for item in certificates] == [item.raw for item in files]
         roles = {"peer": config.application_organizations, "orderer": config.orderer_organizations}
         found = [role for role, organizations in roles.items() if msp_id in organizations.values()]
         assert found == expected[msp_id]["roles"]

@@ -77,6 +77,7 @@ class Authority:
             .not_valid_before(not_before)
             .not_valid_after(not_before + timedelta(days=365))
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
         if attributes is not None:
             builder = builder.add_extension(attributes_extension(attributes), critical=False)
@@ -98,6 +99,7 @@ def new_root(name: str) -> Authority:
         .not_valid_before(NOT_BEFORE - timedelta(days=30))
         .not_valid_after(NOT_BEFORE + timedelta(days=3650))
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
     )
     return Authority(certificate, key)

@@ -69,7 +69,8 @@ def test_an_intermediate_authority_issues_members() -> None:
     membership = msp.verify_identity(
         parse_identity(serialize_identity(MSP_ID, INTERMEDIATE.issue("somebody", "peer").certificate))
     )
-    assert membership.chain == (INTERMEDIATE.certificate, ROOT.certificate)
+    above = [INTERMEDIATE.certificate, ROOT.certificate]
+    assert [item.raw for item in membership.chain] == [item.public_bytes(serialization.Encoding.DER) for item in above]
 
 
 def test_units_of_one_authority_count_for_its_certificates_only() -> None:
@@ -81,7 +82,7 @@ def test_units_of_one_authority_count_for_its_certificates_only() -> None:
     assert caught.value.reason == "role-unit"
 
 
-def _revocation(holder: Authority, issuer: Authority = ROOT) -> bytes:
+def _revocation(holder: Authority, issuer: Authority = ROOT, *, named: Authority | None = ROOT) -> bytes:
     entry = (
         x509.RevokedCertificateBuilder()
         .serial_number(holder.certificate.serial_number)
@@ -94,9 +95,11 @@ def _revocation(holder: Authority, issuer: Authority = ROOT) -> bytes:
         .last_update(NOT_BEFORE)
         .next_update(NOT_BEFORE + timedelta(days=1))
         .add_revoked_certificate(entry)
-        .sign(issuer.key, hashes.SHA256())
     )
-    return revocations.public_bytes(serialization.Encoding.PEM)
+    if named is not None:
+        identifier = x509.AuthorityKeyIdentifier.from_issuer_public_key(named.key.public_key())
+        revocations = revocations.add_extension(identifier, critical=False)
+    return revocations.sign(issuer.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
 
 
 def test_a_revoked_certificate_is_no_member() -> None:
@@ -109,6 +112,17 @@ def test_a_revoked_certificate_is_no_member() -> None:
 def test_a_revocation_signed_by_somebody_else_revokes_nobody() -> None:
     holder = ROOT.issue("somebody", "peer")
     assert Role.PEER in _verify(_msp(revoked=_revocation(holder, issuer=new_root("root"))), holder)
+
+
+def test_a_revocation_list_of_another_authority_revokes_nobody() -> None:
+    holder = ROOT.issue("somebody", "peer")
+    assert Role.PEER in _verify(_msp(revoked=_revocation(holder, named=INTERMEDIATE)), holder)
+
+
+def test_where_a_revocation_list_names_no_authority_nobody_is_a_member() -> None:
+    with pytest.raises(Denied) as caught:
+        _verify(_msp(revoked=_revocation(ROOT.issue("other", "peer"), named=None)), ROOT.issue("somebody", "peer"))
+    assert caught.value.reason == "revocation-list"
 
 
 def test_an_expired_certificate_stays_valid_for_what_it_signed() -> None:
@@ -136,7 +150,7 @@ DENIED: dict[str, tuple[Any, str]] = {
     "two role units": (lambda: (_msp(), ROOT.issue("somebody", ["peer", "client"])), "role-unit"),
     "starts before its authority": (
         lambda: (_msp(), ROOT.issue("somebody", "peer", not_before=NOT_BEFORE - timedelta(days=60))),
-        "bad-chain",
+        "unknown-authority",
     ),
 }
 

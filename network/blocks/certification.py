@@ -1,0 +1,176 @@
+"""Chains from a certificate up to a root, as Go builds them for Fabric (``crypto/x509`` verify.go, msp/mspimpl.go)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
+
+from domain.errors import Denied
+from network.blocks.certificate import Certificate
+from network.blocks.der import BIT_STRING, OBJECT_IDENTIFIER, SEQUENCE, element
+from network.blocks.extensions import KEY_CERT_SIGN
+from network.blocks.signature import encode_low_s
+
+MAX_SIGNATURE_CHECKS: Final = 100
+Chain = tuple[Certificate, ...]
+"""The certificate itself first, the root last."""
+_ECDSA: Final[dict[bytes, hashes.HashAlgorithm]] = {
+    bytes.fromhex("2a8648ce3d040302"): hashes.SHA256(),
+    bytes.fromhex("2a8648ce3d040303"): hashes.SHA384(),
+    bytes.fromhex("2a8648ce3d040304"): hashes.SHA512(),
+}
+_RSA: Final[dict[bytes, hashes.HashAlgorithm]] = {
+    bytes.fromhex("2a864886f70d01010b"): hashes.SHA256(),
+    bytes.fromhex("2a864886f70d01010c"): hashes.SHA384(),
+    bytes.fromhex("2a864886f70d01010d"): hashes.SHA512(),
+}
+_ED25519: Final = bytes.fromhex("2b6570")
+_HOST: Final = re.compile(r"(\*|[A-Za-z0-9_:][A-Za-z0-9_:-]*)(\.[A-Za-z0-9_:][A-Za-z0-9_:-]*)*\.?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Authorities:
+    """The authorities of an MSP."""
+
+    roots: Chain
+    intermediates: Chain
+
+    def chain(self, certificate: Certificate) -> Chain:
+        """The one chain of a certificate, judged a second after its own start.
+
+        Raises:
+            Denied: there is none, or more than one, so that nobody could tell who vouches for it.
+        """
+        at = certificate.begins + 1
+        _check(certificate, (), at)
+        if certificate.raw in {root.raw for root in self.roots}:
+            found: list[Chain] = [(certificate,)]
+        else:
+            found = list(self._chains((certificate,), at, [0]))
+        found = [chain for chain in found if _is_fit(chain)]
+        if not found:
+            raise Denied("no authority of this MSP issued the certificate", reason="unknown-authority")
+        if len(found) > 1:
+            raise Denied("more than one chain of authorities", reason="bad-chain")
+        _check_host(found[0])
+        return found[0]
+
+    def _chains(self, chain: Chain, at: int, checks: list[int]) -> Iterator[Chain]:
+        for authority, is_root in (
+            *((item, True) for item in self.roots),
+            *((item, False) for item in self.intermediates),
+        ):
+            if authority.subject.raw != chain[-1].issuer.raw:
+                continue
+            checks[0] += 1
+            if checks[0] > MAX_SIGNATURE_CHECKS:
+                return
+            if _is_in(authority, chain) or not _has_issued(authority, chain[-1]):
+                continue
+            try:
+                _check(authority, chain, at)
+            except Denied:
+                continue
+            longer = (*chain, authority)
+            if is_root:
+                yield longer
+            else:
+                yield from self._chains(longer, at, checks)
+
+
+def distinguished(certificate: Certificate, issuer: Certificate) -> bytes:
+    """The bytes by which an identity is told from others: Fabric turns a high S of its certificate's signature over.
+
+    Anybody can make the one form of the other; as two identities they would count twice.
+    """
+    key = issuer.public_key
+    if certificate.algorithm not in _ECDSA or not isinstance(key, ec.EllipticCurvePublicKey):
+        return certificate.raw
+    try:
+        r, s = decode_dss_signature(certificate.signature)
+        low = encode_low_s(r, s, key.curve.name)
+        if low == encode_dss_signature(r, s):
+            return certificate.raw
+    except ValueError:  # it was not verified, and is not of this issuer
+        return certificate.raw
+    algorithm = element(SEQUENCE, element(OBJECT_IDENTIFIER, certificate.algorithm) + certificate.parameters)
+    return element(SEQUENCE, certificate.signed + algorithm + element(BIT_STRING, b"\0" + low))
+
+
+def _check(certificate: Certificate, below: Chain, at: int) -> None:
+    """What is asked of each certificate of a chain."""
+    extensions = certificate.extensions
+    if extensions.has_unhandled:
+        raise Denied("certificate has a critical extension that nobody knows", reason="critical-extension")
+    if not certificate.begins <= at <= certificate.ends:
+        raise Denied("certificate chain does not overlap in time", reason="bad-chain")
+    if extensions.constrains and extensions.max_path is not None and len(below) - 1 > extensions.max_path:
+        raise Denied("certificate chain is too long", reason="bad-chain")
+
+
+def _is_in(authority: Certificate, chain: Chain) -> bool:
+    """Whether the same authority is in the chain, maybe by another certificate."""
+    for item in chain:
+        if (item.subject.raw, item.key_info) != (authority.subject.raw, authority.key_info):
+            continue
+        names = item.extensions.alternative_names, authority.extensions.alternative_names
+        if names[0] == names[1]:
+            return True
+        if None in names:
+            return False
+    return False
+
+
+def _has_issued(authority: Certificate, certificate: Certificate) -> bool:
+    extensions = authority.extensions
+    if not extensions.is_authority and (extensions.constrains or authority.version == 3):
+        return False
+    if extensions.uses is not None and KEY_CERT_SIGN not in extensions.uses:
+        return False
+    return _is_signed(authority, certificate)
+
+
+def _is_signed(authority: Certificate, certificate: Certificate) -> bool:
+    key, algorithm = authority.public_key, certificate.algorithm
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey) and algorithm in _ECDSA:
+            key.verify(certificate.signature, certificate.signed, ec.ECDSA(_ECDSA[algorithm]))
+        elif isinstance(key, rsa.RSAPublicKey) and algorithm in _RSA:
+            key.verify(certificate.signature, certificate.signed, padding.PKCS1v15(), _RSA[algorithm])
+        elif isinstance(key, ed25519.Ed25519PublicKey) and algorithm == _ED25519 and not certificate.parameters:
+            key.verify(certificate.signature, certificate.signed)
+        else:
+            return False
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+        return False
+    return True
+
+
+def _is_fit(chain: Sequence[Certificate]) -> bool:
+    """Extended uses and name constraints of all certificates of a chain.
+
+    A name of a kind that an authority limits is refused without a look at the limit.
+    """
+    if not all(item.extensions.serves for item in chain):
+        return False
+    for at, authority in enumerate(chain):
+        limited = authority.extensions.limited
+        if limited and any(not limited.isdisjoint(item.extensions.names) for item in chain[:at]):
+            return False
+    return True
+
+
+def _check_host(chain: Chain) -> None:
+    """A common name like a host's, no alternative names, an authority that limits names (Go 1.14, kept by Fabric)."""
+    holder = chain[0]
+    if holder.extensions.alternative_names is not None or not _HOST.fullmatch(holder.subject.common_name):
+        return
+    if any(item.extensions.limited is not None for item in chain[1:]):
+        raise Denied("an authority limits names, and the certificate has none to compare", reason="bad-chain")
