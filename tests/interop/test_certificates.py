@@ -22,6 +22,7 @@ import pytest
 from domain.errors import Denied, Invalid, Tampered
 from network.blocks.msp import Msp, parse_msp
 from network.blocks.policy import verify_member
+from network.blocks.protos import identities, parse_into
 from network.blocks.signature import verify_signature
 from tests.faults.counts import repetitions
 from tests.interop.certificates import MESSAGE, MSP, Case, drawn, listed
@@ -117,6 +118,13 @@ def differences(program: Path, cases: Iterable[Case]) -> tuple[list[str], Counte
     return found, counted
 
 
+def speaks_of_policies(judged: Case) -> bool:
+    """Whether chance made one of the extensions over which releases of Go differ."""
+    lines = parse_into(identities.SerializedIdentity(), judged.identity, "identity").id_bytes.splitlines()
+    der = base64.b64decode(b"".join(lines[1:-1]))
+    return any(bytes((6, 3, 0x55, 0x1D, number)) in der for number in (33, 36, 54))
+
+
 @pytest.mark.slow
 def test_listed_certificates_get_the_same_verdict(program: Path) -> None:
     found, counted = differences(program, listed())
@@ -132,7 +140,8 @@ def test_listed_certificates_get_the_same_verdict(program: Path) -> None:
 def test_certificates_changed_by_chance_get_the_same_verdict(program: Path) -> None:
     counted = Counter[bool]()
     for begin in range(0, SEEDS, PORTION):
-        found, portion = differences(program, map(drawn, range(begin, min(begin + PORTION, SEEDS))))
+        cases = map(drawn, range(begin, min(begin + PORTION, SEEDS)))
+        found, portion = differences(program, (item for item in cases if not speaks_of_policies(item)))
         assert found == []
         counted += portion
     assert min(counted[True], counted[False]) > SEEDS // 20
