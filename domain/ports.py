@@ -180,6 +180,38 @@ class StoredBlob:
     total_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class StoreCopy:
+    """How one medium of a store fares.
+
+    Attributes:
+        well: it answers now.
+        owed_copies, owed_erasures: objects that it has to get or to lose, because it was down or damaged.
+        erasing_since: since when the oldest of these erasures waits, by the node's clock; None: none does.
+        healed: damaged or missing objects that it got back from another medium since the process began.
+    """
+
+    name: str
+    well: bool
+    owed_copies: int = 0
+    owed_erasures: int = 0
+    erasing_since: str | None = None
+    healed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReport:
+    """How a store fares; ``needed`` of its media have to be well for it to take objects."""
+
+    copies: tuple[StoreCopy, ...]
+    needed: int = 1
+
+    @property
+    def ready(self) -> bool:
+        """True if it takes objects."""
+        return sum(copy.well for copy in self.copies) >= self.needed
+
+
 class BlobStore(Protocol[Sealed_contra, Passing_contra, Opened_co]):
     """Keeps sealed objects by anchored digest; what it returns was verified against that digest.
 
@@ -221,6 +253,15 @@ class BlobStore(Protocol[Sealed_contra, Passing_contra, Opened_co]):
 
     def collect(self, is_referenced: Callable[[str], bool], now: datetime) -> list[str]:
         """Remove what nobody refers to and nobody put within 24 hours; return the digests."""
+
+    def settle(self) -> bool:
+        """Finish what waits for a medium that was down; true if something still waits."""
+
+    def report(self) -> StoreReport:
+        """Ask the media how they are; waits two seconds at most for each. Raises nothing."""
+
+    def unfinished_erasures(self) -> Sequence[tuple[str, str]]:
+        """Media where deleted objects may still lie, because they are down, each with the moment since when."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from domain.errors import Invalid, Tampered
+from domain.errors import Invalid, NotFound, Tampered, Unavailable, YilianError
 from offchain.envelope.chunk_list import Buffer, ChunkList, Geometry, anchored_digest, chunk_hash
 from offchain.envelope.header import Header, head_bytes
 from offchain.envelope.rechunk import rechunk
@@ -16,6 +16,9 @@ from offchain.envelope.suite import COMMITMENT_BYTES, PRODUCTION_SUITES, Suite
 
 ReadAt = Callable[[int, int], Buffer]
 """Reads ``length`` bytes at ``offset``; fewer only at the end of what there is."""
+
+Elsewhere = Callable[[int, YilianError], Buffer]
+"""Gives a chunk, verified, from another copy, or raises; told why the first copy did not."""
 
 _HASHES_IN_FLIGHT = 4
 
@@ -181,6 +184,7 @@ class SealedObject:
     _read_at: ReadAt = field(repr=False)
     _hashed: bool = field(default=False, repr=False)
     """The chunk list was computed from the bytes in memory that the reader gives: no need to hash them again."""
+    _elsewhere: Elsewhere | None = field(default=None, repr=False)
 
     @classmethod
     def verified(
@@ -217,12 +221,24 @@ class SealedObject:
         """The key commitment."""
         return self.head[-COMMITMENT_BYTES:]
 
+    def or_elsewhere(self, elsewhere: Elsewhere) -> SealedObject:
+        """The same object, which asks ``elsewhere`` for a chunk that its own reader does not give well."""
+        return replace(self, _elsewhere=elsewhere)
+
     def chunk(self, index: int) -> Buffer:
         """The ciphertext of one chunk, verified against the chunk list.
 
         Raises:
             Tampered: it is not what was anchored.
         """
+        try:
+            return self._own_chunk(index)
+        except (NotFound, Tampered, Unavailable) as error:
+            if self._elsewhere is None:
+                raise
+            return self._elsewhere(index, error)
+
+    def _own_chunk(self, index: int) -> Buffer:
         offset, length = self.geometry.span(index)
         ciphertext = self._read_at(offset, length)
         if not self._hashed and chunk_hash(ciphertext) != self.chunk_list.hashes[index]:

@@ -19,7 +19,7 @@ from typing import Final
 
 from domain.errors import Invalid, NotFound, Tampered, Unavailable
 from domain.identifiers import DIGEST_BYTES, decode_bytes, encode_bytes
-from domain.ports import StoredBlob
+from domain.ports import StoreCopy, StoredBlob, StoreReport
 from offchain.disk import Disk, can_sync_file_system, disk_errors
 from offchain.envelope.chunk_list import Buffer, ChunkList
 from offchain.envelope.header import MAX_HEADER_JSON_BYTES
@@ -232,6 +232,19 @@ class LocalStore:
             if _changed_before(path, before):
                 self._disk.remove(path)
         return removed
+
+    def settle(self) -> bool:
+        """Nothing waits: what fails is done again by the caller."""
+        return False
+
+    def report(self) -> StoreReport:
+        """The directory can be read and written."""
+        well = os.access(self._objects, os.R_OK | os.W_OK | os.X_OK)
+        return StoreReport((StoreCopy("local", well),))
+
+    def unfinished_erasures(self) -> Sequence[tuple[str, str]]:
+        """None: a delete has removed the file, or failed."""
+        return ()
 
     def _remove_orphan(self, path: Path, before: float) -> bool:
         """Looks again under the lock: somebody may have put the object anew meanwhile."""

@@ -16,9 +16,9 @@ from typing import Final
 from domain.errors import NotFound, Tampered, Unavailable
 from offchain.envelope.chunk_list import Buffer
 from offchain.stores.ipfs.index import Entry, Index, Segment
-from offchain.stores.ipfs.lock import locked
 from offchain.stores.ipfs.rpc import KuboRpc
 from offchain.stores.ipfs.segment import MAX_PACKED_BYTES, batches, pieces, spans
+from offchain.stores.lock import locked
 
 PUT_WAIT_S: Final = 60.0
 _SMALL_SEGMENT_BYTES: Final = MAX_PACKED_BYTES
@@ -93,6 +93,15 @@ class Holdings:
                 raise Unavailable("something else in the IPFS node holds an erased object", reason="ipfs-held")
         self._index.forget(leaving)
         return marked
+
+    def finish(self) -> None:
+        """Finish what :meth:`remove` left when it broke off.
+
+        Raises:
+            Unavailable: call again.
+        """
+        if self._index.leaving_segments() or self._index.broken_segments():
+            self.remove(())
 
     def compact(self) -> None:
         """Pack small segments together, in no order, so that neighbours do not tell what was stored together.

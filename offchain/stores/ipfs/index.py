@@ -8,32 +8,30 @@ from the node's own pins, whose names stay in the node.
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from domain.errors import Tampered, Unavailable
+from offchain.stores.small_database import SmallDatabase
 
-BUSY_TIMEOUT_S: Final = 10.0
 _PAGE: Final = 1_000
-_SCHEMA: Final = """
-CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS segment (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, cid TEXT NOT NULL, bytes INTEGER NOT NULL, leaving INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE IF NOT EXISTS object (
-    digest TEXT NOT NULL, segment INTEGER NOT NULL REFERENCES segment(id), offset INTEGER NOT NULL,
-    length INTEGER NOT NULL, chunks BLOB, put_at REAL NOT NULL, going INTEGER NOT NULL DEFAULT 0,
-    PRIMARY KEY (digest, segment)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS object_of_segment ON object (segment);
-CREATE INDEX IF NOT EXISTS object_by_age ON object (put_at);
-CREATE INDEX IF NOT EXISTS segment_leaving ON segment (leaving) WHERE leaving;
-CREATE INDEX IF NOT EXISTS object_going ON object (going) WHERE going;
-"""
+_SCHEMA: Final = (
+    "CREATE TABLE IF NOT EXISTS note (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    """CREATE TABLE IF NOT EXISTS segment (
+        id INTEGER PRIMARY KEY AUTOINCREMENT, cid TEXT NOT NULL, bytes INTEGER NOT NULL,
+        leaving INTEGER NOT NULL DEFAULT 0
+    )""",
+    """CREATE TABLE IF NOT EXISTS object (
+        digest TEXT NOT NULL, segment INTEGER NOT NULL REFERENCES segment(id), offset INTEGER NOT NULL,
+        length INTEGER NOT NULL, chunks BLOB, put_at REAL NOT NULL, going INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (digest, segment)
+    ) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS object_of_segment ON object (segment)",
+    "CREATE INDEX IF NOT EXISTS object_by_age ON object (put_at)",
+    "CREATE INDEX IF NOT EXISTS segment_leaving ON segment (leaving) WHERE leaving",
+    "CREATE INDEX IF NOT EXISTS object_going ON object (going) WHERE going",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +63,24 @@ class Index:
         Raises:
             Unavailable, Tampered: the file cannot be opened, or is damaged.
         """
-        self._path = path
-        self._local = threading.local()
-        self._open: list[sqlite3.Connection] = []
-        self._lock = threading.Lock()
-        with self._changing() as connection:
-            for statement in _SCHEMA.split(";\n"):
-                connection.execute(statement)
+        self._database = SmallDatabase(path, _SCHEMA)
 
     def close(self) -> None:
         """Close every connection."""
-        with self._lock:
-            for connection in self._open:
-                connection.close()
-            self._open.clear()
-            self._local = threading.local()
+        self._database.close()
 
     def is_complete(self) -> bool:
         """False until somebody compared the index with the node: a new one knows nothing of what is there."""
-        return bool(self._all("SELECT 1 FROM note WHERE name = 'complete'"))
+        return bool(self._database.rows("SELECT 1 FROM note WHERE name = 'complete'"))
 
     def note_complete(self) -> None:
         """The index holds what the node holds."""
-        with self._changing() as connection:
+        with self._database.changing() as connection:
             connection.execute("INSERT OR IGNORE INTO note VALUES ('complete', '1')")
 
     def find(self, digest: str) -> tuple[Segment, Entry] | None:
         """Where an object lies, unless it is being erased."""
-        rows = self._all(
+        rows = self._database.rows(
             "SELECT s.id, s.cid, s.bytes, o.digest, o.offset, o.length, o.chunks, o.put_at FROM object o"
             " JOIN segment s ON s.id = o.segment WHERE o.digest = ? AND NOT o.going ORDER BY s.id DESC LIMIT 1",
             digest,
@@ -103,7 +91,7 @@ class Index:
         """All objects, or those put before a time (seconds since 1970)."""
         after, limit = "", float("inf") if before is None else before
         while True:
-            rows = self._all(
+            rows = self._database.rows(
                 "SELECT digest FROM object WHERE digest > ? AND NOT going GROUP BY digest HAVING MAX(put_at) < ?"
                 " ORDER BY digest LIMIT ?",
                 after, limit, _PAGE,
@@ -115,12 +103,12 @@ class Index:
 
     def add(self, cid: str, total_bytes: int, entries: Sequence[Entry]) -> None:
         """Enter a segment that is pinned and durable."""
-        with self._changing() as connection:
+        with self._database.changing() as connection:
             _insert(connection, cid, total_bytes, entries)
 
     def touch(self, digest: str, at: float) -> None:
         """An object was put again."""
-        with self._changing() as connection:
+        with self._database.changing() as connection:
             connection.execute("UPDATE object SET put_at = ? WHERE digest = ? AND NOT going", (at, digest))
 
     def mark_going(self, digests: Collection[str], before: float | None = None) -> set[str]:
@@ -131,7 +119,7 @@ class Index:
         """
         limit = float("inf") if before is None else before
         marked: set[str] = set()
-        with self._changing() as connection:
+        with self._database.changing() as connection:
             for digest in digests:
                 row = connection.execute("SELECT MAX(put_at) FROM object WHERE digest = ?", (digest,)).fetchone()
                 if row[0] is not None and row[0] < limit:
@@ -157,7 +145,7 @@ class Index:
 
     def live_entries(self, segment: Segment) -> list[Entry]:
         """The objects of a segment that stay."""
-        rows = self._all(
+        rows = self._database.rows(
             "SELECT digest, offset, length, chunks, put_at FROM object WHERE segment = ? AND NOT going ORDER BY offset",
             segment.id,
         )
@@ -165,11 +153,11 @@ class Index:
 
     def live_cids(self) -> set[str]:
         """The files that stay."""
-        return {str(row[0]) for row in self._all("SELECT cid FROM segment WHERE NOT leaving")}
+        return {str(row[0]) for row in self._database.rows("SELECT cid FROM segment WHERE NOT leaving")}
 
     def replace(self, old: Sequence[Segment], new: tuple[str, int] | None, entries: Sequence[Entry]) -> None:
         """Another segment (CID, bytes) holds from now on what stays of old ones, which leave; None: nothing stays."""
-        with self._changing() as connection:
+        with self._database.changing() as connection:
             for segment in old:
                 connection.execute("DELETE FROM object WHERE segment = ? AND NOT going", (segment.id,))
                 connection.execute("UPDATE segment SET leaving = 1 WHERE id = ?", (segment.id,))
@@ -178,42 +166,15 @@ class Index:
 
     def forget(self, segments: Sequence[Segment]) -> None:
         """These have left the node."""
-        with self._changing() as connection:
+        with self._database.changing() as connection:
             for segment in segments:
                 connection.execute("DELETE FROM object WHERE segment = ?", (segment.id,))
                 connection.execute("DELETE FROM segment WHERE id = ?", (segment.id,))
 
     def _segments(self, where: str, *values: object) -> list[Segment]:
-        return [Segment(*row) for row in self._all(f"SELECT id, cid, bytes FROM segment WHERE {where}", *values)]  # noqa: S608 - texts of this class
-
-    def _all(self, query: str, *values: object) -> list[Any]:
-        with _errors():
-            return self._connection().execute(query, values).fetchall()
-
-    @contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
-        with _errors():
-            connection = self._connection()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-                connection.commit()
-            except BaseException:
-                connection.rollback()
-                raise
-
-    def _connection(self) -> sqlite3.Connection:
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = sqlite3.connect(
-                self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-            )
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
-                connection.execute(f"PRAGMA {pragma}")
-            self._local.connection = connection
-            with self._lock:
-                self._open.append(connection)
-        return connection
+        """``where`` is a text of this class."""
+        query = f"SELECT id, cid, bytes FROM segment WHERE {where}"  # noqa: S608 - see above
+        return [Segment(*row) for row in self._database.rows(query, *values)]
 
 
 def _insert(connection: sqlite3.Connection, cid: str, total_bytes: int, entries: Sequence[Entry]) -> None:
@@ -222,13 +183,3 @@ def _insert(connection: sqlite3.Connection, cid: str, total_bytes: int, entries:
         "INSERT INTO object (digest, segment, offset, length, chunks, put_at) VALUES (?, ?, ?, ?, ?, ?)",
         [(one.digest, segment, one.offset, one.length, one.chunks, one.put_at) for one in entries],
     )
-
-
-@contextmanager
-def _errors() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError as error:
-        raise Unavailable("the index of the IPFS store cannot be used", reason="ipfs-index") from error
-    except sqlite3.DatabaseError as error:
-        raise Tampered("the index of the IPFS store is damaged; make it again", reason="ipfs-index") from error

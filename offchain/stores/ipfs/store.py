@@ -15,7 +15,7 @@ from typing import IO, Final
 
 from domain.errors import Invalid, NotFound, Tampered, Unavailable
 from domain.identifiers import DIGEST_BYTES, decode_bytes
-from domain.ports import StoredBlob
+from domain.ports import StoreCopy, StoredBlob, StoreReport
 from offchain.disk import disk_errors
 from offchain.envelope.chunk_list import Buffer, ChunkList
 from offchain.envelope.header import MAX_HEADER_JSON_BYTES
@@ -62,15 +62,6 @@ class IpfsStore:
         """Close index and connections."""
         self._index.close()
         self._rpc.close()
-
-    def check(self) -> None:
-        """Ask whether the node answers.
-
-        Raises:
-            Unavailable: it does not within two seconds.
-        """
-        self._rpc.version()
-        self._check_complete()
 
     def put(self, sealed: SealedBytes | SealedStream, *, digest: str | None = None) -> StoredBlob:
         """Store one object durably.
@@ -178,6 +169,28 @@ class IpfsStore:
         self._holdings.compact()
         return sorted(removed)
 
+    def settle(self) -> bool:
+        """Finish erasures that broke off; true if Kubo is down."""
+        try:
+            self._holdings.finish()
+        except Unavailable:
+            return True
+        return False
+
+    def report(self) -> StoreReport:
+        """Whether Kubo answers and the index is there."""
+        try:
+            self._rpc.version()
+            self._check_complete()
+            well = True
+        except Unavailable:
+            well = False
+        return StoreReport((StoreCopy("ipfs", well),))
+
+    def unfinished_erasures(self) -> Sequence[tuple[str, str]]:
+        """None: a delete returns when no block is left, or fails and is called again."""
+        return ()
+
     def _is_well(self, digest: str) -> bool:
         """Whether it is there already, and counts as put now; an altered copy makes room for the new one."""
         if self._index.find(digest) is None:
@@ -255,6 +268,7 @@ class _Reader:
         self._segment = segment
         self._entry = entry
         self._head = b""
+        self._failed: Unavailable | None = None
 
     def read_at(self, offset: int, length: int) -> Buffer:
         if offset + length > _HEAD_BYTES or self._entry.length <= _WHOLE_BYTES:
@@ -263,6 +277,16 @@ class _Reader:
         return self._head[offset : offset + length]
 
     def _read(self, offset: int, length: int) -> bytes:
+        """A node that did not answer once in time is not asked again by the same reader."""
+        if self._failed is not None:
+            raise self._failed
+        try:
+            return self._read_where_it_lies(offset, length)
+        except Unavailable as error:
+            self._failed = error
+            raise
+
+    def _read_where_it_lies(self, offset: int, length: int) -> bytes:
         try:
             return self._store.read_at(self._segment, self._entry, offset, length)
         except NotFound:
