@@ -10,7 +10,7 @@ import uvicorn
 from node_service.api.server_protocol import BoundedHttpProtocol
 from node_service.composition import RunningNode, build
 from node_service.json_lines import JsonLines
-from node_service.process_memory import forbid_core_files
+from node_service.process_memory import forbid_core_files, give_memory_back
 from node_service.settings import Settings
 
 MAX_CONNECTIONS: Final = 2048
@@ -25,6 +25,7 @@ def serve(settings: Settings) -> None:
         Invalid, Conflict, Unavailable: core files cannot be forbidden, or as :func:`node_service.composition.build`.
     """
     forbid_core_files()
+    give_memory_back()
     _log_json_lines()
     server(build(settings)).run()
 

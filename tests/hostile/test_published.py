@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.hostile.conftest import ANCHORED_S, attacked_hospital
+from tests.hostile.conftest import ANCHORED_S
 from tests.hostile.test_bodies import FHIR, GRIN, is_refused
 from tests.hostile.victim import MAX_RESIDENT_BYTES, Victim
 
 PLACE: Final = Path(__file__).resolve().parents[2] / ".tools" / "fhir-examples" / "package" / "Bundle-resources.json"
 DOOR: Final = ("/api/ingest/fhir?source=hl7", "medical-records", FHIR)
-
-
-@pytest.fixture(scope="module")
-def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
-    """A node of its own: what the C library keeps of earlier attacks' memory is not this upload's."""
-    with attacked_hospital(tmp_path_factory.mktemp("published")) as attacked:
-        yield attacked
 
 
 @pytest.fixture(scope="module")
