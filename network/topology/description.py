@@ -117,6 +117,11 @@ class Timings:
         for item in fields(self):
             _in_range(getattr(self, item.name), item.name, 1, 3_600_000)
 
+    @property
+    def leader_is_blamed_after_ms(self) -> int:
+        """How long a BFT leader may leave a transaction out before the others depose it."""
+        return self.request_forward_ms + self.request_complain_ms
+
 
 @dataclass(frozen=True, slots=True)
 class Topology:
@@ -138,6 +143,10 @@ class Topology:
         _matches(self.contract, "contract", _CONTRACT)
         if self.consensus not in ("raft", "bft"):
             raise _refused("consensus is raft or bft", "consensus")
+        if self.consensus == "bft" and self.timings.batch_timeout_ms >= self.timings.leader_is_blamed_after_ms:
+            raise _refused(
+                "a BFT leader that waits so long for a block is deposed each time", "timings.batch_timeout_ms"
+            )
         least = MIN_BFT_ORGANIZATIONS if self.consensus == "bft" else 1
         _in_range(len(self.organizations), "organizations", least, MAX_ORGANIZATIONS)
         for what in ("name", "msp", "orderer_msp"):

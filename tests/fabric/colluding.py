@@ -93,6 +93,9 @@ class Cheat(MaliciousHospital):
                 name, arguments=[arguments], endorsing_organizations=self._endorsers
             )
             status = proposal.endorse().submit().status()
+            for peer in peers:
+                if peer.msp in self._endorsers:  # the next transaction is endorsed on what this one wrote
+                    assert peer.network.get_commit(status.transaction_id).status().code_name == "VALID"
         assert status.code_name == "VALID"
         self.last_block = status.block_number
         return status.transaction_id

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from network.topology.description import Consensus, Timings, Topology, members
+from network.topology.description import Timings, Topology, members
 from network.topology.engine import Binaries
 from network.topology.native import NativeNetwork
 from network.topology.ports import free_ports
+from tests.fabric.ordering import FOURTH, consensus
 
-HOSPITALS = ("RenheMSP", "MingdeMSP", "AnkangMSP", "TongjiMSP")
+HOSPITALS = ("RenheMSP", "MingdeMSP", "AnkangMSP", FOURTH)
 
 
 @contextmanager
@@ -30,9 +30,9 @@ def running_network(
     Args:
         msps: as many of ``HOSPITALS`` as the ordering needs, if none is named.
     """
-    consensus: Consensus = "bft" if os.environ.get("TESTS_CONSENSUS") == "bft" else "raft"
-    named = msps or HOSPITALS[: 4 if consensus == "bft" else 3]
-    topology = Topology(members(named, free_ports(len(named) + room_for)), consensus, timings=timings)
+    chosen = consensus()
+    named = msps or HOSPITALS[: 4 if chosen == "bft" else 3]
+    topology = Topology(members(named, free_ports(len(named) + room_for)), chosen, timings=timings)
     network = NativeNetwork(topology, folder, binaries)
     try:
         network.up(contract)

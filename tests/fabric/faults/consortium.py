@@ -1,4 +1,7 @@
-"""Three hospitals with nodes and witnesses over a Fabric network, a patient, and a doctor who reads elsewhere."""
+"""Three hospitals with nodes and witnesses over a Fabric network, a patient, and a doctor who reads elsewhere.
+
+Under BFT a fourth member orders and endorses, without a node.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from node_service.settings import PREFIX
 from patient_wallet.drafts import GrantChoice
 from patient_wallet.told import Granted
 from patient_wallet.wallet import Wallet
+from tests.fabric.ordering import FOURTH, consensus
 from tests.scenario.actors import Actors, acting, new_wallet
 from yilian.contract_versions import VARIABLE
 from yilian.demo.fabric_ground import FabricGround
@@ -68,7 +72,8 @@ class Ground(FabricGround):
     """A network whose witnesses know the code of later definitions."""
 
     def __init__(self, folder: Path, contracts: str) -> None:
-        super().__init__(folder, list(NAMES))
+        chosen = consensus()
+        super().__init__(folder, [*NAMES, *([FOURTH] if chosen == "bft" else [])], chosen)
         self._contracts = contracts
 
     def node_settings(self, msp_id: str) -> Mapping[str, str]:

@@ -15,6 +15,7 @@ from tests.fabric.faults.claims import check, check_backlog
 from tests.fabric.faults.consortium import THIRD, Consortium
 from tests.fabric.faults.facts import Facts, first_answer_s, longest_gap_s, median_s
 from tests.fabric.faults.load import COMMITTED, KINDS, READ, STORED, load
+from tests.fabric.ordering import consensus
 
 MEASURED: Final = "TESTS_MEASURED"
 """Environment variable: a file to which each fault's figures are appended as a line of JSON."""
@@ -70,7 +71,7 @@ def _figures(facts: Facts, struck: float, healed: float) -> dict[str, object]:
 
 def measured(figures: dict[str, object]) -> None:
     """Tell people, and the file that ``TESTS_MEASURED`` names."""
-    line = json.dumps(figures)
+    line = json.dumps({"ordering": consensus(), **figures})
     print(f"\n{line}")  # noqa: T201 - for people
     if name := os.environ.get(MEASURED):
         with Path(name).open("a") as file:

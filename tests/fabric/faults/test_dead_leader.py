@@ -21,8 +21,8 @@ from tests.fabric.faults.test_clients import arguments, decided
 from tests.fabric.networks import running_network
 
 pytestmark = [pytest.mark.slow, pytest.mark.fabric]
-SLOW_BLOCKS = Timings(batch_timeout_ms=3000)
-"""So that the leader surely dies before the block that it was about to cut."""
+SLOW_BLOCKS = Timings(batch_timeout_ms=3000, request_forward_ms=5000, request_complain_ms=10_000)
+"""So that the leader surely dies before the block that it was about to cut, and BFT does not depose it for waiting."""
 
 
 @pytest.fixture(scope="module")

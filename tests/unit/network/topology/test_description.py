@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -85,6 +86,17 @@ def test_what_is_wrong_is_named(raw: bytes, place: str) -> None:
 def test_any_other_bytes_are_refused_as_invalid(raw: bytes) -> None:
     with pytest.raises(Invalid):
         Topology.parse(raw)
+
+
+def test_a_bft_leader_has_time_to_cut_its_block_before_the_others_depose_it() -> None:
+    """Else it is deposed for each block, and nothing is ever ordered; Raft knows no such complaint."""
+    slow = Timings(batch_timeout_ms=1500)
+    with pytest.raises(Invalid) as refused:
+        replace(FOUR, timings=slow)
+    assert refused.value.place == "timings.batch_timeout_ms"
+    assert replace(FOUR, consensus="raft", timings=slow).timings == slow
+    patient = replace(slow, request_complain_ms=1001)
+    assert replace(FOUR, timings=patient).timings == patient
 
 
 def test_a_file_that_is_not_there_is_unavailable(tmp_path: Any) -> None:
