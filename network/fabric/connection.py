@@ -1,4 +1,4 @@
-"""The file that tells a hospital's node, or its witness, how to reach the channel: format ``yilian-fabric-connection``, 1.
+"""The file that tells a hospital's node or its witness how to reach the channel: ``yilian-fabric-connection``, 1.
 
 Paths in it may be relative to the file. It holds no secret: the key stays in a file of its own, or in a token.
 """
