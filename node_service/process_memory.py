@@ -18,7 +18,7 @@ from domain.errors import Unavailable
 _PR_SET_DUMPABLE: Final = 4
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _MAPPED_FROM_BYTES: Final = 5 << 18
-"""Chunks of sealed objects (1 MiB and a tag) are smaller: their buffers are used again instead of being mapped anew each time."""
+"""Chunks of sealed objects (1 MiB and a tag) are smaller: their buffers are used again, not mapped anew each time."""
 _KEPT_FREE_BYTES: Final = 8 << 20
 _ARENAS: Final = 2
 
