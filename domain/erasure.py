@@ -25,11 +25,14 @@ from domain.instants import check_instant
 from domain.transactions import MAX_RECORDS
 
 VERSION: Final = 1
+VERSION_WITH_WAITING: Final = 2
+"""Written only where a store still waits, so that everything else reads as before."""
 TYPE: Final = "erasure-certificate"
 SALT_BYTES: Final = 32
 MAX_CERTIFICATE_BYTES: Final = 1 << 20
 MAX_CERTIFIED_RECORDS: Final = 1000
 MAX_HOLDERS: Final = 1000
+MAX_STORES: Final = 8
 
 
 def records_digest(records: Sequence[str], salt: bytes) -> str:
@@ -71,6 +74,18 @@ class Missing:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingStore:
+    """A store of the custodian that is down since before it could delete the sealed objects, which no key opens."""
+
+    store: str
+    since: str
+
+    def __post_init__(self) -> None:
+        check_code(self.store, "store")
+        check_instant(self.since, "since")
+
+
+@dataclass(frozen=True, slots=True)
 class ErasedRecord:
     """One record whose keys are destroyed.
 
@@ -79,6 +94,7 @@ class ErasedRecord:
         keys_destroyed_at: since when the custodian opens no wrap of it.
         final_by: from when on no backup of the keys opens them either, at the latest.
         final_at: when that was so; None: not yet.
+        waiting: stores of the custodian where the sealed objects may still lie.
     """
 
     record: str
@@ -89,6 +105,7 @@ class ErasedRecord:
     attested: tuple[Attested, ...]
     missing: tuple[Missing, ...]
     final_at: str | None = None
+    waiting: tuple[WaitingStore, ...] = ()
 
     def __post_init__(self) -> None:
         check_identifier(self.record, "record")
@@ -98,6 +115,7 @@ class ErasedRecord:
         check_optional(self.final_at, "final_at", check_instant)
         _nest(self, "attested", Attested, MAX_HOLDERS)
         _nest(self, "missing", Missing, MAX_HOLDERS)
+        _nest(self, "waiting", WaitingStore, MAX_STORES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +165,11 @@ class Certificate:
 
     def encode(self) -> str:
         """The JCS text that is signed."""
-        fields: jcs.JsonObject = {"v": VERSION, "type": TYPE, "alg": ed25519.ALG}
+        version = VERSION_WITH_WAITING if any(one.waiting for one in self.erased) else VERSION
+        fields: jcs.JsonObject = {"v": version, "type": TYPE, "alg": ed25519.ALG}
         fields.update(wire.to_json(self))
+        if version == VERSION:
+            fields["erased"] = [_without_waiting(one) for one in self.erased]
         return jcs.canonical(fields).decode()
 
 
@@ -159,10 +180,16 @@ def parse_certificate(text: str) -> Certificate:
         Invalid: not canonical, of another type or version, or a field breaks a rule.
     """
     fields = jcs.parse_object(text.encode("utf-8", "surrogatepass"), max_bytes=MAX_CERTIFICATE_BYTES)
-    check_integer(fields.pop("v", None), "v", low=VERSION, high=VERSION)
+    version = check_integer(fields.pop("v", None), "v", low=VERSION, high=VERSION_WITH_WAITING)
     check_member(fields.pop("type", None), "type", (TYPE,))
     check_member(fields.pop("alg", None), "alg", (ed25519.ALG,))
-    return wire.from_json(Certificate, fields, "certificate")
+    items = fields.get("erased")
+    if version == VERSION and isinstance(items, list):
+        fields["erased"] = [_with_waiting(one) for one in items]
+    certificate = wire.from_json(Certificate, fields, "certificate")
+    if (version == VERSION_WITH_WAITING) != any(one.waiting for one in certificate.erased):
+        raise Invalid("the version is the one without, or with stores that wait", place="v")
+    return certificate
 
 
 def verify_certificate(text: str, signature: str, signing_key: str) -> Certificate:
@@ -182,7 +209,23 @@ def verify_certificate(text: str, signature: str, signing_key: str) -> Certifica
     return certificate
 
 
-def _nest(owner: object, name: str, kind: type[Attested | Missing | ErasedRecord | KeptRecord], max_items: int) -> None:
+_Nested = Attested | Missing | WaitingStore | ErasedRecord | KeptRecord
+
+
+def _without_waiting(one: ErasedRecord) -> jcs.JsonObject:
+    fields = wire.to_json(one)
+    del fields["waiting"]
+    return fields
+
+
+def _with_waiting(item: jcs.JsonValue) -> jcs.JsonValue:
+    """Version 1 has no such field: one that is there all the same is left for the reader to refuse."""
+    if not isinstance(item, dict) or "waiting" in item:
+        raise Invalid("version 1 names no stores", place="erased")
+    return {**item, "waiting": []}
+
+
+def _nest(owner: object, name: str, kind: type[_Nested], max_items: int) -> None:
     items = check_sequence(getattr(owner, name), name, max_items=max_items)
     values = tuple(item if isinstance(item, kind) else wire.from_json(kind, item, name) for item in items)
     object.__setattr__(owner, name, values)

@@ -49,6 +49,7 @@ from node_service.node_status import node_status
 from node_service.profiles import check_profile
 from node_service.records.collecting import Collector
 from node_service.records.scrubber import Scrubber
+from node_service.records.settling import Settling
 from node_service.retention.file import load_rules
 from node_service.settings import Settings
 from node_service.sharing.accesses import OneUseKeys
@@ -60,14 +61,14 @@ from node_service.witnessing.receipts import Receipts
 from node_service.witnessing.voices import LedgerVoices, WitnessVoices
 from offchain.custody.file_keyring import FileKeyring
 from offchain.custody.replica.remote import RemoteMirror, parse_address
-from offchain.stores.local import LocalStore
+from offchain.stores import SealedStore
+from offchain.stores.opening import open_store, read_token
 
 STOP_TIMEOUT_S: Final = 5.0
 MEASURE_INTERVAL: Final = timedelta(seconds=2)
 HASHING_THREADS: Final = 2
 """Of one upload its plaintext and its ciphertext are hashed; two threads take in what one core cannot."""
 
-OBJECTS_FOLDER: Final = "objects"
 CUSTODY_FOLDER: Final = "custody"
 CHANNEL_FOLDER: Final = "channel"
 FOLLOWER_QUIET: Final = timedelta(milliseconds=20)
@@ -196,7 +197,7 @@ def _open(
         settings=settings,
         database=database,
         ledger=ledger,
-        blobs=LocalStore(settings.data_dir / OBJECTS_FOLDER),
+        blobs=open_blobs(settings, clock, opened),
         custody=open_custody(settings),
         secrets=secrets.load(settings.data_dir),
         clock=clock,
@@ -227,6 +228,24 @@ def open_ledger(settings: Settings, clock: Clock, random: RandomSource) -> Embed
             "the connection file is another hospital's", reason="connection", place="YILIAN_FABRIC_CONNECTION"
         )
     return FabricLedger(connection, clock, random, settings.data_dir)
+
+
+def open_blobs(settings: Settings, clock: Clock, opened: ExitStack) -> SealedStore:
+    """The store, or the mirrored stores, that the settings name.
+
+    Raises:
+        Invalid: an address of Kubo's RPC is not safe, or its token's file cannot be used.
+        Unavailable, Tampered: a folder or an index cannot be opened.
+    """
+    try:
+        token = read_token(Path(settings.ipfs_token_file) if settings.ipfs_token_file else None)
+        return open_store(
+            settings.stores, settings.data_dir, clock, opened,
+            name=settings.msp_id, token=token, quorum=settings.store_quorum,
+        )  # fmt: skip
+    except Invalid as error:
+        place = "YILIAN_IPFS_TOKEN_FILE" if error.reason == "ipfs-token" else "YILIAN_STORES"
+        raise Invalid(error.detail, reason=error.reason, place=place) from None
 
 
 def open_custody(settings: Settings) -> FileKeyring:
@@ -325,6 +344,7 @@ def _steps(node: Node, condition: Condition) -> dict[str, Step]:
         "one-use-keys": OneUseKeys(node),
         "collector": Collector(node),
         "scrubber": Scrubber(node),
+        "stores": Settling(node),
         "remover": Remover(node),
         "case-keeper": CaseKeeper(node),
         "notifier": Notifier(node, lambda: _telling(node)),

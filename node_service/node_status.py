@@ -26,6 +26,7 @@ def node_status(node: Node) -> NodeStatus:
     Raises:
         Unavailable: the ledger or the database does not answer.
     """
+    stores = node.blobs.report()
     with node.database.reading() as session:
         standing = alarms(session)
         return NodeStatus(
@@ -41,6 +42,11 @@ def node_status(node: Node) -> NodeStatus:
             scrubbed=scrubbed_objects(session),
             damaged=_count(session, DamagedObject.digest),
             unendorsed=_count(session, PendingTransaction.id, PendingTransaction.reason == UNENDORSED),
+            stores_down=sum(not copy.well for copy in stores.copies),
+            store_ready=stores.ready,
+            store_copies_owed=sum(copy.owed_copies for copy in stores.copies),
+            store_erasures_owed=sum(copy.owed_erasures for copy in stores.copies),
+            store_copies_healed=sum(copy.healed for copy in stores.copies),
             alarm=f"{standing[0].name}: {standing[0].reason}" if standing else None,
         )
 

@@ -35,6 +35,13 @@ class Settings(BaseModel):
         None, description="file that says how to reach the channel of a Fabric network; instead of the folder"
     )
     database_url: str = Field("", description="SQLAlchemy URL; empty: SQLite in the data folder")
+    stores: tuple[str, ...] = Field(
+        ("local",), description="where sealed objects lie, also at several places: local, addresses of Kubo's RPC"
+    )
+    store_quorum: int = Field(
+        0, ge=0, le=8, description="how many of these have an object before it counts as stored; 0: all"
+    )
+    ipfs_token_file: str = Field("", description="file with the token of Kubo's RPC; empty: none, on loopback only")
     public_url: str = Field("http://127.0.0.1:8001", description="address under which other hospitals reach the node")
     witness_url: str = Field(
         "", description="address under which others reach the hospital's witness; empty: it has none"
@@ -113,6 +120,16 @@ class Settings(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_stores(self) -> Self:
+        if not self.stores or len(set(self.stores)) != len(self.stores) or self.store_quorum > len(self.stores):
+            raise Invalid(
+                "one store or more are needed, none twice, and a quorum of no more than there are",
+                place="YILIAN_STORES",
+                reason="settings",
+            )
+        return self
+
     @property
     def embedded_folder(self) -> Path:
         """The folder of the embedded ledger.
@@ -135,7 +152,7 @@ class Settings(BaseModel):
         return self.database_url or f"sqlite:///{self.data_dir / 'node.db'}"
 
 
-_LISTS = ("YILIAN_ALLOWED_NODES", "YILIAN_LEDGER_RECORD_CATEGORIES")
+_LISTS = ("YILIAN_ALLOWED_NODES", "YILIAN_LEDGER_RECORD_CATEGORIES", "YILIAN_STORES")
 
 
 def _is_ours(name: str) -> bool:

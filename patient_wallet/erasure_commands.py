@@ -118,6 +118,11 @@ def _told_final(one: ErasedRecord, t: Text) -> str:
 
 
 def _told_copies(one: ErasedRecord, t: Text) -> Iterator[str]:
+    for store in one.waiting:
+        yield t(
+            f"      {store.store}: down since {store.since}, may still hold the sealed bytes, which no key opens",
+            f"      {store.store}：自 {store.since} 起不可用，可能仍有密文，但已无密钥可解",
+        )
     for copy in one.attested:
         if copy.retained_until is None:
             yield t(f"      {copy.msp_id}: copies destroyed, attested", f"      {copy.msp_id}：副本已销毁，已证明")

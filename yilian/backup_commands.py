@@ -4,6 +4,7 @@
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +18,12 @@ from node_service.backup.continuing import Behind, behind_ledger
 from node_service.backup.manifest import CUSTODY, OBJECTS
 from node_service.backup.ports import CopyObjects
 from node_service.backup.restoring import RestoreReport, restore
-from node_service.composition import CUSTODY_FOLDER, OBJECTS_FOLDER, SystemClock, build, open_custody
+from node_service.composition import CUSTODY_FOLDER, SystemClock, build, open_blobs, open_custody
 from node_service.settings import Settings
 from offchain.custody.restoring import CustodyFromSnapshot
 from offchain.custody.root_key import read_root_key
 from offchain.disk import Disk
+from offchain.stores import SealedStore
 from offchain.stores.copying import copy_objects
 from offchain.stores.local import LocalStore
 from yilian.language import Text
@@ -87,16 +89,18 @@ def _add_restore(node: typer.Typer, t: Text) -> None:
 
 def make_backup(settings: Settings, folder: Path, *, objects: bool) -> BackupReport:
     """Back a node up (see :func:`node_service.backup.archive.back_up`)."""
-    store = LocalStore(settings.data_dir / OBJECTS_FOLDER)
-    copy: CopyObjects | None = partial(_copy, store, folder / OBJECTS) if objects else None
-    return back_up(settings, open_custody(settings), copy, folder, instant(SystemClock().now()))
+    clock = SystemClock()
+    with ExitStack() as opened:
+        store = open_blobs(settings, clock, opened)
+        copy: CopyObjects | None = partial(_copy, store, folder / OBJECTS) if objects else None
+        return back_up(settings, open_custody(settings), copy, folder, instant(clock.now()))
 
 
 def restore_backup(settings: Settings, folder: Path, root_key: Path, custody: Path | None) -> RestoreReport:
     """Restore a node (see :func:`node_service.backup.restoring.restore`)."""
     snapshot = CustodyFromSnapshot(read_root_key(root_key, Disk()), custody or folder / CUSTODY)
     at = instant(SystemClock().now())
-    return restore(settings, folder, snapshot, CUSTODY_FOLDER, _from(folder / OBJECTS), at)
+    return restore(settings, folder, snapshot, CUSTODY_FOLDER, _from(settings, folder / OBJECTS), at)
 
 
 def continue_after_restore(settings: Settings) -> Behind:
@@ -111,17 +115,24 @@ def continue_after_restore(settings: Settings) -> Behind:
     return behind
 
 
-def _from(objects: Path) -> Callable[[Path], CopyObjects]:
+def _from(settings: Settings, objects: Path) -> Callable[[Path], CopyObjects]:
+    """Copies into the store that the restored node will have; what Kubo still holds is found there."""
+
     def into(data_dir: Path) -> CopyObjects:
-        target = LocalStore(data_dir / OBJECTS_FOLDER)
-        if not objects.exists():
-            return lambda digests: tuple(digest for digest in digests if not target.exists(digest))
-        return partial(copy_objects, LocalStore(objects), target)
+        def copy(digests: Iterable[str]) -> tuple[str, ...]:
+            with ExitStack() as opened:
+                target = open_blobs(settings.model_copy(update={"data_dir": data_dir}), SystemClock(), opened)
+                target.settle()
+                if not objects.exists():
+                    return tuple(digest for digest in digests if not target.exists(digest))
+                return copy_objects(LocalStore(objects), target, digests)
+
+        return copy
 
     return into
 
 
-def _copy(store: LocalStore, folder: Path, digests: Iterable[str]) -> tuple[str, ...]:
+def _copy(store: SealedStore, folder: Path, digests: Iterable[str]) -> tuple[str, ...]:
     return copy_objects(store, LocalStore(folder), digests)
 
 

@@ -43,4 +43,6 @@ class Condition:
         found = [] if measured.status.alarm is None else ["alarm"]
         if measured.status.height - measured.status.projected > MAX_LAG_BLOCKS:
             found.append("projection-behind")
+        if not measured.status.store_ready:
+            found.append("store")
         return found

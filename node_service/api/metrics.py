@@ -61,6 +61,10 @@ class Metrics:
                 "objects_scrubbed": status.scrubbed,
                 "objects_damaged": status.damaged,
                 "writes_unendorsed": status.unendorsed,
+                "stores_down": status.stores_down,
+                "store_copies_owed": status.store_copies_owed,
+                "store_erasures_owed": status.store_erasures_owed,
+                "store_copies_healed": status.store_copies_healed,
                 "alarm": status.alarm is not None,
             }
             for name, value in values.items():
@@ -80,5 +84,9 @@ _GAUGES: Final = {
     "objects_scrubbed": "Objects that the present pass of the scrub has read",
     "objects_damaged": "Stored objects that are altered or gone",
     "writes_unendorsed": "Writes whose endorsements did not suffice; tried again after pauses that grow to 5 minutes",
+    "stores_down": "Stores of this node that do not answer",
+    "store_copies_owed": "Copies of objects that stores have yet to get, because they were down or damaged",
+    "store_erasures_owed": "Deleted objects that stores have yet to lose, because they were down",
+    "store_copies_healed": "Damaged copies that were replaced from another store since the process began",
     "alarm": "1 while something was found tampered with",
 }

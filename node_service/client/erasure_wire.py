@@ -36,6 +36,13 @@ class MissingAttestation(Wire):
     reason: str
 
 
+class WaitingStore(Wire):
+    """A store of the custodian, down since then, where the sealed objects may still lie."""
+
+    store: str
+    since: str
+
+
 class ErasureItem(Wire):
     """One record of a case: requested, locked, erasing, erased; locked ones name the rule and its end."""
 
@@ -49,6 +56,7 @@ class ErasureItem(Wire):
     final_at: str | None = None
     attested: list[AttestedCopy] = Field(default_factory=list)
     missing: list[MissingAttestation] = Field(default_factory=list)
+    waiting: list[WaitingStore] = Field(default_factory=list)
 
 
 class ErasureCertificate(Wire):

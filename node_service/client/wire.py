@@ -195,6 +195,11 @@ class NodeStatus(Wire):
     scrubbed: int = 0
     damaged: int = 0
     unendorsed: int = 0
+    stores_down: int = 0
+    store_ready: bool = True
+    store_copies_owed: int = 0
+    store_erasures_owed: int = 0
+    store_copies_healed: int = 0
     alarm: str | None
 
 

@@ -8,7 +8,7 @@ from typing import Final, Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from domain.erasure import Certificate, ErasedRecord, KeptRecord, parse_certificate
+from domain.erasure import Certificate, ErasedRecord, KeptRecord, WaitingStore, parse_certificate
 from domain.errors import NotFound
 from domain.identifiers import check_identifier, encode_bytes
 from domain.instants import instant
@@ -71,6 +71,7 @@ def settle_case(node: Node, session: Session, case: ErasureCase) -> None:
         case.certificate = text
         case.certificate_signature = encode_bytes(organization_keys.sign(node.secrets, text.encode()))
     waits = any(one.reason != "unknown-there" for item in entry.items for one in item.missing)
+    waits = waits or any(item.waiting for item in entry.items)
     case.is_open = waits or any(item.state == "erased" and item.final_at is None for item in entry.items)
 
 
@@ -116,6 +117,7 @@ def _item(node: Node, session: Session, item: ErasureItem) -> erasure_wire.Erasu
         final_at=removal.final_at if erased and removal is not None else None,
         attested=[erasure_wire.AttestedCopy(msp_id=one.msp_id, retained_until=one.retained_until) for one in attested],
         missing=[erasure_wire.MissingAttestation(msp_id=one.msp_id, reason=one.reason) for one in missing],
+        waiting=[erasure_wire.WaitingStore(store=one.store, since=one.since) for one in _waiting(node, removal)],
     )
 
 
@@ -156,7 +158,16 @@ def _erased(node: Node, session: Session, record: str) -> ErasedRecord:
         final_at=removal.final_at,
         attested=attested,
         missing=missing,
+        waiting=_waiting(node, removal),
     )
+
+
+def _waiting(node: Node, removal: Removal | None) -> tuple[WaitingStore, ...]:
+    """Stores that owe erasures since before this one was done: whose objects they are is not kept, so each counts."""
+    if removal is None or (removal.action, removal.state) != ("erase", "done") or removal.done_at is None:
+        return ()
+    owing = node.blobs.unfinished_erasures()
+    return tuple(WaitingStore(store, since) for store, since in owing if since <= removal.done_at)
 
 
 def _says(text: str | None, body: Certificate) -> bool:

@@ -68,7 +68,9 @@ class Remover:
             self._truncate()
             return now + IDLE
         self._submit([one for one in work if one.state == "ordered"])
-        finished = [self._advance(one.record) for one in work]
+        # The keys of all of them go before anybody waits for a store, which may be down.
+        ready = [one.record for one in work if self._forget(one.record)]
+        finished = [self._delete(record) for record in ready]
         self._has_old_pages = self._has_old_pages or any(finished)
         self._truncate()
         return now + WAIT
@@ -127,20 +129,24 @@ class Remover:
             return True
         return False
 
-    def _advance(self, record: str) -> bool:
-        """As far as it goes now; true if it came to its end."""
-        node, at = self._node, instant(self._node.clock.now())
-        with node.database.transaction() as session:
+    def _forget(self, record: str) -> bool:
+        """Close the record and forget its keys, if the ledger says so; true if the rest may follow."""
+        with self._node.database.transaction() as session:
             removal = session.get_one(Removal, record)
-            if removal.state == "ordered" and not _close(node, session, removal):
+            if removal.state == "ordered" and not _close(self._node, session, removal):
                 return False
             state, action = removal.state, removal.action
-        if action == "retract":
-            return _finish(node, record, at)
-        if state == "committed":
-            forget_for_good(node, record, at)
-        delete_objects(node, record)
-        return _finish(node, record, at)
+        if action == "erase" and state == "committed":
+            forget_for_good(self._node, record, instant(self._node.clock.now()))
+        return True
+
+    def _delete(self, record: str) -> bool:
+        """Delete the objects of an erased record and come to the end; true."""
+        with self._node.database.reading() as session:
+            action = session.get_one(Removal, record).action
+        if action == "erase":
+            delete_objects(self._node, record)
+        return _finish(self._node, record, instant(self._node.clock.now()))
 
 
 def _is_on_ledger(node: Node, session: Session, removal: Removal) -> bool:

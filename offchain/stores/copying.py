@@ -7,14 +7,14 @@ from typing import Final
 
 from domain.errors import NotFound
 from offchain.envelope.sealed import SealedBytes, received
-from offchain.stores.local import LocalStore
+from offchain.stores import SealedStore
 
 SMALL_BYTES: Final = 1 << 20
 BATCH_BYTES: Final = 32 << 20
 BATCH_OBJECTS: Final = 1_000
 
 
-def copy_objects(source: LocalStore, target: LocalStore, digests: Iterable[str]) -> tuple[str, ...]:
+def copy_objects(source: SealedStore, target: SealedStore, digests: Iterable[str]) -> tuple[str, ...]:
     """Copy objects durably, small ones in batches; what is there already is not copied again.
 
     Returns:
@@ -43,7 +43,7 @@ def copy_objects(source: LocalStore, target: LocalStore, digests: Iterable[str])
     return tuple(missing)
 
 
-def _copied(source: LocalStore, target: LocalStore, digest: str) -> SealedBytes | None:
+def _copied(source: SealedStore, target: SealedStore, digest: str) -> SealedBytes | None:
     """A small object, to be put with others; a large one is put at once."""
     with source.get(digest) as sealed:
         if sealed.geometry.total_bytes <= SMALL_BYTES:

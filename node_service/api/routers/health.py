@@ -20,7 +20,7 @@ async def health() -> dict[str, str]:
 
 @router.get("/ready", responses={503: {"description": "not ready, with the obstacles"}})
 async def ready(serving: Serving) -> JSONResponse:
-    """The node can do its work: its database and ledger answer, its projection is not behind, no alarm stands."""
+    """The node can do its work: database, ledger and store answer, its projection is not behind, no alarm stands."""
     obstacles = serving.condition.obstacles(serving.node.clock.now())
     return JSONResponse({"ready": not obstacles, "obstacles": obstacles}, 503 if obstacles else 200)
 

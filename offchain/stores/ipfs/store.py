@@ -23,6 +23,7 @@ from offchain.envelope.sealed import SealedBytes, SealedObject, SealedStream
 from offchain.envelope.suite import A256GCM_1M, PRODUCTION_SUITES, Suite
 from offchain.stores.ipfs.holdings import Holdings, Packed
 from offchain.stores.ipfs.index import Entry, Index, Segment
+from offchain.stores.ipfs.rebuilding import rebuild
 from offchain.stores.ipfs.rpc import KuboRpc
 
 MIN_ORPHAN_AGE: Final = timedelta(hours=24)
@@ -170,8 +171,13 @@ class IpfsStore:
         return sorted(removed)
 
     def settle(self) -> bool:
-        """Finish erasures that broke off; true if Kubo is down."""
+        """Make a lost index again, finish erasures that broke off; true if Kubo is down.
+
+        Every file is read for a new index: it takes as long as Kubo takes to give all of them.
+        """
         try:
+            if not self._index.is_complete():
+                rebuild(self._rpc, self._index, self._pin_name, max_bytes=MAX_OBJECT_BYTES, allowed=self._allowed)
             self._holdings.finish()
         except Unavailable:
             return True
@@ -208,7 +214,7 @@ class IpfsStore:
         if self._index.is_complete():
             return
         if next(self._rpc.pins(self._pin_name), None) is not None:
-            raise Unavailable("the index of the IPFS store was lost; make it again", reason="ipfs-index")
+            raise Unavailable("the index of the IPFS store was lost; it is being made again", reason="ipfs-index")
         self._index.note_complete()
 
     def _found(self, digest: str) -> tuple[Segment, Entry]:

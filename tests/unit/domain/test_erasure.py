@@ -88,7 +88,8 @@ def test_an_altered_or_foreign_certificate_is_tampered() -> None:
 @pytest.mark.parametrize(
     ("change", "place"),
     [
-        ({"v": 0}, "v"), ({"v": 2}, "v"), ({"v": ...}, "v"), ({"type": "receipt"}, "type"), ({"type": ...}, "type"),
+        ({"v": 0}, "v"), ({"v": 3}, "v"), ({"v": ...}, "v"), ({"v": 2}, "erased.waiting"),
+        ({"type": "receipt"}, "type"), ({"type": ...}, "type"),
         ({"alg": "SM2"}, "alg"), ({"alg": ...}, "alg"), ({"more": 1}, "certificate"), ({"kid": ...}, "certificate.kid"),
         ({"erased": [{"record": ONE}]}, "erased.attested"), ({"erased": [1]}, "erased"), ({"kept": [1]}, "kept"),
         ({"custodian": "?"}, "custodian"),

@@ -1,0 +1,98 @@
+"""Opens the store that a list of places names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import Final
+
+import httpx
+
+from domain.errors import Invalid
+from domain.ports import Clock
+from offchain.disk import Disk, disk_errors
+from offchain.stores import SealedStore
+from offchain.stores.ipfs.rpc import KuboRpc, check_address
+from offchain.stores.ipfs.store import IpfsStore
+from offchain.stores.local import LocalStore
+from offchain.stores.mirrored import MirroredStore
+
+LOCAL: Final = "local"
+OBJECTS_FOLDER: Final = "objects"
+IPFS_FOLDER: Final = "ipfs"
+MIRRORS_FOLDER: Final = "mirrors"
+_MAX_TOKEN_BYTES: Final = 4096
+
+
+def check_places(places: Sequence[str], token: str) -> None:
+    """Each place is ``local`` or a safe address of Kubo's RPC.
+
+    Raises:
+        Invalid: one is not.
+    """
+    for place in places:
+        if place != LOCAL:
+            check_address(place, token)
+
+
+def read_token(path: Path | None) -> str:
+    """The token of Kubo's RPC (Kubo: ``API.Authorizations``), which nobody but the owner may read.
+
+    Raises:
+        Invalid: the file cannot be read, or others may read it.
+    """
+    if path is None:
+        return ""
+    try:
+        with disk_errors("reading the token"), Disk().opened(path) as descriptor:
+            mode, text = path.stat().st_mode, Disk().read_at(descriptor, 0, _MAX_TOKEN_BYTES)
+    except FileNotFoundError:
+        raise Invalid("the file of the token is not there", reason="ipfs-token") from None
+    if mode & 0o077:
+        raise Invalid("others may read the file of the token; its mode is 0600", reason="ipfs-token")
+    return text.decode("ascii", "replace").strip()
+
+
+def open_store(
+    places: Sequence[str],
+    data_dir: Path,
+    clock: Clock,
+    opened: ExitStack,
+    *,
+    name: str,
+    token: str = "",
+    quorum: int = 0,
+) -> SealedStore:
+    """The store of one node: at one place, or mirrored at several.
+
+    Args:
+        name: of the pins in Kubo; it does not leave that node.
+        quorum: of a mirrored store; 0 means all.
+
+    Raises:
+        Invalid: a place is none, or its address is not safe.
+        Unavailable, Tampered: a folder or index cannot be opened.
+    """
+    check_places(places, token)
+    stores = [(_mirror_name(place), _open_one(place, data_dir, opened, name, token)) for place in places]
+    if len(stores) == 1:
+        return stores[0][1]
+    quorum = quorum or len(stores)
+    return opened.enter_context(closing(MirroredStore(stores, data_dir / MIRRORS_FOLDER, clock, quorum=quorum)))
+
+
+def _open_one(place: str, data_dir: Path, opened: ExitStack, name: str, token: str) -> SealedStore:
+    if place == LOCAL:
+        return LocalStore(data_dir / OBJECTS_FOLDER)
+    folder = data_dir / IPFS_FOLDER / _mirror_name(place)
+    return opened.enter_context(closing(IpfsStore(KuboRpc(place, token), folder, name=name)))
+
+
+def _mirror_name(place: str) -> str:
+    """The index of a Kubo node lies in a folder of the node's name, so that no other node is taken for it."""
+    if place == LOCAL:
+        return LOCAL
+    url = httpx.URL(place)
+    host = "".join(one if one.isalnum() or one in ".-" else "-" for one in url.host)
+    return f"ipfs-{host}-{url.port or (443 if url.scheme == 'https' else 80)}"
