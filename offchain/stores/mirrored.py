@@ -185,7 +185,10 @@ class MirroredStore:
             raise _worst(failures)
         for mirror in damaged:
             self._owed.note_damaged(mirror.name, digest, self._now())
-            self._heal(mirror, digest)
+            try:
+                self._heal(mirror, digest)
+            except Unavailable as error:
+                mirror.failed(error)  # the note stays
 
     def delete(self, digest: str) -> bool:
         """Delete an object on every mirror; false if none had it.

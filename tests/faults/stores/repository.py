@@ -1,0 +1,46 @@
+"""What lies in the repository of a Kubo daemon, read from its files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from offchain.envelope.content import Description, PlainBytes
+from offchain.envelope.header import Header
+from offchain.envelope.seal import seal
+from offchain.envelope.sealed import SealedBytes
+from scripts.kubo import Daemon
+from tests.unit.offchain.sealing import KEY, fresh_id
+
+LARGE = 2_500_000
+
+
+def sealed(size: int = 2_000) -> SealedBytes:
+    return seal(PlainBytes(os.urandom(size), Description("a/b")), KEY, Header.fresh(fresh_id(), "HospitalA"))
+
+
+def block_files(daemon: Daemon) -> list[Path]:
+    return [path for path in daemon.blocks.rglob("*.data") if path.is_file()]
+
+
+def block_with(daemon: Daemon, part: bytes) -> Path:
+    """The block file that holds these bytes."""
+    return next(path for path in block_files(daemon) if part in path.read_bytes())
+
+
+def holds(daemon: Daemon, part: bytes) -> bool:
+    """Whether these bytes lie anywhere in the repository, deleted blocks of databases too."""
+    return any(part in path.read_bytes() for path in _files(daemon.folder))
+
+
+def alter(path: Path, part: bytes) -> None:
+    """Flip one bit within these bytes of a block file, as a bad disk does."""
+    data = bytearray(path.read_bytes())
+    data[data.index(part) + len(part) // 2] ^= 1
+    path.chmod(0o644)
+    path.write_bytes(data)
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    yield from (path for path in folder.rglob("*") if path.is_file())

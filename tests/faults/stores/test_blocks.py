@@ -1,0 +1,220 @@
+"""Blocks of a Kubo node: altered or lost ones are found and healed, erased ones leave every segment."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+
+from domain.errors import NotFound, Tampered, Unavailable
+from offchain.stores.ipfs.index import Index
+from offchain.stores.ipfs.store import IpfsStore
+from offchain.stores.local import LocalStore
+from offchain.stores.mirrored import MirroredStore
+from scripts.kubo import Daemon
+from tests.faults.stores.repository import LARGE, alter, block_files, block_with, holds, sealed
+from tests.kubo import IMPATIENT, ipfs_store
+from tests.unit.offchain.stores.test_mirrored import Noon
+
+
+@pytest.mark.parametrize("place", [900, 1_048_576 + 5_000])
+def test_an_altered_block_is_tampered_in_ranges_too_and_the_rest_is_read(
+    own: Daemon, store: IpfsStore, place: int
+) -> None:
+    one = sealed(LARGE)
+    store.put(one)
+    part = one.data[place : place + 64]
+    alter(block_with(own, part), part)
+    with pytest.raises(Tampered):
+        store.verify(one.digest)
+    with pytest.raises(Tampered):
+        store.get_range(one.digest, place, 10)
+    assert store.get_range(one.digest, 2_200_000, 1_000) == one.data[2_200_000:2_201_000]
+    store.put(one)
+    store.verify(one.digest)
+
+
+def test_an_altered_small_object_is_tampered_and_its_neighbours_are_read(own: Daemon, store: IpfsStore) -> None:
+    struck, *others = [sealed() for _ in range(20)]
+    store.put_many([struck, *others])
+    alter(block_with(own, struck.data[900:964]), struck.data[900:964])
+    with pytest.raises(Tampered):
+        store.verify(struck.digest)
+    for one in others:
+        store.verify(one.digest)
+
+
+@pytest.mark.parametrize("which", ["root", "first leaf", "later leaf"])
+def test_a_lost_or_broken_block_is_noticed_at_once(own: Daemon, store: IpfsStore, which: str) -> None:
+    one = sealed(LARGE)
+    store.put(one)
+    root = block_with(own, hashlib.sha256(one.data[: 1 << 20]).digest())  # it names its leaves
+    leaves = {"first leaf": one.data[900:964], "later leaf": one.data[1_200_000:1_200_064]}
+    path = root if which == "root" else block_with(own, leaves[which])
+    content = path.read_bytes()
+    path.unlink()
+    with pytest.raises(NotFound):
+        store.verify(one.digest)
+    if which == "root":
+        for broken in (b"", bytes(len(content)), content[:20], content[::-1]):
+            path.write_bytes(broken)
+            with pytest.raises((Tampered, NotFound)):
+                store.verify(one.digest)
+    own.stop()  # it remembers what was missing
+    path.write_bytes(content)
+    own.start()
+    store.verify(one.digest)
+
+
+def test_altered_and_lost_blocks_are_healed_from_the_other_store(own: Daemon, store: IpfsStore, tmp_path: Path) -> None:
+    named = (("ipfs", store), ("local", LocalStore(tmp_path / "local")))
+    with closing(MirroredStore(named, tmp_path / "mirrors", Noon(), quorum=2)) as mirrored:
+        altered, lost, small = sealed(LARGE), sealed(LARGE), sealed()
+        mirrored.put_many([altered, lost, small])
+        alter(block_with(own, altered.data[1_200_000:1_200_064]), altered.data[1_200_000:1_200_064])
+        alter(block_with(own, small.data[900:964]), small.data[900:964])
+        block_with(own, lost.data[1_200_000:1_200_064]).unlink()
+        with mirrored.get(altered.digest) as found:
+            assert found.whole().data == altered.data
+        for one in (lost, small):
+            mirrored.verify(one.digest)
+        assert not mirrored.settle()
+        for one in (altered, lost, small):
+            store.verify(one.digest)
+        assert {copy.name: copy.healed for copy in mirrored.report().copies} == {"ipfs": 3, "local": 0}
+
+
+def test_an_erased_object_leaves_the_segment_that_it_shared_and_all_else_stays(own: Daemon, store: IpfsStore) -> None:
+    objects = [sealed() for _ in range(50)]
+    store.put_many(objects)
+    erased, kept = objects[10:13], [*objects[:10], *objects[13:]]
+    assert all(holds(own, one.data[500:600]) for one in objects)
+    assert store.delete_many([one.digest for one in erased]) == 3
+    assert not any(holds(own, one.data[500:600]) for one in erased)
+    for one in kept:
+        store.verify(one.digest)
+    store.delete_many([one.digest for one in kept])
+    assert not any(holds(own, one.data[500:600]) for one in objects)
+
+
+def test_an_object_that_two_calls_stored_leaves_both_segments(
+    own: Daemon, store: IpfsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, first, second = sealed(), sealed(), sealed()
+    store.put_many([first, one])
+    with monkeypatch.context() as patched:
+        patched.setattr(IpfsStore, "_is_well", lambda *_: False)  # as if both calls had looked before the other wrote
+        store.put_many([one, second])
+    store.delete(one.digest)
+    assert not holds(own, one.data[500:600])
+    store.verify(first.digest)
+    store.verify(second.digest)
+
+
+def test_a_call_that_broke_off_before_the_index_leaves_nothing_behind_the_next_erasure(
+    own: Daemon, store: IpfsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    kept, lost = sealed(), sealed()
+    store.put(kept)
+    with monkeypatch.context() as patched:
+        patched.setattr(Index, "add", dies)
+        with pytest.raises(KeyboardInterrupt):
+            store.put(lost)
+    assert not store.exists(lost.digest)
+    assert holds(own, lost.data[500:600])
+    store.collect(lambda _: True, datetime.now(UTC))
+    assert not holds(own, lost.data[500:600])
+    store.verify(kept.digest)
+
+
+@pytest.mark.parametrize("step", ["replace", "forget"])
+def test_an_erasure_that_broke_off_is_finished_by_the_next_call(
+    own: Daemon, store: IpfsStore, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    erased, kept = sealed(), sealed()
+    store.put_many([erased, kept])
+    with monkeypatch.context() as patched:
+        patched.setattr(Index, step, dies)
+        with pytest.raises(KeyboardInterrupt):
+            store.delete(erased.digest)
+    with pytest.raises(NotFound):
+        store.verify(erased.digest)
+    assert not store.settle()
+    assert not holds(own, erased.data[500:600])
+    store.verify(kept.digest)
+
+
+def test_many_small_segments_are_packed_together(own: Daemon, store: IpfsStore) -> None:
+    objects = [sealed() for _ in range(30)]
+    for one in objects:
+        store.put(one)
+    assert len(pins(own)) == 30
+    assert store.collect(lambda _: True, datetime.now(UTC) + timedelta(days=2)) == []
+    assert len(pins(own)) == 1
+    for one in objects:
+        store.verify(one.digest)
+    assert len(block_files(own)) < 5
+
+
+def test_a_reader_goes_on_where_its_object_was_packed(store: IpfsStore) -> None:
+    one, other = sealed(LARGE), sealed()
+    store.put_many([one, other])
+    small = sealed()
+    store.put(small)
+    with store.get(one.digest) as found, store.get(small.digest) as read:
+        store.collect(lambda _: True, datetime.now(UTC))
+        assert found.whole().data == one.data
+        assert read.whole().data == small.data
+
+
+def test_what_somebody_else_pinned_is_not_called_erased(own: Daemon, store: IpfsStore) -> None:
+    one = sealed()
+    store.put(one)
+    (cid,) = pins(own)
+    call(own, "files/cp", arg=[f"/ipfs/{cid}", "/mine"])
+    with pytest.raises(Unavailable) as caught:
+        store.delete(one.digest)
+    assert caught.value.reason == "ipfs-held"
+    with pytest.raises(NotFound):
+        store.verify(one.digest)
+    call(own, "files/rm", arg=["/mine"])
+    assert not store.settle()
+    assert not holds(own, one.data[500:600])
+
+
+def test_a_lost_index_is_made_again_from_the_pins(own: Daemon, store: IpfsStore, tmp_path: Path) -> None:
+    objects = [sealed(), sealed(LARGE), *(sealed() for _ in range(10))]
+    store.put(objects[0])
+    store.put_many(objects[1:])
+    store.close()
+    for path in (tmp_path / "ipfs").glob("index.db*"):
+        path.unlink()
+    with closing(ipfs_store(own.url, tmp_path / "ipfs", IMPATIENT)) as again:
+        with pytest.raises(Unavailable) as caught:
+            again.verify(objects[0].digest)
+        assert caught.value.reason == "ipfs-index"
+        assert not again.report().ready
+        assert not again.settle()
+        for one in objects:
+            again.verify(one.digest)
+        assert sorted(again.digests()) == sorted(one.digest for one in objects)
+
+
+def call(daemon: Daemon, name: str, **params: object) -> httpx.Response:
+    answer = httpx.post(f"{daemon.url}/api/v0/{name}", params=params, trust_env=False)  # type: ignore[arg-type]
+    return answer.raise_for_status()
+
+
+def pins(daemon: Daemon) -> list[str]:
+    found = call(daemon, "pin/ls", type="recursive", names="true").json()["Keys"]
+    return [cid for cid, pin in found.items() if pin["Name"].startswith("yilian/")]
