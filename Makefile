@@ -65,6 +65,13 @@ HFC_PYTHONS := python3.11 python3.10 python3 $(wildcard $(or $(PYENV_ROOT),$(HOM
 	  touch $@; exit; \
 	done; echo "no Python 3.10 or 3.11 is there, which hfc needs: tests with it are skipped"; [ "$(CI)" != true ]
 
+# ipfshttpclient, an IPFS client by others, in an environment of its own.
+IPFSHTTPCLIENT := tests/interop/ipfshttpclient
+.tools/ipfshttpclient/.installed: $(IPFSHTTPCLIENT)/requirements.txt .venv/.installed | $(UV)
+	$(UV) venv --quiet --clear --no-python-downloads --python .venv/bin/python .tools/ipfshttpclient
+	$(UV) pip sync --quiet --compile-bytecode --python .tools/ipfshttpclient --require-hashes $<
+	@touch $@
+
 # HL7's own examples of FHIR R4, for tests; the digest is the registry's.
 EXAMPLES := hl7.fhir.r4.examples-4.0.1.tgz
 EXAMPLES_SHA512 := 0d705d21939e41a48a220094ef0e87382eecc3fe81cf29668a92e4056e1ffffa53f8173de31fbc2c89b04ddbda35384f2683b3a41cefc40ccdaa37aedd7ff32f
@@ -98,7 +105,7 @@ demo: install $(if $(filter fabric,$(LEDGER)),$(FABRIC_DEMO)) $(if $(filter fabr
 patient_wallet/node_modules/.installed: patient_wallet/package-lock.json
 	@! command -v npm >/dev/null || { npm ci --prefix patient_wallet --silent --no-audit --no-fund && touch $@; }
 
-test: install .tools/other/.installed .tools/hfc/.installed patient_wallet/node_modules/.installed ## all tests
+test: install .tools/other/.installed .tools/hfc/.installed .tools/ipfshttpclient/.installed patient_wallet/node_modules/.installed ## all tests
 	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export TESTS_OTHER_PYTHON="$$other"; \
 	  $(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile
 
@@ -146,7 +153,7 @@ compose-down: ## stop and remove the containers; what they stored stays in volum
 	@command -v go >/dev/null || { echo "Go 1.26 or newer is needed: https://go.dev"; exit 1; }
 	cd offchain/stores/kubo-tools && CGO_ENABLED=0 GOFLAGS=-mod=readonly go build -trimpath -o $(CURDIR)/$@ github.com/ipfs/kubo/cmd/ipfs
 
-kubo-tools: .tools/kubo/bin/ipfs ## build IPFS Kubo, which bench compares with; needs Go
+kubo-tools: .tools/kubo/bin/ipfs ## build IPFS Kubo, for the IPFS store's tests and bench; needs Go
 
 bench: install ## measurements beside their named peers, as ratios; raw figures in .bench/; ONLY=case FABRIC=1
 	$(UV) sync --locked --quiet --compile-bytecode --group bench

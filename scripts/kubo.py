@@ -30,6 +30,19 @@ OFFLINE: Final[Mapping[str, Any]] = {
     "Provide.Enabled": False,
 }
 
+PRIVATE_SWARM: Final[Mapping[str, Any]] = {
+    "Addresses.Swarm": ["/ip4/127.0.0.1/tcp/0"],
+    "Addresses.NoAnnounce": [],
+    "Swarm.AddrFilters": [],
+    "Swarm.Transports.Network": {"QUIC": False, "Websocket": False, "WebTransport": False, "WebRTCDirect": False},
+    "Swarm.RelayClient.Enabled": False,
+    "Swarm.RelayService.Enabled": False,
+    "AutoNAT.ServiceMode": "disabled",
+    "AutoTLS.Enabled": False,
+    "HTTPRetrieval.Enabled": False,
+}
+"""Beside a ``swarm.key``: TCP alone, which a private swarm speaks, and nothing that asks others for addresses."""
+
 
 class KuboMissing(Exception):
     """There is no program; the text says how to get one."""
@@ -103,6 +116,11 @@ class Daemon:
             self.config = {**self.config, "Addresses.API": f"/ip4/127.0.0.1/tcp/{self.port}"}
             self._configure_port()
 
+    def addresses(self) -> list[str]:
+        """Where other nodes reach this one."""
+        answer = httpx.post(f"{self.url}/api/v0/id", trust_env=False)
+        return [str(address) for address in answer.raise_for_status().json()["Addresses"]]
+
     def strike(self, number: signal.Signals) -> None:
         """Send the daemon a signal; after SIGKILL it is gone on return."""
         assert self._process is not None  # noqa: S101 - only a started daemon is struck
@@ -124,7 +142,8 @@ class Daemon:
 
     @property
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, "IPFS_PATH": str(self.folder), "IPFS_TELEMETRY": "off"}
+        private = {"LIBP2P_FORCE_PNET": "1"} if (self.folder / "swarm.key").exists() else {}
+        return {**os.environ, "IPFS_PATH": str(self.folder), "IPFS_TELEMETRY": "off", **private}
 
     def _configure_port(self) -> None:
         """The port that the system chose stays for the next start, as a hospital's own would."""

@@ -12,7 +12,7 @@ import pytest
 
 from offchain.stores.ipfs.rpc import KuboRpc, Waits
 from offchain.stores.ipfs.store import IpfsStore
-from scripts.kubo import Daemon, KuboMissing
+from scripts.kubo import Daemon, KuboMissing, kubo_program
 from scripts.kubo import kubo as running
 
 IMPATIENT: Final = Waits(ask_s=2.0, call_s=3.0, collect_s=30.0)
@@ -21,10 +21,16 @@ IMPATIENT: Final = Waits(ask_s=2.0, call_s=3.0, collect_s=30.0)
 
 @contextmanager
 def daemon(folder: Path) -> Iterator[Daemon]:
-    """A running daemon of its own. Without Kubo a test is skipped, but never in CI."""
+    """A running daemon of its own."""
+    need_kubo()
+    with running(folder) as started:
+        yield started
+
+
+def need_kubo() -> None:
+    """Without Kubo a test is skipped, but never in CI."""
     try:
-        with running(folder) as started:
-            yield started
+        kubo_program()
     except KuboMissing as error:
         if os.environ.get("CI") == "true":
             pytest.fail(str(error))

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from offchain.envelope.content import Description, PlainBytes
-from offchain.envelope.header import Header
-from offchain.envelope.seal import seal
-from offchain.envelope.sealed import SealedBytes
 from scripts.kubo import Daemon
-from tests.unit.offchain.sealing import KEY, fresh_id
 
 LARGE = 2_500_000
-
-
-def sealed(size: int = 2_000) -> SealedBytes:
-    return seal(PlainBytes(os.urandom(size), Description("a/b")), KEY, Header.fresh(fresh_id(), "HospitalA"))
 
 
 def block_files(daemon: Daemon) -> list[Path]:

@@ -16,8 +16,9 @@ from offchain.stores.ipfs.store import IpfsStore
 from offchain.stores.local import LocalStore
 from offchain.stores.mirrored import MirroredStore
 from scripts.kubo import Daemon
-from tests.faults.stores.repository import LARGE, alter, block_files, block_with, holds, sealed
+from tests.faults.stores.repository import LARGE, alter, block_files, block_with, holds
 from tests.kubo import IMPATIENT, ipfs_store
+from tests.unit.offchain.sealing import sealed_of
 from tests.unit.offchain.stores.test_mirrored import Noon
 
 
@@ -25,7 +26,7 @@ from tests.unit.offchain.stores.test_mirrored import Noon
 def test_an_altered_block_is_tampered_in_ranges_too_and_the_rest_is_read(
     own: Daemon, store: IpfsStore, place: int
 ) -> None:
-    one = sealed(LARGE)
+    one = sealed_of(LARGE)
     store.put(one)
     part = one.data[place : place + 64]
     alter(block_with(own, part), part)
@@ -39,7 +40,7 @@ def test_an_altered_block_is_tampered_in_ranges_too_and_the_rest_is_read(
 
 
 def test_an_altered_small_object_is_tampered_and_its_neighbours_are_read(own: Daemon, store: IpfsStore) -> None:
-    struck, *others = [sealed() for _ in range(20)]
+    struck, *others = [sealed_of() for _ in range(20)]
     store.put_many([struck, *others])
     alter(block_with(own, struck.data[900:964]), struck.data[900:964])
     with pytest.raises(Tampered):
@@ -50,7 +51,7 @@ def test_an_altered_small_object_is_tampered_and_its_neighbours_are_read(own: Da
 
 @pytest.mark.parametrize("which", ["root", "first leaf", "later leaf"])
 def test_a_lost_or_broken_block_is_noticed_at_once(own: Daemon, store: IpfsStore, which: str) -> None:
-    one = sealed(LARGE)
+    one = sealed_of(LARGE)
     store.put(one)
     root = block_with(own, hashlib.sha256(one.data[: 1 << 20]).digest())  # it names its leaves
     leaves = {"first leaf": one.data[900:964], "later leaf": one.data[1_200_000:1_200_064]}
@@ -73,7 +74,7 @@ def test_a_lost_or_broken_block_is_noticed_at_once(own: Daemon, store: IpfsStore
 def test_altered_and_lost_blocks_are_healed_from_the_other_store(own: Daemon, store: IpfsStore, tmp_path: Path) -> None:
     named = (("ipfs", store), ("local", LocalStore(tmp_path / "local")))
     with closing(MirroredStore(named, tmp_path / "mirrors", Noon(), quorum=2)) as mirrored:
-        altered, lost, small = sealed(LARGE), sealed(LARGE), sealed()
+        altered, lost, small = sealed_of(LARGE), sealed_of(LARGE), sealed_of()
         mirrored.put_many([altered, lost, small])
         alter(block_with(own, altered.data[1_200_000:1_200_064]), altered.data[1_200_000:1_200_064])
         alter(block_with(own, small.data[900:964]), small.data[900:964])
@@ -89,7 +90,7 @@ def test_altered_and_lost_blocks_are_healed_from_the_other_store(own: Daemon, st
 
 
 def test_an_erased_object_leaves_the_segment_that_it_shared_and_all_else_stays(own: Daemon, store: IpfsStore) -> None:
-    objects = [sealed() for _ in range(50)]
+    objects = [sealed_of() for _ in range(50)]
     store.put_many(objects)
     erased, kept = objects[10:13], [*objects[:10], *objects[13:]]
     assert all(holds(own, one.data[500:600]) for one in objects)
@@ -104,7 +105,7 @@ def test_an_erased_object_leaves_the_segment_that_it_shared_and_all_else_stays(o
 def test_an_object_that_two_calls_stored_leaves_both_segments(
     own: Daemon, store: IpfsStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, first, second = sealed(), sealed(), sealed()
+    one, first, second = sealed_of(), sealed_of(), sealed_of()
     store.put_many([first, one])
     with monkeypatch.context() as patched:
         patched.setattr(IpfsStore, "_is_well", lambda *_: False)  # as if both calls had looked before the other wrote
@@ -121,7 +122,7 @@ def test_a_call_that_broke_off_before_the_index_leaves_nothing_behind_the_next_e
     def dies(*_: object) -> None:
         raise KeyboardInterrupt
 
-    kept, lost = sealed(), sealed()
+    kept, lost = sealed_of(), sealed_of()
     store.put(kept)
     with monkeypatch.context() as patched:
         patched.setattr(Index, "add", dies)
@@ -141,7 +142,7 @@ def test_an_erasure_that_broke_off_is_finished_by_the_next_call(
     def dies(*_: object) -> None:
         raise KeyboardInterrupt
 
-    erased, kept = sealed(), sealed()
+    erased, kept = sealed_of(), sealed_of()
     store.put_many([erased, kept])
     with monkeypatch.context() as patched:
         patched.setattr(Index, step, dies)
@@ -155,7 +156,7 @@ def test_an_erasure_that_broke_off_is_finished_by_the_next_call(
 
 
 def test_many_small_segments_are_packed_together(own: Daemon, store: IpfsStore) -> None:
-    objects = [sealed() for _ in range(30)]
+    objects = [sealed_of() for _ in range(30)]
     for one in objects:
         store.put(one)
     assert len(pins(own)) == 30
@@ -167,9 +168,9 @@ def test_many_small_segments_are_packed_together(own: Daemon, store: IpfsStore) 
 
 
 def test_a_reader_goes_on_where_its_object_was_packed(store: IpfsStore) -> None:
-    one, other = sealed(LARGE), sealed()
+    one, other = sealed_of(LARGE), sealed_of()
     store.put_many([one, other])
-    small = sealed()
+    small = sealed_of()
     store.put(small)
     with store.get(one.digest) as found, store.get(small.digest) as read:
         store.collect(lambda _: True, datetime.now(UTC))
@@ -178,7 +179,7 @@ def test_a_reader_goes_on_where_its_object_was_packed(store: IpfsStore) -> None:
 
 
 def test_what_somebody_else_pinned_is_not_called_erased(own: Daemon, store: IpfsStore) -> None:
-    one = sealed()
+    one = sealed_of()
     store.put(one)
     (cid,) = pins(own)
     call(own, "files/cp", arg=[f"/ipfs/{cid}", "/mine"])
@@ -193,7 +194,7 @@ def test_what_somebody_else_pinned_is_not_called_erased(own: Daemon, store: Ipfs
 
 
 def test_a_lost_index_is_made_again_from_the_pins(own: Daemon, store: IpfsStore, tmp_path: Path) -> None:
-    objects = [sealed(), sealed(LARGE), *(sealed() for _ in range(10))]
+    objects = [sealed_of(), sealed_of(LARGE), *(sealed_of() for _ in range(10))]
     store.put(objects[0])
     store.put_many(objects[1:])
     store.close()

@@ -24,9 +24,9 @@ from offchain.stores.local import LocalStore
 from offchain.stores.mirrored import MirroredStore
 from scripts.kubo import Daemon
 from tests.faults.counts import repetitions
-from tests.faults.stores.repository import LARGE, block_files, sealed
+from tests.faults.stores.repository import LARGE, block_files
 from tests.kubo import IMPATIENT, ipfs_store
-from tests.unit.offchain.sealing import KEY, fresh_id
+from tests.unit.offchain.sealing import KEY, fresh_id, sealed_of
 from tests.unit.offchain.stores.test_mirrored import Noon
 
 BIG = 96 << 20
@@ -40,7 +40,7 @@ def big_stream() -> SealedStream:
 
 @pytest.mark.parametrize("blocks", [1, 20, 60][: repetitions(2, 3)])
 def test_kubo_killed_while_it_takes_an_object_stores_nothing_of_it(own: Daemon, store: IpfsStore, blocks: int) -> None:
-    kept = sealed()
+    kept = sealed_of()
     store.put(kept)
     before, seen = len(block_files(own)), list[Exception]()
 
@@ -66,7 +66,7 @@ def test_kubo_killed_while_it_takes_an_object_stores_nothing_of_it(own: Daemon, 
 
 
 def test_a_suspended_kubo_fails_every_call_in_time_and_then_goes_on(own: Daemon, store: IpfsStore) -> None:
-    small, large, new = sealed(), sealed(LARGE), sealed()
+    small, large, new = sealed_of(), sealed_of(LARGE), sealed_of()
     store.put_many([small, large])
     own.strike(signal.SIGSTOP)
     calls: list[Callable[[], object]] = [
@@ -99,11 +99,11 @@ def test_a_mirror_that_was_killed_gets_what_was_stored_and_loses_what_was_erased
     local = LocalStore(tmp_path / "local")
     named = (("local", local), ("ipfs", store))
     with closing(MirroredStore(named, tmp_path / "mirrors", Noon(), quorum=1)) as mirrored:
-        erased = [sealed(), sealed(LARGE)]
-        kept = [sealed(), sealed(LARGE)]
+        erased = [sealed_of(), sealed_of(LARGE)]
+        kept = [sealed_of(), sealed_of(LARGE)]
         mirrored.put_many([*erased, *kept])
         own.strike(signal.SIGKILL)
-        new = [sealed(), sealed(LARGE)]
+        new = [sealed_of(), sealed_of(LARGE)]
         mirrored.put_many(new)
         mirrored.delete_many([one.digest for one in erased])
         assert [name for name, _ in mirrored.unfinished_erasures()] == ["ipfs"]
@@ -146,17 +146,17 @@ def crowded(own: Daemon, tmp_path: Path) -> Iterator[IpfsStore]:
 
 
 def test_a_full_disk_is_told_and_what_was_stored_stays(crowded: IpfsStore) -> None:
-    stored = [sealed(LARGE) for _ in range(3)]
+    stored = [sealed_of(LARGE) for _ in range(3)]
     for one in stored:
         crowded.put(one)
     with pytest.raises(Unavailable) as caught:
-        crowded.put(sealed(3 * LARGE))
+        crowded.put(sealed_of(3 * LARGE))
     assert caught.value.reason == "disk-full"
     assert sorted(crowded.digests()) == sorted(one.digest for one in stored)
     for one in stored:
         crowded.verify(one.digest)
     assert crowded.delete(stored[0].digest)
-    crowded.put(sealed(LARGE))
+    crowded.put(sealed_of(LARGE))
 
 
 def until(true: Callable[[], bool]) -> None:

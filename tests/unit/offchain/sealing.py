@@ -35,6 +35,11 @@ def sealed_small(content: bytes, key: DataKey = KEY, object_id: str = OBJECT_ID)
     return seal(PlainBytes(content, DESCRIPTION), key, header(object_id))
 
 
+def sealed_of(size: int = 2_000) -> SealedBytes:
+    """Random content of this size, sealed as in production."""
+    return seal(PlainBytes(os.urandom(size), DESCRIPTION), KEY, Header.fresh(fresh_id(), "HospitalA"))
+
+
 def verified(data: bytes, digest: str, chunk_list: ChunkList) -> SealedObject:
     """The object as a reader that allows the test suite sees it."""
     return SealedObject.verified(
