@@ -40,6 +40,7 @@ class Worker:
         name: of the thread, and of the alarm that the step may raise.
         failed: told the name at each failure.
         quiet: least time between two turns, unless the step itself is due earlier; nothing shortens a failure's pause.
+        follows_commits: whether commits wake it; who starts it sees to that.
         watch: sleeps up to so many seconds, at most until there is something to do for the step; by default until
             :meth:`wake` is called.
     """
@@ -53,9 +54,11 @@ class Worker:
         failed: Callable[[str], None],
         *,
         quiet: timedelta = timedelta(),
+        follows_commits: bool = False,
         watch: Callable[[float], object] | None = None,
     ) -> None:
         self.name = name
+        self.follows_commits = follows_commits
         self._step = step
         self._clock = clock
         self._database = database

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Protocol, Self
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -35,12 +35,13 @@ from node_service.client.transport import Transport
 from node_service.client.witness_client import CALL_TIMEOUT_S, Questions, WitnessClient
 from node_service.context import Limits, Node
 from node_service.custody_steps import Rekeying, Snapshots
-from node_service.database.engine import Database
+from node_service.database.engine import Database, Listener
 from node_service.database.migrations import upgrade
 from node_service.erasure.case_keeper import CaseKeeper
 from node_service.erasure.corrections import Corrections
 from node_service.erasure.notifier import Notifier
 from node_service.erasure.remover import Remover
+from node_service.leading import Leading
 from node_service.ledger_sync.anchorer import Anchorer
 from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
@@ -65,6 +66,8 @@ from offchain.stores import SealedStore
 from offchain.stores.opening import open_store, read_token
 
 STOP_TIMEOUT_S: Final = 5.0
+WANTED: Final = "wanted"
+"""What a process tells the leading one: the block for which somebody asks a receipt."""
 MEASURE_INTERVAL: Final = timedelta(seconds=2)
 HASHING_THREADS: Final = 2
 """Of one upload its plaintext and its ciphertext are hashed; two threads take in what one core cannot."""
@@ -84,6 +87,16 @@ QUIET: Final = {
     "corrections": timedelta(seconds=2),
 }
 """Who looks again after a commit of this process, and how often at most."""
+
+
+class Ending(Protocol):
+    """Something that works in threads of its own."""
+
+    def ask_to_stop(self) -> None:
+        """Let it end."""
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; false if it is still at work."""
 
 
 class SystemClock:
@@ -119,7 +132,9 @@ class RunningNode:
     condition: Condition
     exchange: ExchangeClient = field(repr=False)
     questions: Questions = field(repr=False)
-    workers: tuple[Worker, ...] = field(repr=False)
+    leading: Leading = field(repr=False)
+    measuring: Worker = field(repr=False)
+    listener: Listener | None = field(repr=False)
     resources: ExitStack = field(repr=False)
 
     def __enter__(self) -> Self:
@@ -133,15 +148,20 @@ class RunningNode:
 
     def start(self) -> None:
         """Start the background work."""
-        for worker in self.workers:
-            worker.start()
+        self.measuring.start()
+        self.leading.start()
+        if self.listener is not None:
+            self.listener.start()
 
     def stop(self) -> bool:
         """End the background work and close everything, within five seconds; false if something was still at work."""
         deadline = time.monotonic() + STOP_TIMEOUT_S
-        for worker in self.workers:
-            worker.ask_to_stop()
-        ended = [worker.join(max(0.0, deadline - time.monotonic())) for worker in self.workers]
+        working: list[Ending] = [self.measuring, self.leading]
+        if self.listener is not None:
+            working.append(self.listener)
+        for one in working:
+            one.ask_to_stop()
+        ended = [one.join(max(0.0, deadline - time.monotonic())) for one in working]
         if all(ended):
             self.resources.close()
         return all(ended)
@@ -174,8 +194,10 @@ def build(
         own_receipts = _receipts(node, collector, opened)
         app = create_app(node, condition, exchange, own_receipts, rates=rates, lifespan=_lifespan)
         failed = app.state.services.metrics.step_failed
-        workers = (_follower(node, commits, failed), *_workers(node, condition, collector, failed))
-        running = RunningNode(node, app, condition, exchange, questions, workers, opened.pop_all())
+        measuring = Worker("measuring", Measuring(node, condition), node.clock, node.database, failed)
+        leading = _leading(node, commits, collector, failed)
+        listener = _listener(node.database, commits, leading, collector)
+        running = RunningNode(node, app, condition, exchange, questions, leading, measuring, listener, opened.pop_all())
         app.state.running = running
         return running
 
@@ -311,29 +333,55 @@ def _receipts(node: Node, collector: WitnessCollector | None, opened: ExitStack)
         return Receipts(node, kind, None, lambda _block: None)
     own = _witness(node.settings.witness_api_url)
     opened.callback(own.close)
-    return Receipts(node, kind, own, collector.want)
+    if not node.database.is_shared:
+        return Receipts(node, kind, own, collector.want)
+    return Receipts(node, kind, own, lambda block: node.database.tell({WANTED: block}))
 
 
 def _witness(url: str) -> WitnessClient:
     return WitnessClient(Transport(url, timeout_s=CALL_TIMEOUT_S))
 
 
-def _workers(
-    node: Node, condition: Condition, collector: WitnessCollector | None, failed: Callable[[str], None]
-) -> Iterator[Worker]:
+def _leading(
+    node: Node, commits: ProjectedCommits, collector: WitnessCollector | None, failed: Callable[[str], None]
+) -> Leading:
+    """The background work, of one process at a time where several share the database."""
+
+    def workers(database: Database) -> Iterator[Worker]:
+        led = replace(node, database=database)
+        yield _follower(led, commits, failed)
+        yield from _workers(led, collector, failed)
+
+    return Leading(node.database, node.database.leader_lock(), workers)
+
+
+def _listener(
+    database: Database, commits: ProjectedCommits, leading: Leading, collector: WitnessCollector | None
+) -> Listener | None:
+    """Hears what other processes of the node commit, and for which blocks they want a checkpoint."""
+
+    def heard(told: Mapping[str, Any]) -> None:
+        commits.refresh()
+        leading.wake()
+        if collector is not None and isinstance(told.get(WANTED), int):
+            collector.want(told[WANTED])
+
+    return database.listener(heard)
+
+
+def _workers(node: Node, collector: WitnessCollector | None, failed: Callable[[str], None]) -> Iterator[Worker]:
     if collector is not None:
-        watching = Worker("witnesses", collector, node.clock, node.database, failed, quiet=COLLECTOR_QUIET)
-        node.database.after_commit(watching.wake)
+        watching = Worker(
+            "witnesses", collector, node.clock, node.database, failed, quiet=COLLECTOR_QUIET, follows_commits=True
+        )
         collector.wake = watching.wake
         yield watching
-    for name, step in _steps(node, condition).items():
-        worker = Worker(name, step, node.clock, node.database, failed, quiet=QUIET.get(name, timedelta()))
-        if name in QUIET:
-            node.database.after_commit(worker.wake)
-        yield worker
+    for name, step in _steps(node).items():
+        quiet = QUIET.get(name, timedelta())
+        yield Worker(name, step, node.clock, node.database, failed, quiet=quiet, follows_commits=name in QUIET)
 
 
-def _steps(node: Node, condition: Condition) -> dict[str, Step]:
+def _steps(node: Node) -> dict[str, Step]:
     snapshots = node.settings.custody_snapshot_dir
     return {
         "anchorer": Anchorer(node),
@@ -351,7 +399,6 @@ def _steps(node: Node, condition: Condition) -> dict[str, Step]:
         "corrections": Corrections(node),
         "rekeying": Rekeying(node),
         **({"snapshots": Snapshots(node, Path(snapshots))} if snapshots else {}),
-        "measuring": Measuring(node, condition),
     }
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
+from fastapi import FastAPI
+from uvicorn.supervisors import Multiprocess
 
 from node_service.api.server_protocol import BoundedHttpProtocol
 from node_service.composition import RunningNode, build
@@ -21,36 +23,62 @@ KEEP_ALIVE_S: Final = 20
 def serve(settings: Settings) -> None:
     """Serve the node that the settings describe; returns after an orderly stop (SIGINT, SIGTERM).
 
+    With several workers this process only watches them: who dies is replaced, and SIGHUP replaces one after the other.
+    They read the settings from the environment.
+
     Raises:
         Invalid, Conflict, Unavailable: core files cannot be forbidden, or as :func:`node_service.composition.build`.
     """
-    forbid_core_files()
-    give_memory_back()
+    if settings.workers == 1:
+        _prepare()
+        server(build(settings)).run()
+        return
     _log_json_lines()
-    server(build(settings)).run()
+    build(settings).resources.close()  # what is wrong is said here, once
+    config = _config(
+        "node_service.serving:worker", settings.host, settings.port, factory=True, workers=settings.workers
+    )
+    Multiprocess(config, [config.bind_socket()]).run()
+
+
+def worker() -> FastAPI:
+    """The application of one of several processes, as uvicorn asks for it."""
+    _prepare()
+    return build(Settings.from_environment()).app
 
 
 def server(running: RunningNode, *, host: str | None = None, port: int | None = None) -> uvicorn.Server:
     """The server of a node, which starts and stops its background work with it."""
     settings = running.node.settings
     return uvicorn.Server(
-        uvicorn.Config(
-            running.app,
-            host=settings.host if host is None else host,
-            port=settings.port if port is None else port,
-            loop="uvloop",
-            http=BoundedHttpProtocol,
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=GRACEFUL_STOP_S,
-        )
+        _config(running.app, settings.host if host is None else host, settings.port if port is None else port)
     )
+
+
+def _config(app: FastAPI | str, host: str, port: int, **more: Any) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        loop="uvloop",
+        http=BoundedHttpProtocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACEFUL_STOP_S,
+        **more,
+    )
+
+
+def _prepare() -> None:
+    forbid_core_files()
+    give_memory_back()
+    _log_json_lines()
 
 
 def _log_json_lines() -> None:

@@ -49,6 +49,7 @@ class Settings(BaseModel):
     witness_key_file: str = Field("", description="file with the public key of the hospital's witness; empty: none")
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8001, ge=0, le=65535, description="port to listen on")
+    workers: int = Field(1, ge=1, le=64, description="processes that serve; more than one share a PostgreSQL database")
     allowed_nodes: tuple[str, ...] = Field(
         (), description="URLs of other hospitals' nodes and witnesses that may be called"
     )
@@ -108,6 +109,16 @@ class Settings(BaseModel):
                 place="YILIAN_TIME_ZONE",
                 reason="settings",
             ) from None
+        return self
+
+    @model_validator(mode="after")
+    def _check_workers(self) -> Self:
+        if self.workers > 1 and not self.database_url.startswith("postgresql"):
+            raise Invalid(
+                "several processes share a PostgreSQL database; set YILIAN_DATABASE_URL, or one worker",
+                place="YILIAN_WORKERS",
+                reason="settings",
+            )
         return self
 
     @model_validator(mode="after")

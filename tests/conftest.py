@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.postgresql import CHOSEN, instead_of_sqlite
+
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
 
@@ -21,6 +23,22 @@ def shared_data() -> Path:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def chosen_database() -> Iterator[None]:
+    """Where ``TESTS_DATABASE=postgresql``, the nodes' databases of all tests are PostgreSQL's."""
+    if CHOSEN == "sqlite":
+        yield
+        return
+    with instead_of_sqlite():
+        yield
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that look into SQLite's file are none of PostgreSQL's."""
+    if CHOSEN != "sqlite":
+        items[:] = [item for item in items if item.get_closest_marker("sqlite") is None]
 
 
 @pytest.fixture(autouse=True)

@@ -112,6 +112,21 @@ class ProjectedCommits:
         for waiter in reached:
             waiter.resolve(TransactionStatus("", projection.VALID, height))
 
+    def refresh(self) -> None:
+        """Look what the follower of another process has projected of what is waited for here; any thread may call it.
+
+        Raises:
+            Unavailable: the database is gone.
+        """
+        with self._lock:
+            wanted, heights = list(self._waiting.by_transaction), bool(self._waiting.by_height)
+        if not wanted and not heights:
+            return
+        with self._database.reading() as session:
+            height = projection.height(session)
+            found = [(tx_id, projection.code_and_block(session, tx_id)) for tx_id in wanted]
+        self.resolve([TransactionStatus(tx_id, *known) for tx_id, known in found if known is not None], height)
+
     async def _first(
         self, waiter: _Waiter, timeout_s: float, look_up: Callable[[], TransactionStatus | None]
     ) -> TransactionStatus | None:

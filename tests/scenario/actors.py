@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -68,10 +68,15 @@ class Actors:
 
 @contextmanager
 def acting(
-    folder: Path, names: dict[str, str] = NAMES, *, witnesses: bool = False, ground: Ground | None = None
+    folder: Path,
+    names: dict[str, str] = NAMES,
+    *,
+    witnesses: bool = False,
+    ground: Ground | None = None,
+    settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Actors]:
     """Hospitals as processes of their own, with their staff signed in; on an embedded ledger unless told otherwise."""
-    with Network(folder, names, witnesses=witnesses, ground=ground) as network:
+    with Network(folder, names, witnesses=witnesses, ground=ground, settings=settings) as network:
         home, away = network.hospitals[:2]
         yield Actors(
             network, home, away,

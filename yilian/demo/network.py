@@ -183,12 +183,20 @@ class Network:
     Args:
         witnesses: each hospital also runs a witness, and nodes ask the others' what is fresh.
         ground: the ledger, started and stopped here; by default an embedded one.
+        settings: more settings of a hospital's node, by MSP id, without their prefix.
     """
 
     def __init__(
-        self, folder: Path, names: Mapping[str, str], *, witnesses: bool = False, ground: Ground | None = None
+        self,
+        folder: Path,
+        names: Mapping[str, str],
+        *,
+        witnesses: bool = False,
+        ground: Ground | None = None,
+        settings: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self.folder = folder
+        self._settings = settings or {}
         self.ground: Ground = ground or EmbeddedGround(folder / "ledger", list(names))
         self._running = ExitStack()
         count = len(names)
@@ -277,6 +285,7 @@ class Network:
                 "WITNESS_API_URL": witness.url,
                 "FRESHNESS": "witnesses",
             }
+        settings |= self._settings.get(msp_id, {})
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(PREFIX)}
         environment = inherited | {PREFIX + key: value for key, value in settings.items()}
         return Hospital(msp_id, name, folder, port, environment, password, witness)

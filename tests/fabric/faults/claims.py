@@ -24,7 +24,7 @@ from network.blocks.block import parse_block
 from network.fabric.connection import Connection
 from network.fabric.raw_blocks import PeerBlocks, open_blocks
 from network.verifier.report import VerifiedBlock
-from tests.fabric.faults.consortium import HOME, RESOURCES, THIRD, Consortium
+from tests.fabric.faults.consortium import HOME, RESOURCES, THIRD, Consortium, People
 from tests.fabric.faults.facts import Facts
 from tests.fabric.faults.load import Load
 from tests.faults.node.wholeness import check_node, waiting_writes
@@ -79,7 +79,7 @@ def check(consortium: Consortium, facts: Facts, folder: Path, *, untouched: str 
     check_node(consortium.actors.home)
 
 
-def check_backlog(consortium: Consortium, healed: float) -> float:
+def check_backlog(consortium: People, healed: float) -> float:
     """(e) A minute after the fault everything stored is anchored and witnessed, and no write waits.
 
     Args:
@@ -96,7 +96,7 @@ def check_backlog(consortium: Consortium, healed: float) -> float:
         time.sleep(_POLL_S)
 
 
-def _backlog(consortium: Consortium) -> dict[str, int]:
+def _backlog(consortium: People) -> dict[str, int]:
     try:
         status = consortium.actors.archive.status()
     except Unavailable:
@@ -152,7 +152,7 @@ def check_committed_once(facts: Facts, story: Story) -> None:
     assert set(writes.values()) <= {1}
 
 
-def check_stored_once(consortium: Consortium, facts: Facts) -> None:
+def check_stored_once(consortium: People, facts: Facts) -> None:
     """(a) Every Bundle is there with its records, once; :func:`check_node` and the backlog tell of the log."""
     records = [record for stored in facts.stored.values() for record in stored]
     assert len(set(records)) == len(records)
@@ -162,7 +162,7 @@ def check_stored_once(consortium: Consortium, facts: Facts) -> None:
     assert consortium.actors.archive.status().records == RESOURCES * len(people)
 
 
-def check_entries(consortium: Consortium, facts: Facts) -> None:
+def check_entries(consortium: People, facts: Facts) -> None:
     """(b) Each release that a reader got has a row of its own in the custodian's log, which the patient sees."""
     rows = Counter(
         (entry.row.access or "", record)
@@ -174,7 +174,7 @@ def check_entries(consortium: Consortium, facts: Facts) -> None:
     assert not served - rows, "something was served without an entry"
 
 
-def check_nobody_reads(consortium: Consortium, facts: Facts) -> None:
+def check_nobody_reads(consortium: People, facts: Facts) -> None:
     """(c) What was revoked is refused now, too."""
     people = Load(consortium, facts)
     for ended in facts.ended:

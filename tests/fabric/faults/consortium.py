@@ -37,18 +37,15 @@ CANARY: Final = "CANARY-readable-204"
 
 
 @dataclass(frozen=True, slots=True)
-class Consortium:
-    """A custodian whose patient granted a reader access, and a third hospital whose witness both need.
+class People:
+    """A custodian whose patient granted a reader access.
 
     Attributes:
-        fabric: the processes to strike.
         granted: for the doctor; nobody revokes it.
         auditor: of the custodian.
     """
 
     actors: Actors
-    fabric: NativeNetwork
-    ground: FabricGround
     wallet: Wallet = field(repr=False)
     granted: Granted
     auditor: StaffClient = field(repr=False)
@@ -62,6 +59,14 @@ class Consortium:
     def hospitals(self) -> list[Hospital]:
         """All, the custodian first."""
         return self.actors.network.hospitals
+
+
+@dataclass(frozen=True, slots=True)
+class Consortium(People):
+    """The same on Fabric, with a third hospital whose witness both need; ``fabric`` are the processes to strike."""
+
+    fabric: NativeNetwork
+    ground: FabricGround
 
     def process(self, role: str, msp: str) -> str:
         """The name of a process of a hospital: its ``peer``, ``orderer`` or ``contract``."""
@@ -90,17 +95,25 @@ def consortium(folder: Path, contracts: str = "") -> Iterator[Consortium]:
     """
     ground = Ground(folder / "fabric", contracts)
     with acting(folder, NAMES, witnesses=True, ground=ground) as actors:
-        stored = actors.archive.ingest_fhir(_history(), source="his")
-        (patient,) = {ref.patient for ref in stored.stored}
-        assert patient is not None
-        wallet = new_wallet(folder.with_name(f"{folder.name}-wallet.json"))
-        with suppress(OutcomeUnknown):  # it is in a moment later
-            wallet.enrol(actors.home.url, actors.registrar.issue_enrolment_code(patient).code)
-        granted = _patiently(lambda: wallet.grant(HOME, GrantChoice(grantee=AWAY), actors.away.url))
-        _patiently(lambda: _deliver(wallet))
-        actors.shared.confirm_match(granted.patient, granted.id, None)
-        auditor = actors.home.employ("auditor", "Auditor", "audit-administrator").client
-        yield Consortium(actors, ground.network, ground, wallet, granted, auditor)
+        people = settle(actors, folder.with_name(f"{folder.name}-wallet.json"))
+        yield Consortium(
+            people.actors, people.wallet, people.granted, people.auditor, fabric=ground.network, ground=ground
+        )
+
+
+def settle(actors: Actors, file: Path) -> People:
+    """A patient with records, enrolled, with a wallet in that file, who granted the reader access."""
+    stored = actors.archive.ingest_fhir(_history(), source="his")
+    (patient,) = {ref.patient for ref in stored.stored}
+    assert patient is not None
+    wallet = new_wallet(file)
+    with suppress(OutcomeUnknown):  # it is in a moment later
+        wallet.enrol(actors.home.url, actors.registrar.issue_enrolment_code(patient).code)
+    granted = _patiently(lambda: wallet.grant(HOME, GrantChoice(grantee=AWAY), actors.away.url))
+    _patiently(lambda: _deliver(wallet))
+    actors.shared.confirm_match(granted.patient, granted.id, None)
+    auditor = actors.home.employ("auditor", "Auditor", "audit-administrator").client
+    return People(actors, wallet, granted, auditor)
 
 
 def _patiently(call: Callable[[], _T]) -> _T:

@@ -18,7 +18,7 @@ from domain.identifiers import identifier
 from node_service.client import wire
 from patient_wallet.drafts import GrantChoice
 from patient_wallet.told import Granted
-from tests.fabric.faults.consortium import AWAY, HOME, Consortium, person
+from tests.fabric.faults.consortium import AWAY, HOME, People, person
 from tests.fabric.faults.facts import Ended, Facts
 
 WRITERS: Final = 2
@@ -37,7 +37,7 @@ _T = TypeVar("_T")
 class Load:
     """The people at work; threads of their own."""
 
-    consortium: Consortium
+    consortium: People
     facts: Facts
     _ending: threading.Event = field(default_factory=threading.Event)
 
@@ -143,7 +143,7 @@ class Load:
 
 
 @contextmanager
-def load(consortium: Consortium, facts: Facts) -> Iterator[Load]:
+def load(consortium: People, facts: Facts) -> Iterator[Load]:
     """Everybody works while the block runs; at its start and its end each kind of request is answered."""
     people = Load(consortium, facts)
     threads = people.threads()

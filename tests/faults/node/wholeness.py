@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from sqlalchemy import text
+from sqlalchemy.orm import Session
+
+from node_service.database.engine import Database
+from node_service.settings import Settings
 from tests.scenario.actors import Actors
 from yilian.audit_export import verify_folder
 from yilian.demo.network import Hospital
@@ -33,19 +38,25 @@ def check_node(hospital: Hospital) -> None:
     )  # fmt: skip
     assert fsck.returncode == 0, fsck.stdout + fsck.stderr
     assert waiting_writes(hospital) == 0
-    with closing(_database(hospital)) as database:
-        assert database.execute("SELECT count(*) FROM alarm").fetchone() == (0,)
-        indices = [row[0] for row in database.execute("SELECT log_index FROM record_version ORDER BY log_index")]
+    with database_of(hospital) as session:
+        assert session.execute(text("SELECT count(*) FROM alarm")).scalar_one() == 0
+        indices = session.scalars(text("SELECT log_index FROM record_version ORDER BY log_index")).all()
         assert indices == list(range(len(indices)))
 
 
 def waiting_writes(hospital: Hospital) -> int:
     """Writes to the ledger that are not decided yet."""
-    waiting = "SELECT count(*) FROM pending_transaction WHERE state IN ('waiting', 'broadcast')"
-    with closing(_database(hospital)) as database:
-        count: int = database.execute(waiting).fetchone()[0]
-        return count
+    waiting = text("SELECT count(*) FROM pending_transaction WHERE state IN ('waiting', 'broadcast')")
+    with database_of(hospital) as session:
+        return int(session.execute(waiting).scalar_one())
 
 
-def _database(hospital: Hospital) -> sqlite3.Connection:
-    return sqlite3.connect(f"file:{hospital.folder / 'node.db'}?mode=ro", uri=True)
+@contextmanager
+def database_of(hospital: Hospital) -> Iterator[Session]:
+    """The node's database, to look into."""
+    database = Database(Settings.from_environment(hospital.environment).sqlalchemy_url)
+    try:
+        with database.reading() as session:
+            yield session
+    finally:
+        database.close()

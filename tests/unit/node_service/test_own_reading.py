@@ -67,8 +67,8 @@ def logged(hospital: Hospital) -> list[leaves.AccessLeaf]:
 
 def rows_on_disk(hospital: Hospital) -> set[str]:
     """As another process sees them."""
-    with closing(sqlite3.connect(hospital.node.settings.data_dir / "node.db")) as other:
-        return {leaves.parse_access_leaf(row).id for (row,) in other.execute("SELECT leaf FROM access_row")}
+    with closing(Database(hospital.node.settings.sqlalchemy_url)) as other, other.reading() as session:
+        return {leaves.parse_access_leaf(row).id for row in session.scalars(select(AccessRow.leaf))}
 
 
 def failing_from(monkeypatch: pytest.MonkeyPatch, database: Database, failing: int) -> None:
@@ -110,6 +110,7 @@ def test_the_row_is_durable_before_the_custody_is_asked_and_names_the_same_event
     assert leaf.patient == stored[0].patient == opened.patient
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("failing", [1, 2, 3, 4])
 def test_from_the_nth_failing_commit_on_nothing_is_answered_and_no_key_is_asked_for(
     hospital: Hospital, stored: list[RecordRef], monkeypatch: pytest.MonkeyPatch, failing: int

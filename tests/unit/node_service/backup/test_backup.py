@@ -27,6 +27,8 @@ from tests.unit.node_service.backup.conftest import LATER, Site
 from tests.unit.offchain.sealing import fresh_id
 from yilian.backup_commands import make_backup
 
+pytestmark = pytest.mark.sqlite  # PostgreSQL is archived by its own tools
+
 
 def test_a_lost_node_comes_back_from_backup_and_root_key_and_goes_on(site: Site) -> None:
     records = site.store(1)

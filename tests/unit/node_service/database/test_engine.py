@@ -9,6 +9,7 @@ from domain.errors import Unavailable
 from node_service.database.engine import Database
 
 
+@pytest.mark.sqlite
 def test_an_error_of_the_database_does_not_repeat_the_values_of_its_statement(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'node.db'}")
     with pytest.raises(Unavailable) as refused, database.transaction() as session:
@@ -18,6 +19,7 @@ def test_an_error_of_the_database_does_not_repeat_the_values_of_its_statement(tm
     database.close()
 
 
+@pytest.mark.sqlite
 def test_what_was_deleted_lies_neither_in_the_file_nor_in_its_log(tmp_path: Path) -> None:
     path, seeded = tmp_path / "node.db", "Synthetic Sally " * 2000
     database = Database(f"sqlite:///{path}")
@@ -36,6 +38,7 @@ def test_what_was_deleted_lies_neither_in_the_file_nor_in_its_log(tmp_path: Path
     database.close()
 
 
+@pytest.mark.sqlite
 def test_the_log_is_not_emptied_under_a_reader_and_writers_hardly_wait(tmp_path: Path) -> None:
     database = Database(f"sqlite:///{tmp_path / 'node.db'}")
     with database.transaction() as session:

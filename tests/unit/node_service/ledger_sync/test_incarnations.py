@@ -34,6 +34,7 @@ def verify_anchored(hospital: Hospital, record: str, incarnation: int) -> None:
         verify_leaf(leaf, path, encode_bytes(head.root))
 
 
+@pytest.mark.sqlite
 def test_after_a_restore_a_person_opens_the_next_incarnation_and_old_heads_stay_valid(tmp_path: Path) -> None:
     hospital = start_hospital(tmp_path)
     kept = store(hospital, 3)

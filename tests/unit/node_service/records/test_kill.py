@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 
 from node_service.client.wire import RecordEntry
@@ -15,6 +16,8 @@ from node_service.records.ingest import ingest_fhir
 from node_service.records.reading import open_version
 from tests.unit.node_service.records.hospital import Hospital, open_hospital, start_hospital
 from tests.unit.node_service.records.ingesting import BUNDLES, RESOURCES, bundle
+
+pytestmark = pytest.mark.sqlite  # a process of its own
 
 KILLED_AFTER_LINES = (2, 5, 9)
 ROOT = Path(__file__).resolve().parents[4]

@@ -1,0 +1,201 @@
+"""PostgreSQL: transactions as the node means them, word between its processes, and a lock that one of them holds.
+
+Writers queue up at one advisory lock, as they do on SQLite: each sees all that was committed before it, so what a
+transaction looked at still holds when it commits. Readers see one moment and wait for nobody.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+
+from domain.errors import Unavailable, YilianError
+from node_service.database.engine import LEADER, READING
+
+WRITER_LOCK: Final = 0x59494C57
+"""Advisory lock that whoever writes holds until the commit ("YILW")."""
+LEADER_LOCK: Final = 0x59494C4C
+"""Advisory lock of the process that does the background work ("YILL")."""
+CHANNEL: Final = "yilian"
+BUSY_MS: Final = 10_000
+CONNECT_S: Final = 5
+POOL: Final = 10
+LISTEN_S: Final = 0.5
+_OPTIONS: Final = (
+    f"-c lock_timeout={BUSY_MS} -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000"
+    " -c synchronous_commit=on -c timezone=UTC"
+)
+_OWN_OPTIONS: Final = (
+    "-c timezone=UTC -c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2"
+    " -c tcp_user_timeout=3000"
+)
+"""The server ends a session, and frees its lock, within about three seconds after the machine behind it vanished."""
+_HOLDS: Final = (
+    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = %s AND pid = %s AND granted"
+)
+_LOG: Final = logging.getLogger(__name__)
+
+
+def postgresql_engine(url: URL) -> Engine:
+    """An engine whose transactions queue up to write, and read one moment with the execution option ``READING``."""
+    engine = create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        pool_pre_ping=True,
+        pool_size=POOL,
+        max_overflow=POOL,
+        pool_timeout=BUSY_MS / 1000,
+        connect_args={"connect_timeout": CONNECT_S, "application_name": _name(), "options": _OPTIONS},
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    if options.get(READING):
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK}), pg_notify('{CHANNEL}', '')")
+    leader = options.get(LEADER)
+    if leader is not None and not connection.exec_driver_sql(_HOLDS, (LEADER_LOCK, leader)).scalar_one():
+        raise Unavailable("another process of the node does this work now", reason="not-leading")
+
+
+class LeaderLock:
+    """Held by one process of the node at a time; the server frees it when that process or its machine dies.
+
+    Whoever took it first waits for the writer before him: what a leader before had begun is committed or was refused.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._connection: psycopg.Connection[Any] | None = None
+        self._backend = 0
+
+    @property
+    def backend(self) -> int:
+        """The server's process that holds it, by which each transaction of the leader finds it still held."""
+        return self._backend
+
+    def take(self) -> bool:
+        """Take it if nobody has it.
+
+        Raises:
+            Unavailable: the server does not answer.
+        """
+        self.release()
+        try:
+            connection = _connect(self._engine)
+        except psycopg.Error as error:
+            raise Unavailable("the database cannot be asked", reason="database") from error
+        try:
+            taken = connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER_LOCK,)).fetchone()
+            if taken is not None and taken[0]:
+                connection.execute("SELECT pg_advisory_lock(%s), pg_advisory_unlock(%s)", (WRITER_LOCK, WRITER_LOCK))
+                self._connection, self._backend = connection, connection.info.backend_pid
+                return True
+        except psycopg.Error as error:
+            connection.close()
+            raise Unavailable("the database cannot be asked", reason="database") from error
+        connection.close()
+        return False
+
+    def is_held(self) -> bool:
+        """Whether the session that holds it is still there."""
+        if self._connection is None:
+            return False
+        try:
+            self._connection.execute("SELECT 1")
+        except psycopg.Error:
+            self.release()
+            return False
+        return True
+
+    def release(self) -> None:
+        """Leave it to somebody else."""
+        if self._connection is not None:
+            with suppress(psycopg.Error):
+                self._connection.close()
+        self._connection = None
+
+
+class NotificationListener:
+    """A thread that hears what the node's processes commit and tell each other.
+
+    Args:
+        heard: called after commits of any process, with what was told, and now and then with nothing.
+    """
+
+    def __init__(self, engine: Engine, heard: Callable[[Mapping[str, Any]], object]) -> None:
+        self._engine, self._heard = engine, heard
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="yilian-listener", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def ask_to_stop(self) -> None:
+        """Let it end."""
+        self._stop.set()
+
+    def join(self, timeout_s: float) -> bool:
+        """Wait for the end; false if it is still there."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                with _connect(self._engine) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}".encode())
+                    self._heard({})
+                    while not self._stop.is_set():
+                        self._hear(connection)
+            except (psycopg.Error, YilianError):
+                _LOG.warning("the database does not tell of commits; looking again")
+                self._stop.wait(LISTEN_S)
+
+    def _hear(self, connection: psycopg.Connection[Any]) -> None:
+        told = [_told(one.payload) for one in connection.notifies(timeout=LISTEN_S, stop_after=1)]
+        for one in told or [{}]:  # nothing for a while: look all the same
+            self._heard(one)
+
+
+def tell(engine: Engine, told: Mapping[str, Any]) -> None:
+    """As :meth:`node_service.database.engine.Database.tell`."""
+    try:
+        with _connect(engine) as connection:
+            connection.execute("SELECT pg_notify(%s, %s)", (CHANNEL, json.dumps(told)))
+    except psycopg.Error as error:
+        raise Unavailable("the database cannot be asked", reason="database") from error
+
+
+def _name() -> str:
+    """How the server's lists of sessions and locks name this process."""
+    return f"yilian-node {os.getpid()}"
+
+
+def _told(payload: str) -> Mapping[str, Any]:
+    try:
+        told = json.loads(payload) if payload else {}
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _connect(engine: Engine) -> psycopg.Connection[Any]:
+    """A connection beside the pool, each statement by itself."""
+    arguments, named = engine.dialect.create_connect_args(engine.url)
+    settings = {**named, "connect_timeout": CONNECT_S, "application_name": _name(), "options": _OWN_OPTIONS}
+    return psycopg.connect(*arguments, autocommit=True, **settings)

@@ -1,0 +1,117 @@
+"""A node of several processes over PostgreSQL: whichever of them dies, what was told holds and the work goes on."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from tests.fabric.faults.claims import (
+    check_backlog,
+    check_entries,
+    check_nobody_reads,
+    check_stored_once,
+)
+from tests.fabric.faults.consortium import AWAY, CANARY, HOME
+from tests.fabric.faults.facts import Facts
+from tests.fabric.faults.load import KINDS, load
+from tests.fabric.faults.striking import measured
+from tests.faults.counts import repetitions
+from tests.faults.node.wholeness import check_node
+from tests.faults.workers.conftest import WORKERS, Shared
+from tests.simulation.files import plaintext
+
+pytestmark = pytest.mark.slow
+KILLS = repetitions(1, 20)
+RECOVERY_TIMEOUT_S = 120.0
+HOLD_S = 2.0
+TAKEOVER_TIMEOUT_S = 30.0
+
+
+@pytest.fixture(scope="module")
+def facts() -> Facts:
+    """What was acknowledged, from fault to fault."""
+    return Facts()
+
+
+def test_one_process_of_each_node_does_the_background_work(shared: Shared) -> None:
+    for msp_id, count in WORKERS.items():
+        wait(lambda msp_id=msp_id, count=count: len(shared.others(msp_id)) == count - 1)  # type: ignore[misc]
+        assert shared.leader(msp_id) is not None
+
+
+@pytest.mark.parametrize("msp_id", [HOME, AWAY], ids=["custodian", "reader"])
+@pytest.mark.parametrize("_time", range(KILLS))
+def test_the_process_that_leads_is_killed(shared: Shared, facts: Facts, msp_id: str, _time: int) -> None:
+    def strike() -> None:
+        leader = shared.leader(msp_id)
+        assert leader is not None
+        struck = time.monotonic()
+        os.kill(leader, signal.SIGKILL)
+        wait(lambda: shared.leader(msp_id) not in (None, leader))
+        measured({"fault": f"leading process of {msp_id}", "takeover_s": round(time.monotonic() - struck, 1)})
+
+    survive(shared, facts, strike)
+    wait(lambda: len(shared.others(msp_id)) == WORKERS[msp_id] - 1)
+
+
+@pytest.mark.parametrize("_time", range(KILLS))
+def test_a_process_that_does_not_lead_is_killed(shared: Shared, facts: Facts, _time: int) -> None:
+    survive(shared, facts, lambda: os.kill(shared.others(HOME)[0], signal.SIGKILL))
+
+
+def test_the_process_that_leads_is_suspended_and_loses_its_lock(shared: Shared, facts: Facts) -> None:
+    """It wakes up as somebody who led once; the watching parent may have replaced it by then."""
+    leader = shared.leader(HOME)
+    assert leader is not None
+
+    def strike() -> None:
+        os.kill(leader, signal.SIGSTOP)
+        shared.drop(HOME)
+        wait(lambda: shared.leader(HOME) not in (None, leader))
+        with suppress(ProcessLookupError):
+            os.kill(leader, signal.SIGCONT)
+
+    survive(shared, facts, strike)
+
+
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
+def test_the_database_server_ends_and_comes_back(shared: Shared, facts: Facts, mode: str) -> None:
+    def strike() -> None:
+        shared.server.stop(mode)
+        time.sleep(HOLD_S)
+        shared.server.start()
+
+    survive(shared, facts, strike)
+
+
+def test_nothing_stands_in_clear_on_the_disks_of_nodes_and_server(shared: Shared) -> None:
+    for folder in (shared.people.actors.network.folder, shared.server.folder / "data"):
+        assert list(plaintext(folder, CANARY.encode())) == []
+
+
+def survive(shared: Shared, facts: Facts, strike: Callable[[], object]) -> None:
+    """Strike under load, wait until all kinds of requests are answered again; every claim is checked."""
+    people = shared.people
+    with load(people, facts):
+        strike()
+        healed = time.monotonic()
+        facts.wait_for(KINDS, healed, RECOVERY_TIMEOUT_S)
+    assert facts.findings == []
+    check_backlog(people, healed)
+    check_stored_once(people, facts)
+    check_entries(people, facts)
+    check_nobody_reads(people, facts)
+    check_node(people.actors.home)
+
+
+def wait(condition: Callable[[], bool]) -> None:
+    """It holds in the end."""
+    deadline = time.monotonic() + TAKEOVER_TIMEOUT_S
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
