@@ -17,6 +17,8 @@ EVIL ?=
 LEDGER ?= embedded
 TESTS ?= tests
 WORKERS ?= 2
+# What touches a node's database is tested on SQLite with all the rest, and on PostgreSQL once more.
+TESTS_OF_DATABASE := tests/unit/node_service tests/scenario
 FUZZ ?= all
 FUZZ_SECONDS ?= 60
 
@@ -105,9 +107,12 @@ demo: install $(if $(filter fabric,$(LEDGER)),$(FABRIC_DEMO)) $(if $(filter fabr
 patient_wallet/node_modules/.installed: patient_wallet/package-lock.json
 	@! command -v npm >/dev/null || { npm ci --prefix patient_wallet --silent --no-audit --no-fund && touch $@; }
 
-test: install .tools/other/.installed .tools/hfc/.installed .tools/ipfshttpclient/.installed patient_wallet/node_modules/.installed ## all tests
+test: install .tools/other/.installed .tools/hfc/.installed .tools/ipfshttpclient/.installed patient_wallet/node_modules/.installed ## all tests; the nodes' again on PostgreSQL
 	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export TESTS_OTHER_PYTHON="$$other"; \
 	  $(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile
+ifeq ($(TESTS),tests)
+	TESTS_DATABASE=postgresql $(RUN)python -m pytest $(TESTS_OF_DATABASE) -n $(WORKERS) --dist loadfile
+endif
 
 check: install ## format, lint, types, import contracts
 	$(RUN)ruff format --check .

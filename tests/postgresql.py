@@ -28,7 +28,7 @@ CHOSEN: Final = os.environ.get("TESTS_DATABASE", "sqlite")
 _VERSIONS: Final = Path("/usr/lib/postgresql")
 _START_TIMEOUT_S: Final = 60
 _DISCONNECT: Final = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s"
-_MISSING: Final = "PostgreSQL's server is not installed (on Debian: apt-get install postgresql)"
+MISSING: Final = "PostgreSQL's server is not installed (on Debian: apt-get install postgresql)"
 
 
 def programs() -> Path | None:
@@ -88,7 +88,7 @@ def running_server(*, durable: bool) -> Iterator[Server]:
     """A server from nothing while the block runs; ``durable``: commits wait for the disk, as in real work."""
     found = programs()
     if found is None:
-        raise FileNotFoundError(_MISSING)
+        raise FileNotFoundError(MISSING)
     user = pwd.getpwuid(os.geteuid()).pw_name if os.geteuid() else "postgres"
     folder = Path(tempfile.mkdtemp(prefix="yilian-pg-"))
     if not os.geteuid():
