@@ -46,7 +46,7 @@ class Waits:
     Attributes:
         ask_s: to learn whether the daemon is there.
         call_s: until an answer begins, or its next bytes come; an answer of at most a few chunks is whole by then.
-        collect_s: for a garbage collection, which walks everything that is pinned.
+        collect_s: for a garbage collection or a list of pins, which walk everything that is pinned.
     """
 
     ask_s: float = 2.0
@@ -72,8 +72,13 @@ def check_address(url: str, token: str) -> None:
 class KuboRpc:
     """One Kubo node. Thread-safe. Every method raises ``Unavailable`` where the node is down, hung or full."""
 
-    def __init__(self, url: str, token: str = "", *, waits: Waits | None = None) -> None:
+    def __init__(
+        self, url: str, token: str = "", *, waits: Waits | None = None, transport: httpx.BaseTransport | None = None
+    ) -> None:
         """Nothing is called yet.
+
+        Args:
+            transport: instead of connections over the network.
 
         Raises:
             Invalid: see :func:`check_address`.
@@ -82,7 +87,9 @@ class KuboRpc:
         self._base = url.rstrip("/") + "/api/v0/"
         self._waits = waits or Waits()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
-        self._http = httpx.Client(trust_env=False, follow_redirects=False, headers=headers, limits=_CONNECTIONS)
+        self._http = httpx.Client(
+            trust_env=False, follow_redirects=False, headers=headers, limits=_CONNECTIONS, transport=transport
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -116,15 +123,13 @@ class KuboRpc:
         """
         if length == 0:
             return b""
-        data, end = bytearray(), time.monotonic() + self._waits.call_s
+        data = bytearray()
         wanted = {"arg": cid, "offset": str(offset), "length": str(length), "offline": "true"}
         with self._called("cat", wanted) as pieces:
-            for piece in pieces:
+            for piece in _timed(pieces, self._waits.call_s):
                 data += piece
                 if len(data) > length:
                     raise Tampered("Kubo gave more bytes than it was asked for", reason="ipfs-answer")
-                if time.monotonic() > end:
-                    raise Unavailable("Kubo answers too slowly", reason="ipfs")
         return bytes(data)
 
     def stream(self, cid: str) -> Iterator[bytes]:
@@ -140,7 +145,7 @@ class KuboRpc:
         """The CIDs of the recursive pins of exactly this name."""
         wanted = {"type": "recursive", "names": "true", "name": name, "stream": "true"}
         with self._called("pin/ls", wanted) as lines:
-            for pin in _json_lines(lines):
+            for pin in _json_lines(_timed(lines, self._waits.collect_s)):
                 if pin.get("Name") == name:
                     yield str(pin["Cid"])
 
@@ -165,7 +170,7 @@ class KuboRpc:
     def collect(self) -> None:
         """Remove every block that no pin holds, whatever it was left by; adding waits meanwhile."""
         with self._called("repo/gc", {"quiet": "true", "stream-errors": "true"}, wait_s=self._waits.collect_s) as lines:
-            for line in _json_lines(lines):
+            for line in _json_lines(_timed(lines, self._waits.collect_s)):
                 if line.get("Error"):
                     raise Unavailable("Kubo could not remove a block", reason="ipfs")
 
@@ -222,6 +227,15 @@ def _refusal(status: int, body: bytes) -> YilianError:
     if any(text in message for text in _ALTERED):
         return Tampered("a block of the IPFS node was altered", reason="block-altered")
     return Unavailable("Kubo failed", reason="ipfs", place="not pinned" if "not pinned" in message else "")
+
+
+def _timed(pieces: Iterator[bytes], seconds: float) -> Iterator[bytes]:
+    """The same pieces; an answer that drips is given up."""
+    end = time.monotonic() + seconds
+    for piece in pieces:
+        if time.monotonic() > end:
+            raise Unavailable("Kubo answers too slowly", reason="ipfs")
+        yield piece
 
 
 def _bounded(pieces: Iterator[bytes]) -> bytes:
