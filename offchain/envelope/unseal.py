@@ -37,13 +37,17 @@ class OpenedObject:
             raise Invalid(f"the content is longer than {max_bytes} bytes", reason="too-large")
         return PlainBytes(b"".join(self.stream()), self.description)
 
-    def stream(self) -> Iterator[memoryview]:
-        """The content chunk by chunk, each verified before it is released.
+    def stream(self, begin: int = 0, end: int | None = None) -> Iterator[memoryview]:
+        """The content, or a part of it, chunk by chunk, each verified before it is released.
 
         Raises:
+            Invalid: the part is not within the content.
             Tampered: while iterating; what was released before is genuine, but the content is not complete.
         """
-        return self._content(0, self.length)
+        end = self.length if end is None else end
+        if not 0 <= begin <= end <= self.length:
+            raise Invalid("the range is not within the content", reason="range")
+        return self._content(begin, end)
 
     def range(self, offset: int, length: int) -> bytes:
         """A range of the content, all chunks that it touches verified.
@@ -52,9 +56,7 @@ class OpenedObject:
             Invalid: the range is not within the content.
             Tampered: a chunk is not what was anchored.
         """
-        if not 0 <= offset <= offset + length <= self.length:
-            raise Invalid("the range is not within the content", reason="range")
-        return b"".join(self._content(offset, offset + length))
+        return b"".join(self.stream(offset, offset + length))
 
     def _content(self, begin: int, end: int) -> Iterator[memoryview]:
         if begin == end:

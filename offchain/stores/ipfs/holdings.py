@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import random
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from domain.errors import NotFound, Tampered, Unavailable
 from offchain.envelope.chunk_list import Buffer
 from offchain.stores.ipfs.index import Entry, Index, Segment
 from offchain.stores.ipfs.rpc import KuboRpc
-from offchain.stores.ipfs.segment import MAX_PACKED_BYTES, batches, pieces, spans
+from offchain.stores.ipfs.segment import MAX_OBJECTS, MAX_PACKED_BYTES, MAX_SEGMENT_BYTES, batches, pieces, spans
 from offchain.stores.lock import locked
 
 PUT_WAIT_S: Final = 60.0
@@ -111,16 +111,14 @@ class Holdings:
         """
         small = self._index.small_segments(_SMALL_SEGMENT_BYTES)
         _SHUFFLE.shuffle(small)
-        for batch in batches([segment.total_bytes for segment in small]):
-            if len(batch) > 1:
-                with locked(self._lock, fcntl.LOCK_EX, PUT_WAIT_S):
-                    self._pack([small[position] for position in batch])
+        for together in _groups(small):
+            with locked(self._lock, fcntl.LOCK_EX, PUT_WAIT_S):
+                self._pack(together)
         self.remove(())
 
     def _pack(self, old: Sequence[Segment]) -> None:
         """Put what stays of segments into a new one. What cannot be read any more is left behind, and missing then."""
-        live = [packed for segment in old for entry in self._index.live_entries(segment)
-                if (packed := self._read(segment, entry)) is not None]  # fmt: skip
+        live = [packed for segment in old for packed in self._read(segment)]
         _SHUFFLE.shuffle(live)
         if not live:
             self._index.replace(old, None, ())
@@ -128,12 +126,21 @@ class Holdings:
         cid, entries = self._add(live)
         self._index.replace(old, (cid, _end(entries)), entries)
 
-    def _read(self, segment: Segment, entry: Entry) -> Packed | None:
+    def _read(self, segment: Segment) -> Iterator[Packed]:
+        """What stays of a segment: read at once, or object by object where a part of it is lost."""
+        data = self._cat(segment, 0, segment.total_bytes)
+        for entry in self._index.live_entries(segment):
+            end = entry.offset + entry.length
+            found = data[entry.offset : end] if data else self._cat(segment, entry.offset, entry.length)
+            if found:
+                yield Packed(entry.digest, found, entry.chunks, entry.put_at)
+
+    def _cat(self, segment: Segment, offset: int, length: int) -> bytes:
+        """These bytes, or none if not all of them are there."""
         try:
-            data = self._rpc.cat(segment.cid, entry.offset, entry.length)
+            return self._rpc.read(segment.cid, offset, length)
         except (NotFound, Tampered):
-            return None
-        return Packed(entry.digest, data, entry.chunks, entry.put_at) if len(data) == entry.length else None
+            return b""
 
     def _add(self, objects: Sequence[Packed]) -> tuple[str, list[Entry]]:
         places = spans([len(one.data) for one in objects])
@@ -148,6 +155,21 @@ class Holdings:
         kept = self._index.live_cids()
         leaving = [cid for cid in self._rpc.pins(self._pin_name) if cid not in kept]
         return sum(self._rpc.unpin(cid) for cid in leaving)
+
+
+def _groups(segments: Sequence[tuple[Segment, int]]) -> Iterator[list[Segment]]:
+    """Two or more segments that fit into one; each comes with the number of its objects."""
+    group, total, objects = list[Segment](), 0, 0
+    for segment, count in segments:
+        if total + segment.total_bytes > MAX_SEGMENT_BYTES or objects + count > MAX_OBJECTS:
+            if len(group) > 1:
+                yield group
+            group, total, objects = [], 0, 0
+        group.append(segment)
+        total += segment.total_bytes
+        objects += count
+    if len(group) > 1:
+        yield group
 
 
 def _end(entries: Sequence[Entry]) -> int:

@@ -135,9 +135,14 @@ class Index:
         """Segments that hold objects to be erased beside others."""
         return self._segments("NOT leaving AND id IN (SELECT segment FROM object WHERE going)")
 
-    def small_segments(self, max_bytes: int) -> list[Segment]:
-        """Segments that are worth packing together."""
-        return self._segments("NOT leaving AND bytes <= ?", max_bytes)
+    def small_segments(self, max_bytes: int) -> list[tuple[Segment, int]]:
+        """Segments that are worth packing together, each with the number of its objects."""
+        rows = self._database.rows(
+            "SELECT s.id, s.cid, s.bytes, COUNT(*) FROM segment s JOIN object o ON o.segment = s.id"
+            " WHERE NOT s.leaving AND NOT o.going AND s.bytes <= ? GROUP BY s.id",
+            max_bytes,
+        )
+        return [(Segment(*row[:3]), int(row[3])) for row in rows]
 
     def leaving_segments(self) -> list[Segment]:
         """Segments that have to leave the node."""

@@ -16,8 +16,11 @@ import httpx
 from domain.errors import Invalid, NotFound, Tampered, Unavailable, YilianError
 from offchain.envelope.chunk_list import Buffer
 
-CHUNKER: Final = "size-1048576"
-"""1 MiB a block: below the 2 MiB that Kubo's nodes exchange."""
+LEAF_BYTES: Final = 1 << 20
+"""Bytes of each block of a file but the last: below the 2 MiB that Kubo's nodes exchange."""
+CHUNKER: Final = f"size-{LEAF_BYTES}"
+_RAW_LEAF: Final = "bafkrei"
+"""So begin CIDs of version 1 of raw bytes under SHA-256."""
 MAX_LINE_BYTES: Final = 1 << 16
 MAX_ANSWER_BYTES: Final = 1 << 20
 MIN_TOKEN_CHARACTERS: Final = 16
@@ -26,7 +29,7 @@ _ADD: Final = {
     "cid-version": "1", "raw-leaves": "true", "chunker": CHUNKER, "hash": "sha2-256", "pin": "true",
     "progress": "false", "quieter": "true",
 }  # fmt: skip
-_MISSING: Final = ("not found locally", "could not find")
+_MISSING: Final = ("not found locally", "could not find", "failed to fetch all nodes")
 _ALTERED: Final = (
     "different hash",
     "hash mismatch",
@@ -130,6 +133,50 @@ class KuboRpc:
                 data += piece
                 if len(data) > length:
                     raise Tampered("Kubo gave more bytes than it was asked for", reason="ipfs-answer")
+        return bytes(data)
+
+    def read(self, cid: str, offset: int, length: int) -> bytes:
+        """Exactly these bytes of a file that has them, unverified, also where other blocks of it are lost.
+
+        Kubo asks for blocks ahead, and ends its answer, or gives none, where one of them is missing. Then only the
+        blocks that hold these bytes are asked for.
+
+        Raises:
+            NotFound: one of those is not here.
+            Tampered: as :meth:`cat`.
+        """
+        try:
+            data = self.cat(cid, offset, length)
+        except NotFound:
+            data = b""
+        return data if len(data) == length else self._read_leaves(cid, offset, length)
+
+    def _read_leaves(self, cid: str, offset: int, length: int) -> bytes:
+        leaves = [cid] if cid.startswith(_RAW_LEAF) else self._leaves(cid)
+        first, end = offset // LEAF_BYTES, offset + length
+        blocks = [self._block(leaf) for leaf in leaves[first : -(-end // LEAF_BYTES)]]
+        data = b"".join(blocks)[offset - first * LEAF_BYTES : end - first * LEAF_BYTES]
+        if len(data) < length:
+            raise NotFound("the node has not all of this object", reason="no-object")
+        return data
+
+    def _leaves(self, cid: str) -> list[str]:
+        """The blocks of a file's bytes, in order; those above them have to be here."""
+        found = list[str]()
+        with self._called("refs", {"arg": cid, "recursive": "true", "offline": "true"}) as lines:
+            for line in _json_lines(_timed(lines, self._waits.collect_s)):
+                if line.get("Err"):
+                    raise NotFound("the node has not all of this object", reason="no-object")
+                found.append(str(line.get("Ref")))
+        return [one for one in found if one.startswith(_RAW_LEAF)]
+
+    def _block(self, cid: str) -> bytes:
+        data = bytearray()
+        with self._called("block/get", {"arg": cid, "offline": "true"}) as pieces:
+            for piece in _timed(pieces, self._waits.call_s):
+                data += piece
+                if len(data) > LEAF_BYTES:
+                    raise Tampered("Kubo gave more bytes than a block has", reason="ipfs-answer")
         return bytes(data)
 
     def stream(self, cid: str) -> Iterator[bytes]:

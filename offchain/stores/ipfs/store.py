@@ -235,17 +235,10 @@ class IpfsStore:
     def read_at(self, segment: Segment, entry: Entry, offset: int, length: int) -> bytes:
         """Bytes of an object, unverified.
 
-        Kubo ends its answer where a block is missing. A file of this CID has the length that the index knows, so that a
-        short answer is an incomplete object, not a shorter one.
-
         Raises:
             NotFound, Tampered, Unavailable: as :meth:`get`.
         """
-        length = max(0, min(length, entry.length - offset))
-        data = self._rpc.cat(segment.cid, entry.offset + offset, length)
-        if len(data) < length:
-            raise NotFound("the node has not all of this object", reason="no-object")
-        return data
+        return self._rpc.read(segment.cid, entry.offset + offset, max(0, min(length, entry.length - offset)))
 
     def moved(self, digest: str, segment: Segment) -> tuple[Segment, Entry] | None:
         """Where an object lies now, if it was packed into another segment meanwhile."""

@@ -26,7 +26,9 @@ from tests.unit.node_service.records.ingesting import RESOURCES, bundle
 
 MSP_ID: Final = "RenjiMSP"
 TOKEN: Final = "a-token-of-this-test-alone"
-CALLS: Final = ("add", "cat", "pin/ls", "pin/rm", "block/stat", "repo/gc", "repo/stat", "version")
+CALLS: Final = (
+    "add", "cat", "refs", "block/get", "pin/ls", "pin/rm", "block/stat", "repo/gc", "repo/stat", "version"
+)  # fmt: skip
 """All that the store asks of Kubo, as docs/operations.md lists it; the other calls are refused to its token."""
 WITHIN_S: Final = 30.0
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from domain.errors import NotFound, Tampered, Unavailable
+from offchain.stores.ipfs import holdings
 from offchain.stores.ipfs.index import Index
 from offchain.stores.ipfs.store import IpfsStore
 from offchain.stores.local import LocalStore
@@ -60,6 +61,8 @@ def test_a_lost_or_broken_block_is_noticed_at_once(own: Daemon, store: IpfsStore
     path.unlink()
     with pytest.raises(NotFound):
         store.verify(one.digest)
+    if which == "later leaf":
+        assert store.get_range(one.digest, 2_200_000, 1_000) == one.data[2_200_000:2_201_000]
     if which == "root":
         for broken in (b"", bytes(len(content)), content[:20], content[::-1]):
             path.write_bytes(broken)
@@ -165,6 +168,33 @@ def test_many_small_segments_are_packed_together(own: Daemon, store: IpfsStore) 
     for one in objects:
         store.verify(one.digest)
     assert len(block_files(own)) < 5
+
+
+def test_no_segment_gets_more_objects_than_its_table_may_name(
+    own: Daemon, store: IpfsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(holdings, "MAX_OBJECTS", 10)
+    objects = [sealed_of() for _ in range(24)]
+    for start in range(0, len(objects), 2):
+        store.put_many(objects[start : start + 2])
+    store.collect(lambda _: True, datetime.now(UTC))
+    assert len(pins(own)) == 3
+    for one in objects:
+        store.verify(one.digest)
+
+
+def test_what_is_lost_of_a_segment_is_left_behind_and_the_rest_packed(own: Daemon, store: IpfsStore) -> None:
+    objects = [sealed_of(600_000) for _ in range(6)]
+    store.put_many(objects)
+    erased, lost, kept = objects[5], objects[:2], objects[2:5]
+    block_with(own, lost[0].data[300_000:300_064]).unlink()  # the first MiB, before all that stays
+    assert store.delete(erased.digest)
+    for one in kept:
+        store.verify(one.digest)
+    for one in lost:
+        with pytest.raises(NotFound):
+            store.verify(one.digest)
+    assert not holds(own, erased.data[400_000:400_064])
 
 
 def test_a_reader_goes_on_where_its_object_was_packed(store: IpfsStore) -> None:
