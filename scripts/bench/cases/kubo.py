@@ -17,7 +17,7 @@ from scripts.bench.comparison import Comparison, Figure, Goal, Place, Side
 from scripts.bench.inputs import DESCRIPTION, MIB, content_file, fresh_header, fresh_key, pieces
 from scripts.bench.kubo import kubo
 
-_BATCH: Final = 500
+BATCH: Final = 500
 _CONTENT_BYTES: Final = 2_000
 
 
@@ -38,8 +38,8 @@ def large(place: Place) -> Iterator[Comparison]:
         yield Comparison(
             operation=f"local store put, one object of {place.mebibytes} MiB",
             unit="MiB",
-            ours=Side("LocalStore.put", put, lambda: _seal_anew(content, sealed)),
-            peer=Side("Kubo add (RPC)", add, lambda: _seal_anew(content, sealed)),
+            ours=Side("LocalStore.put", put, lambda: seal_anew(content, sealed)),
+            peer=Side("Kubo add (RPC)", add, lambda: seal_anew(content, sealed)),
             goal=Goal(Figure.SPEED, 2.5),
             note="both get sealed bytes; the CPU of Kubo's daemon is not counted",
         )
@@ -52,11 +52,11 @@ def small(place: Place) -> Iterator[Comparison]:
     with kubo(place.folder / "kubo") as daemon:
 
         def prepare() -> None:
-            waiting[:] = [_sealed() for _ in range(_BATCH)]
+            waiting[:] = [sealed_small() for _ in range(BATCH)]
             os.sync()
 
         yield Comparison(
-            operation=f"local store put, {_BATCH} objects of 2 kB",
+            operation=f"local store put, {BATCH} objects of 2 kB",
             unit="object",
             ours=Side("LocalStore.put_many", lambda: len(store.put_many(waiting)), prepare),
             peer=Side("Kubo add (RPC), one request", lambda: daemon.add((one.data,) for one in waiting), prepare),
@@ -65,7 +65,7 @@ def small(place: Place) -> Iterator[Comparison]:
         )
 
 
-def _seal_anew(content: Path, sealed: Path) -> None:
+def seal_anew(content: Path, sealed: Path) -> None:
     stream = seal_stream(pieces(content), DESCRIPTION, fresh_key(), fresh_header(), length=content.stat().st_size)
     with sealed.open("wb") as file:
         for piece in stream:
@@ -73,5 +73,5 @@ def _seal_anew(content: Path, sealed: Path) -> None:
     os.sync()
 
 
-def _sealed() -> SealedBytes:
+def sealed_small() -> SealedBytes:
     return seal(PlainBytes(os.urandom(_CONTENT_BYTES), DESCRIPTION), fresh_key(), fresh_header())

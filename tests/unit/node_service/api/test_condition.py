@@ -11,10 +11,12 @@ from node_service.client.wire import NodeStatus
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 
 
-def status(*, height: int = 100, projected: int = 100, alarm: str | None = None) -> NodeStatus:
+def status(
+    *, height: int = 100, projected: int = 100, alarm: str | None = None, store_ready: bool = True
+) -> NodeStatus:
     return NodeStatus(
         msp_id="AMSP", channel="yilian", height=height, projected=projected, outbox=3, unsequenced=4, records=10,
-        anchored=7, alarm=alarm,
+        anchored=7, alarm=alarm, store_ready=store_ready, stores_down=int(not store_ready), store_erasures_owed=2,
     )  # fmt: skip
 
 
@@ -30,6 +32,7 @@ def test_a_node_that_was_never_measured_is_not_ready() -> None:
         (status(alarm="follower: chain"), timedelta(0), ["alarm"]),
         (status(height=100 + MAX_LAG_BLOCKS + 1), timedelta(0), ["projection-behind"]),
         (status(height=100 + MAX_LAG_BLOCKS), timedelta(0), []),
+        (status(store_ready=False), timedelta(0), ["store"]),
     ],
 )
 def test_readiness_names_its_obstacles(measured: NodeStatus, age: timedelta, obstacles: list[str]) -> None:
@@ -38,9 +41,12 @@ def test_readiness_names_its_obstacles(measured: NodeStatus, age: timedelta, obs
     assert condition.obstacles(NOW + age) == obstacles
 
 
-def test_metrics_show_backlog_lag_and_alarm() -> None:
-    text = Metrics().text(status(height=105, alarm="x")).decode()
-    for line in ("yilian_outbox 3.0", "yilian_projection_lag_blocks 5.0", "yilian_alarm 1.0", "yilian_records 10.0"):
+def test_metrics_show_backlog_lag_alarm_and_stores() -> None:
+    text = Metrics().text(status(height=105, alarm="x", store_ready=False)).decode()
+    for line in (
+        "yilian_outbox 3.0", "yilian_projection_lag_blocks 5.0", "yilian_alarm 1.0", "yilian_records 10.0",
+        "yilian_stores_down 1.0", "yilian_store_erasures_owed 2.0",
+    ):  # fmt: skip
         assert line in text.splitlines()
 
 
