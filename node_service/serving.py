@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import signal
+import sys
 from typing import Any, Final
 
 import uvicorn
@@ -18,6 +21,7 @@ from node_service.settings import Settings
 MAX_CONNECTIONS: Final = 2048
 GRACEFUL_STOP_S: Final = 3
 KEEP_ALIVE_S: Final = 20
+_PR_SET_PDEATHSIG: Final = 1
 
 
 def serve(settings: Settings) -> None:
@@ -43,6 +47,7 @@ def serve(settings: Settings) -> None:
 
 def worker() -> FastAPI:
     """The application of one of several processes, as uvicorn asks for it."""
+    _end_with_parent()
     _prepare()
     return build(Settings.from_environment()).app
 
@@ -79,6 +84,12 @@ def _prepare() -> None:
     forbid_core_files()
     give_memory_back()
     _log_json_lines()
+
+
+def _end_with_parent() -> None:
+    """An orderly stop when the watching process dies, however it dies (prctl(2)): nobody else would stop this one."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _log_json_lines() -> None:

@@ -89,6 +89,20 @@ def test_the_database_server_ends_and_comes_back(shared: Shared, facts: Facts, m
     survive(shared, facts, strike)
 
 
+def test_the_process_that_watches_the_others_is_killed_and_the_node_started_again(shared: Shared, facts: Facts) -> None:
+    home = shared.people.actors.home
+
+    def strike() -> None:
+        assert home.process is not None
+        home.process.kill()
+        home.process.wait()
+        wait(lambda: shared.leader(HOME) is None and shared.others(HOME) == [])
+        home.start()
+        home.wait_ready()
+
+    survive(shared, facts, strike)
+
+
 def test_nothing_stands_in_clear_on_the_disks_of_nodes_and_server(shared: Shared) -> None:
     for folder in (shared.people.actors.network.folder, shared.server.folder / "data"):
         assert list(plaintext(folder, CANARY.encode())) == []
