@@ -7,7 +7,7 @@ is whole: only then does it go to Kubo, at full speed, so that a slow or broken 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,12 +73,12 @@ class IpfsStore:
             Unavailable: Kubo or the disk failed or is full; nothing is stored.
         """
         self._check_complete()
-        with self._spooled(sealed) as spool:
+        with self._whole(sealed) as pieces:
             if digest is not None and sealed.digest != digest:
                 raise Tampered("the object is not the expected one", reason="not-anchored", place=digest)
             if not self._is_well(sealed.digest):
                 entry = Entry(sealed.digest, 0, sealed.chunk_list.total_bytes, _chunks(sealed), _now())
-                self._holdings.enter_one(entry, _read(spool))
+                self._holdings.enter_one(entry, pieces)
         return StoredBlob(sealed.digest, sealed.chunk_list.total_bytes)
 
     def put_many(self, sealed: Sequence[SealedBytes]) -> list[StoredBlob]:
@@ -246,16 +246,20 @@ class IpfsStore:
         return None if found is None or found[0].id == segment.id else found
 
     @contextmanager
-    def _spooled(self, sealed: SealedBytes | SealedStream) -> Iterator[IO[bytes]]:
+    def _whole(self, sealed: SealedBytes | SealedStream) -> Iterator[Iterable[Buffer]]:
+        """The pieces of an object once all of it is here: what is too large for memory lies in a file meanwhile."""
+        if isinstance(sealed, SealedBytes):
+            yield (sealed.data,)
+            return
         with tempfile.SpooledTemporaryFile(_MEMORY_BYTES, dir=str(self._incoming)) as spool:
             total = 0
-            for piece in (sealed.data,) if isinstance(sealed, SealedBytes) else sealed:
+            for piece in sealed:
                 total += len(piece)
                 if total > MAX_OBJECT_BYTES:
                     raise Invalid(f"an object has at most {MAX_OBJECT_BYTES} bytes", reason="too-large")
                 with disk_errors("keeping an object until it is whole"):
                     spool.write(piece)
-            yield spool
+            yield _read(spool)
 
 
 class _Reader:
