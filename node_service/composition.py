@@ -51,6 +51,7 @@ from node_service.profiles import check_profile
 from node_service.records.collecting import Collector
 from node_service.records.scrubber import Scrubber
 from node_service.records.settling import Settling
+from node_service.resumable.expiry import Expiry
 from node_service.retention.file import load_rules
 from node_service.settings import Settings
 from node_service.sharing.accesses import OneUseKeys
@@ -391,6 +392,7 @@ def _steps(node: Node) -> dict[str, Step]:
         "enrolments": Enrolments(node),
         "one-use-keys": OneUseKeys(node),
         "collector": Collector(node),
+        "uploads": Expiry(node),
         "scrubber": Scrubber(node),
         "stores": Settling(node),
         "remover": Remover(node),

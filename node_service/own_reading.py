@@ -28,6 +28,7 @@ from node_service.records.reading import (
 from node_service.sharing.practitioners import Practitioner
 from node_service.staff.principal import StaffPrincipal
 from node_service.staff.roles import CLINICAL
+from offchain.envelope.composite import Member
 
 TREATMENT: Final = "TREAT"
 OPERATIONS: Final = "HOPERAT"
@@ -134,18 +135,26 @@ def list_members(node: Node, principal: StaffPrincipal, record: str) -> list[Mem
     return [MemberRef(object_id=one.object_id, digest=one.digest, length=one.length) for one in manifest.members]
 
 
-def read_member(node: Node, principal: StaffPrincipal, record: str, object_id: str) -> Iterator[memoryview]:
-    """A member's verified content, piece by piece; logged when the first piece is asked for.
+def find_member(node: Node, principal: StaffPrincipal, record: str, object_id: str) -> Member:
+    """A member of a composite record, to be opened by :func:`member_content`; the read is logged here.
 
     Raises:
         NotFound, Invalid: no such record or member.
-        Tampered: also while iterating; what came before is genuine, but the content is not complete.
+        Tampered: the manifest was altered.
     """
     check_identifier(object_id, "object")
     row = _log_read(node, principal, check_identifier(record, "record"))
-    member = open_members(node, record, entry_id=row).member(object_id)
+    return open_members(node, record, entry_id=row).member(object_id)
+
+
+def member_content(node: Node, member: Member, begin: int, end: int) -> Iterator[memoryview]:
+    """A part of a member's verified content, piece by piece.
+
+    Raises:
+        Tampered: also while iterating; what came before is genuine, but the content is not complete.
+    """
     with open_member(node, member) as opened:
-        yield from opened.stream()
+        yield from opened.stream(begin, end)
 
 
 def _log_read(node: Node, principal: StaffPrincipal, record: str) -> str:

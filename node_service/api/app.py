@@ -31,6 +31,7 @@ from node_service.api.routers import (
     records,
     shared,
     staff,
+    uploads,
     wallet,
     wallet_records,
 )
@@ -48,6 +49,7 @@ ROUTERS: Final = (
     staff.router,
     audit.router,
     ingest.router,
+    uploads.router,
     patients.router,
     records.router,
     fhir.router,

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from domain import errors
 from domain.errors import YilianError
+from node_service.api import tus
 from node_service.api.operation_outcome import FHIR_JSON, operation_outcome
 from node_service.client.wire import Problem
 
@@ -33,7 +34,7 @@ _STATUS: Final[dict[type[YilianError], int]] = {
     errors.OutcomeUnknown: 504,
 }
 _CLOSER: Final = {"too-large": 413, "media-type": 415, "unprocessable": 422, "precondition-required": 428}
-_CLOSER_CONFLICT: Final = {"precondition": 412}
+_CLOSER_CONFLICT: Final = {"precondition": 412, "upload-busy": 423, "too-many-uploads": 429}
 
 
 class NotAuthenticated(errors.Denied):
@@ -85,7 +86,10 @@ def answer(found: Problem, path: str) -> Response:
 
 def _answer_error(request: Request, error: Exception) -> Response:
     path = request.scope["path"]
-    return answer(problem(error, path), path)
+    response = answer(problem(error, path), path)
+    if isinstance(error, HTTPException):
+        response.headers.update(error.headers or {})
+    return response
 
 
 def _product_problem(error: YilianError, path: str) -> Problem:
@@ -114,6 +118,10 @@ def _of(status: int, detail: str, reason: str, place: str = "") -> Problem:
 
 
 def _headers(status: int, path: str) -> dict[str, str]:
+    return _general_headers(status, path) | (tus.HEADERS if path.startswith(tus.PATH) else {})
+
+
+def _general_headers(status: int, path: str) -> dict[str, str]:
     if status in (429, 503):
         return {"Retry-After": str(RETRY_AFTER_S)}
     if status == 401:

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 
 from fastapi.responses import StreamingResponse
 
 from node_service.context import Node
 
 
-async def stream_pieces(node: Node, pieces: Iterator[memoryview], media_type: str) -> StreamingResponse:
+async def stream_pieces(
+    node: Node,
+    pieces: Iterator[memoryview],
+    media_type: str,
+    *,
+    status: int = 200,
+    headers: Mapping[str, str] | None = None,
+) -> StreamingResponse:
     """Answer with the pieces; the first is made before the answer begins, so that refusals are still told as such.
 
     A failure in the middle cuts the connection: an incomplete answer never looks complete.
@@ -30,7 +37,7 @@ async def stream_pieces(node: Node, pieces: Iterator[memoryview], media_type: st
             if close is not None:
                 close()
 
-    return StreamingResponse(all_pieces(), media_type=media_type)
+    return StreamingResponse(all_pieces(), status, headers, media_type)
 
 
 def _next(pieces: Iterator[memoryview]) -> memoryview | None:

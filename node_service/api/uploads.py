@@ -45,6 +45,18 @@ async def take_in(
     return await node.in_crypto(call, iter((b"".join(begun),)))
 
 
+async def take_in_streaming(
+    limiter: CapacityLimiter, request: Request, call: Callable[[Iterator[bytes]], Result]
+) -> Result:
+    """The same, where even a small body may cause the work of a large one.
+
+    Raises:
+        YilianError: whatever the use case raises.
+        HTTPException: the body is too long or too slow.
+    """
+    return await anyio.to_thread.run_sync(call, _pieces([], request.stream()), limiter=limiter)
+
+
 def _pieces(begun: list[bytes], stream: AsyncIterator[bytes]) -> Iterator[bytes]:
     """Runs in a worker thread; each further piece is asked from the event loop."""
     yield from begun

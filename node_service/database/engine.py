@@ -19,6 +19,7 @@ from node_service.database.erasure_models import ErasureCase as _ErasureCase  # 
 from node_service.database.group_commit import GroupCommit, Row
 from node_service.database.models import AccessRow
 from node_service.database.scrub_models import ScrubPass as _ScrubPass  # noqa: F401 - its tables are ours too
+from node_service.database.upload_models import ResumableUpload as _Upload  # noqa: F401 - its table is ours too
 from node_service.database.witness_models import BlockHeader as _BlockHeader  # noqa: F401 - its tables are ours too
 
 READING: Final = "yilian_reading"

@@ -14,6 +14,7 @@ from node_service.settings import OTHER_PROGRAMS, PREFIX, Settings
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FOLDERS = ("domain", "chaincode", "network", "offchain", "node_service", "patient_wallet", "yilian", "tests", "docs")
+_METHOD = "(?:GET|HEAD|OPTIONS|POST|PUT|PATCH|DELETE)"
 
 
 def test_every_setting_is_documented_and_nothing_else() -> None:
@@ -54,7 +55,7 @@ def test_files_that_a_document_names_exist(document: Path) -> None:
 
 def test_every_route_is_documented_and_no_other() -> None:
     rows = (ROOT / "docs" / "formats" / "http.md").read_text()
-    written = re.findall(r"`((?:GET|POST|PUT|DELETE)(?:/(?:GET|POST|PUT|DELETE))*) (/[^`?]*)", rows)
+    written = re.findall(rf"`({_METHOD}(?:/{_METHOD})*) (/[^`?]*)", rows)
     documented = {(method, unnamed(path)) for methods, path in written for method in methods.split("/")}
     served = {
         (method, unnamed(route.path))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+from starlette.exceptions import HTTPException
 
 from node_service import own_reading
 from node_service.api.authentication import Clinical
+from node_service.api.content_ranges import UNSATISFIABLE, entity_tag, part_of
 from node_service.api.services import Serving
 from node_service.api.streaming import stream_pieces
 from node_service.api.strict_json import StrictRoute
@@ -35,7 +39,19 @@ async def record_members(serving: Serving, member: Clinical, record: str) -> lis
 
 
 @router.get("/{record}/members/{object_id}", response_class=Response)
-async def record_member(serving: Serving, member: Clinical, record: str, object_id: str) -> Response:
-    """An instance's bytes."""
-    pieces = own_reading.read_member(serving.node, member, record, object_id)
-    return await stream_pieces(serving.node, pieces, MEMBER_MEDIA_TYPE)
+async def record_member(
+    serving: Serving,
+    member: Clinical,
+    record: str,
+    object_id: str,
+    range: Annotated[str | None, Header(max_length=64)] = None,
+    if_range: Annotated[str | None, Header(max_length=256)] = None,
+) -> Response:
+    """An instance's bytes, or those of one range; each request is a read in the access log."""
+    node = serving.node
+    found = await node.in_crypto(own_reading.find_member, node, member, record, object_id)
+    part = part_of(found.length, entity_tag(object_id), range, if_range)
+    if part.status == UNSATISFIABLE:
+        raise HTTPException(UNSATISFIABLE, headers=part.headers)
+    pieces = own_reading.member_content(node, found, part.begin, part.end)
+    return await stream_pieces(node, pieces, MEMBER_MEDIA_TYPE, status=part.status, headers=part.headers)

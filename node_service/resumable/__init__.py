@@ -1,0 +1,1 @@
+"""Large uploads that go on where they broke off."""
