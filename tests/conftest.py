@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgresql import CHOSEN, MISSING, instead_of_sqlite, programs
+from tests.postgresql import CHOSEN, instead_of_sqlite, require, running_server
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -31,9 +31,8 @@ def chosen_database() -> Iterator[None]:
     if CHOSEN == "sqlite":
         yield
         return
-    if programs() is None and os.environ.get("CI") != "true":
-        pytest.skip(MISSING)
-    with instead_of_sqlite():
+    require()
+    with running_server(durable=False) as server, instead_of_sqlite(server):
         yield
 
 

@@ -26,6 +26,7 @@ from node_service.settings import Settings
 from yilian.backup_commands import add_backup
 from yilian.ingest_commands import DEFAULT_NODE, PASSWORD_VARIABLE, sign_in
 from yilian.language import Text
+from yilian.node_standing_commands import add_standing
 from yilian.proof_files import read_bounded
 from yilian.scrub_commands import add_scrub, print_damaged
 
@@ -86,6 +87,7 @@ def register(app: typer.Typer, t: Text) -> None:
     _add_alarms(node, t)
     add_backup(node, t)
     add_scrub(node, t)
+    add_standing(node, t)
 
 
 def _add_alarms(node: typer.Typer, t: Text) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -56,19 +57,26 @@ def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Hosp
     folder.mkdir(exist_ok=True)
     kept = tmp_path / "kept"
     shutil.copytree(folder, kept)
-    options = f"size={SIZES[request.param]}m,mode=700,uid={os.geteuid()},gid={os.getegid()}"
-    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    command = [*as_root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    mounted = subprocess.run(command, check=False, capture_output=True)
-    if mounted.returncode != 0:
-        if os.environ.get("CI") == "true":
-            pytest.fail("mounting is not allowed here: " + mounted.stderr.decode())
-        pytest.skip("a small file system needs to be mounted: run as root")
-    try:
+    with mounted(folder, SIZES[request.param]):
         shutil.copytree(kept, folder, dirs_exist_ok=True)
         hospital = open_hospital(tmp_path)
         yield hospital, Full(folder)
         hospital.close()
+
+
+@contextmanager
+def mounted(folder: Path, mebibytes: int) -> Iterator[None]:
+    """A small file system in a folder; where that is not allowed the test is skipped, in CI it fails."""
+    options = f"size={mebibytes}m,mode=700,uid={os.geteuid()},gid={os.getegid()}"
+    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    command = [*as_root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    tried = subprocess.run(command, check=False, capture_output=True)
+    if tried.returncode != 0:
+        if os.environ.get("CI") == "true":
+            pytest.fail("mounting is not allowed here: " + tried.stderr.decode())
+        pytest.skip("a small file system needs to be mounted: run as root")
+    try:
+        yield
     finally:
         subprocess.run([*as_root, "umount", "--lazy", str(folder)], check=True)
 

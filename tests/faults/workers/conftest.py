@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from node_service.database.postgresql import LEADER_LOCK
 from tests.fabric.faults.consortium import AWAY, HOME, NAMES, People, settle
-from tests.postgresql import Server, running_server
+from tests.postgresql import Server, require, running_server
 from tests.scenario.actors import acting
 
 WORKERS = {HOME: 3, AWAY: 2}
@@ -54,13 +54,9 @@ class Shared:
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    try:
-        with running_server(durable=True) as running:
-            yield running
-    except FileNotFoundError as error:
-        if os.environ.get("CI") == "true":
-            raise
-        pytest.skip(str(error))
+    require()
+    with running_server(durable=True) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +65,12 @@ def shared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         msp_id: {"DATABASE_URL": server.create(msp_id.lower()), "WORKERS": str(count)}
         for msp_id, count in WORKERS.items()
     }
-    folder = tmp_path_factory.mktemp("workers")
+    with settled(tmp_path_factory.mktemp("workers"), settings) as people:
+        yield Shared(people, server)
+
+
+@contextmanager
+def settled(folder: Path, settings: Mapping[str, Mapping[str, str]]) -> Iterator[People]:
+    """Hospitals with these settings, and everybody at work."""
     with acting(folder / "network", NAMES, witnesses=True, settings=settings) as actors:
-        yield Shared(settle(actors, Path(folder) / "wallet.json"), server)
+        yield settle(actors, folder / "wallet.json")
