@@ -7,13 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
-from click.testing import Result
 from sqlalchemy import text
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from node_service.database.engine import Database
 from node_service.database.migrations import NEWEST
 from tests.scenario.network import Hospital
+from yilian.language import Language
 from yilian.language import text as language_text
 from yilian.main import build
 
@@ -33,7 +33,7 @@ def surroundings(renhe: Hospital, monkeypatch: pytest.MonkeyPatch) -> Hospital:
     return renhe
 
 
-def yilian(*arguments: str, language: str = "en") -> Result:
+def yilian(*arguments: str, language: Language = "en") -> Result:
     return CliRunner().invoke(build(language_text(language)), ["node", *arguments])
 
 
@@ -53,7 +53,7 @@ def test_a_running_node_is_shown_whole(surroundings: Hospital) -> None:
 
 
 @pytest.mark.parametrize(("language", "ready"), [("en", "running node\tready"), ("zh", "运行中的节点\t就绪")])
-def test_a_person_reads_it_line_by_line(surroundings: Hospital, language: str, ready: str) -> None:
+def test_a_person_reads_it_line_by_line(surroundings: Hospital, language: Language, ready: str) -> None:
     done = yilian("status", language=language)
     assert ready in done.output.splitlines()
     assert any(NEWEST in line for line in done.output.splitlines())
