@@ -11,13 +11,22 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from network.blocks import der
 from network.blocks.der import Reader, malformed
 from network.blocks.extensions import Extensions, read_extensions
 
-AuthorityKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
+
+@dataclass(frozen=True, slots=True)
+class RsaKey:
+    """A positive modulus and exponent, which Go takes; whether a library can verify with them shows when one does."""
+
+    modulus: int = field(repr=False)
+    exponent: int
+
+
+AuthorityKey = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | RsaKey
 _CURVES: Final[dict[bytes, ec.EllipticCurve]] = {
     bytes.fromhex("2b81040021"): ec.SECP224R1(),
     bytes.fromhex("2a8648ce3d030107"): ec.SECP256R1(),
@@ -27,6 +36,8 @@ _CURVES: Final[dict[bytes, ec.EllipticCurve]] = {
 """Fabric's four."""
 _EC: Final = bytes.fromhex("2a8648ce3d0201")
 _RSA: Final = bytes.fromhex("2a864886f70d010101")
+_MAX_EXPONENT_BITS: Final = 63
+"""Of Go's ``int``."""
 _ED25519: Final = bytes.fromhex("2b6570")
 _NULL: Final = b"\x05\x00"
 _UNCOMPRESSED: Final = 0x04
@@ -201,9 +212,11 @@ def _elliptic(parameters: bytes, content: bytes) -> ec.EllipticCurvePublicKey:
     return ec.EllipticCurvePublicKey.from_encoded_point(curve, content)
 
 
-def _rsa(reader: Reader) -> rsa.RSAPublicKey:
+def _rsa(reader: Reader) -> RsaKey:
     modulus, exponent = reader.integer(), reader.integer()
-    return rsa.RSAPublicNumbers(exponent, modulus).public_key()
+    if modulus <= 0 or exponent <= 0 or exponent.bit_length() > _MAX_EXPONENT_BITS:
+        raise malformed("public key")
+    return RsaKey(modulus, exponent)
 
 
 def _extensions(body: Reader, version: int) -> Extensions:

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from domain.errors import Denied
-from network.blocks.certificate import Certificate
+from network.blocks.certificate import Certificate, RsaKey
 from network.blocks.der import BIT_STRING, OBJECT_IDENTIFIER, SEQUENCE, element
 from network.blocks.extensions import KEY_CERT_SIGN
 from network.blocks.signature import encode_low_s
@@ -31,6 +31,7 @@ _RSA: Final[dict[bytes, hashes.HashAlgorithm]] = {
     bytes.fromhex("2a864886f70d01010c"): hashes.SHA384(),
     bytes.fromhex("2a864886f70d01010d"): hashes.SHA512(),
 }
+_MAX_EXPONENT_BITS: Final = 31
 _ED25519: Final = bytes.fromhex("2b6570")
 _HOST: Final = re.compile(r"(\*|[A-Za-z0-9_:][A-Za-z0-9_:-]*)(\.[A-Za-z0-9_:][A-Za-z0-9_:-]*)*\.?", re.ASCII)
 
@@ -142,15 +143,23 @@ def _is_signed(authority: Certificate, certificate: Certificate) -> bool:
     try:
         if isinstance(key, ec.EllipticCurvePublicKey) and algorithm in _ECDSA:
             key.verify(certificate.signature, certificate.signed, ec.ECDSA(_ECDSA[algorithm]))
-        elif isinstance(key, rsa.RSAPublicKey) and algorithm in _RSA:
-            key.verify(certificate.signature, certificate.signed, padding.PKCS1v15(), _RSA[algorithm])
+        elif isinstance(key, RsaKey) and algorithm in _RSA:
+            public_key = _rsa(key)
+            public_key.verify(certificate.signature, certificate.signed, padding.PKCS1v15(), _RSA[algorithm])
         elif isinstance(key, ed25519.Ed25519PublicKey) and algorithm == _ED25519 and not certificate.parameters:
             key.verify(certificate.signature, certificate.signed)
         else:
             return False
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError):
+    except (InvalidSignature, UnsupportedAlgorithm, ValueError, OverflowError):
         return False
     return True
+
+
+def _rsa(key: RsaKey) -> rsa.RSAPublicKey:
+    """For the library; ValueError where Go verifies nothing with the key."""
+    if key.exponent.bit_length() > _MAX_EXPONENT_BITS:
+        raise ValueError("exponent is too large")
+    return rsa.RSAPublicNumbers(key.exponent, key.modulus).public_key()
 
 
 def _is_fit(chain: Sequence[Certificate]) -> bool:

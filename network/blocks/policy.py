@@ -51,13 +51,22 @@ _Rule = Callable[[Sequence[Member], list[bool]], bool]
 def verify_member(raw_identity: bytes, msps: Mapping[str, Msp]) -> Member:
     """Finds the MSP of an identity and verifies it there.
 
+    Whatever a library raises over bytes that anybody can put into a transaction means that they are no member: an
+    exception of a kind that nobody has met must not end a witness.
+
     Raises:
         Denied: unknown MSP, unreadable or not a valid member.
     """
     try:
-        identity = parse_identity(raw_identity)
-    except Invalid as error:
+        return _member(raw_identity, msps)
+    except (Denied, MemoryError):
+        raise
+    except Exception as error:
         raise Denied("identity cannot be read", reason="bad-identity") from error
+
+
+def _member(raw_identity: bytes, msps: Mapping[str, Msp]) -> Member:
+    identity = parse_identity(raw_identity)
     msp = msps.get(identity.msp_id)
     if msp is None:
         raise Denied("MSP is not in the channel", reason="unknown-msp")

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 import pytest
 
-from domain.errors import Denied, Invalid, Tampered
+from domain.errors import Denied, Invalid, Tampered, YilianError
 from network.blocks.msp import Msp, parse_msp
 from network.blocks.policy import verify_member
 from network.blocks.protos import identities, parse_into
@@ -97,7 +97,9 @@ def our_verdict(judged: Case, known: dict[bytes, Msp]) -> Verdict:
             known[judged.config] = parse_msp(judged.config)
         member = verify_member(judged.identity, {MSP: known[judged.config]})
         verify_signature(member.identity.public_key, judged.signed, MESSAGE)
-    except (Denied, Invalid, Tampered):
+    except (Denied, Invalid, Tampered) as error:
+        if error.reason == "bad-identity" and not isinstance(error.__cause__, YilianError):
+            raise AssertionError(f"{judged.kind}: an exception of a library") from error
         return None
     return frozenset(role.name for role in member.membership.roles)
 

@@ -13,8 +13,9 @@ from tests.interop.certificates.forms import MESSAGE, MSP, Case
 LISTED: Final[tuple[Callable[[], Iterator[Case]], ...]] = (
     holders.ordinary, holders.serials, holders.versions, holders.units, holders.names, holders.validity,
     extended.extensions, issuers.authorities, issuers.constraints, signed.keys, signed.signatures,
+    signed.rsa_integers,
 )  # fmt: skip
-DRAWN: Final = (mutated.flipped, mutated.reshaped)
+DRAWN: Final = (mutated.flipped, mutated.flipped, mutated.reshaped, mutated.reshaped, mutated.rsa)
 
 
 def listed() -> Iterator[Case]:

@@ -126,6 +126,12 @@ def spki(key: Key) -> bytes:
     return key.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
+def rsa_spki(modulus: int, exponent: int) -> bytes:
+    """A public key of any two integers."""
+    algorithm = tlv(SEQUENCE, oid("1.2.840.113549.1.1.1"), tlv(NULL))
+    return tlv(SEQUENCE, algorithm, bits(tlv(SEQUENCE, integer(modulus), integer(exponent))))
+
+
 def utc(text: str) -> bytes:
     return tlv(UTC_TIME, text.encode())
 

@@ -31,10 +31,12 @@ from tests.interop.certificates.forms import (
     case,
     deep_world,
     elliptic,
+    issued,
     key_id,
     leaf,
     oid,
     plain_world,
+    rsa_spki,
     sign,
     tlv,
     usages,
@@ -69,6 +71,19 @@ def flipped(chance: Random) -> Case:
             at = chance.randrange(len(raw))
             raw[at : at + chance.randrange(4)] = chance.randbytes(chance.randrange(4))
     return case("bytes of the signed part", world, sign(bytes(raw), world.issuer.key))
+
+
+def rsa(chance: Random) -> Case:
+    """An RSA key of two integers of any size and sign, maybe with a byte of them exchanged."""
+    world = plain_world()
+    modulus, exponent = (
+        chance.choice((1, 1, -1)) * chance.getrandbits(chance.choice((1, 8, 31, 33, 63, 65, 512, 2048)))
+        for _ in range(2)
+    )
+    key = bytearray(rsa_spki(modulus, exponent))
+    if chance.random() < 0.5:
+        key[-1 - chance.randrange(min(len(key) - 1, 40))] = chance.randrange(256)
+    return issued("integers of an RSA key", replace(leaf(world), key=bytes(key)), world)
 
 
 def reshaped(chance: Random) -> Case:

@@ -15,6 +15,7 @@ from tests.interop.certificates.forms import (
     ECDSA,
     ED25519,
     INTEGER,
+    MIDDLE_NAME,
     NULL,
     OCTETS,
     P256_ORDER,
@@ -36,6 +37,7 @@ from tests.interop.certificates.forms import (
     leaf,
     oid,
     plain_world,
+    rsa_spki,
     seal,
     sign,
     signature,
@@ -121,6 +123,23 @@ def keys() -> Iterator[Case]:
     ):
         below = replace(leaf(world), algorithm=algorithm).encode()
         yield case(f"below RSA {algorithm.hex()}", world, seal(below, algorithm, bits(signature(below, _rsa(), size))))
+
+
+def rsa_integers() -> Iterator[Case]:
+    """Keys of which no library makes one: of a holder, and of an authority beside the one that issues."""
+    large = (1 << 2047) + 1
+    moduli = (-large, -1, 0, 1, 15, (1 << 511) + 1, large, large - 1, (1 << 20_000) - 1)
+    exponents = (-65537, -1, 0, 1, 2, 3, 65536, 65537, (1 << 31) - 1, (1 << 31) + 1, (1 << 63) - 1, 1 << 63, 1 << 3000)
+    world = plain_world()
+    for modulus, exponent in {*product(moduli, (3, -3, 65537)), *product((large, 15), exponents)}:
+        kind = f"modulus {modulus.bit_length()} bits {modulus > 0}, exponent {exponent.bit_length()} bits {exponent}"
+        parts = replace(leaf(world), key=rsa_spki(modulus, exponent))
+        yield issued(kind[:80], parts, world)
+        beside = replace(parts, subject=MIDDLE_NAME, extensions=(*CA_EXTENSIONS, key_id(elliptic(2))))
+        other = Pair(sign(beside.encode(), world.issuer.key), elliptic(2), MIDDLE_NAME)
+        deep = deep_world()
+        both = replace(deep, intermediates=(other, *deep.intermediates))
+        yield issued(f"authority beside {kind[:60]}", leaf(both), both)
 
 
 def signatures() -> Iterator[Case]:
