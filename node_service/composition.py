@@ -121,6 +121,28 @@ class Measuring:
         return now + MEASURE_INTERVAL
 
 
+class Collecting:
+    """The collector of witnesses' notes while this process leads; a new one whenever it begins to."""
+
+    def __init__(self) -> None:
+        self.collector: WitnessCollector | None = None
+
+    def begin(self, collector: WitnessCollector | None) -> None:
+        """Another one from now on."""
+        self.close()
+        self.collector = collector
+
+    def want(self, block: int) -> None:
+        """Somebody asks for a receipt from this block; who does not lead leaves it to who does."""
+        if self.collector is not None:
+            self.collector.want(block)
+
+    def close(self) -> None:
+        """Close its connections."""
+        if self.collector is not None:
+            self.collector.close()
+
+
 @dataclass(frozen=True, slots=True)
 class RunningNode:
     """A node with its background work and its application. Background work runs between :meth:`start` and :meth:`stop`.
@@ -191,13 +213,14 @@ def build(
         node, commits = _open(settings, clock, random, questions, opened)
         condition = Condition()
         exchange = _exchange_client(node)
-        collector = _collector(node, opened)
-        own_receipts = _receipts(node, collector, opened)
+        collecting = Collecting()
+        opened.callback(collecting.close)
+        own_receipts = _receipts(node, collecting, opened)
         app = create_app(node, condition, exchange, own_receipts, rates=rates, lifespan=_lifespan)
         failed = app.state.services.metrics.step_failed
         measuring = Worker("measuring", Measuring(node, condition), node.clock, node.database, failed)
-        leading = _leading(node, commits, collector, failed)
-        listener = _listener(node.database, commits, leading, collector)
+        leading = _leading(node, commits, collecting, failed)
+        listener = _listener(node.database, commits, leading, collecting)
         running = RunningNode(node, app, condition, exchange, questions, leading, measuring, listener, opened.pop_all())
         app.state.running = running
         return running
@@ -320,22 +343,20 @@ def _follower(node: Node, commits: ProjectedCommits, failed: Callable[[str], Non
     return Worker("follower", follower, node.clock, node.database, failed, quiet=FOLLOWER_QUIET, watch=watch)
 
 
-def _collector(node: Node, opened: ExitStack) -> WitnessCollector | None:
+def _collector(node: Node) -> WitnessCollector | None:
     if not node.settings.witness_api_url:
         return None
-    collector = WitnessCollector(node, _witness(node.settings.witness_api_url), _witness)
-    opened.callback(collector.close)
-    return collector
+    return WitnessCollector(node, _witness(node.settings.witness_api_url), _witness)
 
 
-def _receipts(node: Node, collector: WitnessCollector | None, opened: ExitStack) -> Receipts:
+def _receipts(node: Node, collecting: Collecting, opened: ExitStack) -> Receipts:
     kind = EmbeddedLedger.KIND if node.settings.fabric_connection is None else FabricLedger.KIND
-    if collector is None:
+    if not node.settings.witness_api_url:
         return Receipts(node, kind, None, lambda _block: None)
     own = _witness(node.settings.witness_api_url)
     opened.callback(own.close)
     if not node.database.is_shared:
-        return Receipts(node, kind, own, collector.want)
+        return Receipts(node, kind, own, collecting.want)
     return Receipts(node, kind, own, lambda block: node.database.tell({WANTED: block}))
 
 
@@ -343,29 +364,28 @@ def _witness(url: str) -> WitnessClient:
     return WitnessClient(Transport(url, timeout_s=CALL_TIMEOUT_S))
 
 
-def _leading(
-    node: Node, commits: ProjectedCommits, collector: WitnessCollector | None, failed: Callable[[str], None]
-) -> Leading:
+def _leading(node: Node, commits: ProjectedCommits, collecting: Collecting, failed: Callable[[str], None]) -> Leading:
     """The background work, of one process at a time where several share the database."""
 
     def workers(database: Database) -> Iterator[Worker]:
         led = replace(node, database=database)
         yield _follower(led, commits, failed)
-        yield from _workers(led, collector, failed)
+        collecting.begin(_collector(led))
+        yield from _workers(led, collecting.collector, failed)
 
     return Leading(node.database, node.database.leader_lock(), workers)
 
 
 def _listener(
-    database: Database, commits: ProjectedCommits, leading: Leading, collector: WitnessCollector | None
+    database: Database, commits: ProjectedCommits, leading: Leading, collecting: Collecting
 ) -> Listener | None:
     """Hears what other processes of the node commit, and for which blocks they want a checkpoint."""
 
     def heard(told: Mapping[str, Any]) -> None:
         commits.refresh()
         leading.wake()
-        if collector is not None and isinstance(told.get(WANTED), int):
-            collector.want(told[WANTED])
+        if isinstance(told.get(WANTED), int):
+            collecting.want(told[WANTED])
 
     return database.listener(heard)
 

@@ -71,8 +71,15 @@ class Leading:
 
     def _run(self, lock: Lock) -> None:
         while not self._stop.is_set():
-            self._turn(lock)
+            try:
+                self._turn(lock)
+            except Exception as error:  # noqa: BLE001 - a thread that died with the lock would stop the node's work
+                _LOG.error("leading failed (%s); another process may take over", type(error).__name__)
+                self._let_go(lock)
             self._stop.wait(TRY_EVERY_S)
+        self._let_go(lock)
+
+    def _let_go(self, lock: Lock) -> None:
         while not self._end(_JOIN_S):
             pass
         lock.release()
@@ -84,13 +91,12 @@ class Leading:
                 _LOG.warning("this process leads no more: the database let go of its lock")
         elif self._takes(lock):
             _LOG.info("this process leads now")
-            self._begin(self._database.led_by(lock.backend))
+            self._begin(self._database.led_by(lock.session))
 
     def _begin(self, database: Database) -> None:
-        workers = tuple(self._make(database))
-        for worker in workers:
+        for worker in self._make(database):
             worker.start()
-        self._workers = workers
+            self._workers = (*self._workers, worker)
         if self._stop.is_set():
             self.ask_to_stop()
 

@@ -151,8 +151,8 @@ class Trail:
 
     def _check_whole(self) -> None:
         with self._reading() as connection:
-            (count,) = connection.execute("SELECT count(*) FROM verified").fetchone()
-        if count != self.height():
+            count, last = connection.execute("SELECT count(*), coalesce(max(number), -1) FROM verified").fetchone()
+        if count != last + 1:
             raise _false("blocks are missing")
         if count:
             self.before(count)
@@ -181,19 +181,20 @@ def _false(detail: str) -> Tampered:
 
 
 def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")  # another process of the node may be making it
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if (application, version, tables) == (0, 0, 0):
-        connection.execute("BEGIN IMMEDIATE")
         for statement in _SCHEMA.split(";")[:-1]:
             connection.execute(statement.replace("CREATE TABLE", "CREATE TABLE IF NOT EXISTS"))
         connection.execute(f"PRAGMA application_id={_APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
-        connection.execute("COMMIT")
     elif application != _APPLICATION_ID or version != SCHEMA_VERSION:
         detail = "the node's record of the chain is of another program or version; delete it, it is made again"
+        connection.execute("ROLLBACK")
         raise Invalid(detail, reason="schema-version", place="chain.db")
+    connection.execute("COMMIT")
 
 
 @contextmanager

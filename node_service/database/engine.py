@@ -9,11 +9,11 @@ from copy import copy
 from typing import Any, Final, Protocol
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, make_url
-from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session, sessionmaker
 
-from domain.errors import Conflict, Tampered, Unavailable
+from domain.errors import Conflict, Invalid, Tampered, Unavailable
 from node_service.database.account_models import Staff as _Staff  # noqa: F401 - its tables are ours too
 from node_service.database.erasure_models import ErasureCase as _ErasureCase  # noqa: F401 - its tables are ours too
 from node_service.database.group_commit import GroupCommit, Row
@@ -24,7 +24,7 @@ from node_service.database.witness_models import BlockHeader as _BlockHeader  # 
 
 READING: Final = "yilian_reading"
 LEADER: Final = "yilian_leader"
-"""Execution options: the connection only reads; it writes while this backend of the server holds the leader's lock."""
+"""Execution options: the connection only reads; it writes while this session of the server holds the leader's lock."""
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _CHECKPOINT = "yilian_checkpoint"
 _BUSY_MS = 10_000
@@ -39,7 +39,7 @@ class Lock(Protocol):
     """Makes one process of the node the one that does the background work."""
 
     @property
-    def backend(self) -> int:
+    def session(self) -> str:
         """By which each transaction of the leader finds it still held."""
 
     def take(self) -> bool:
@@ -88,13 +88,13 @@ class Database:
         """Whether several processes of the node may work with it at once."""
         return self.engine.dialect.name == "postgresql"
 
-    def led_by(self, backend: int) -> Database:
-        """The same for background work: it writes only as long as this backend of the server holds the leader's lock.
+    def led_by(self, session: str) -> Database:
+        """The same for background work: it writes only as long as this session of the server holds the leader's lock.
 
         What it writes otherwise is Unavailable (``not-leading``), for another process does that work by then.
         """
         led = copy(self)
-        led._open(self.engine.execution_options(**{LEADER: backend}))
+        led._open(self.engine.execution_options(**{LEADER: session}))
         return led
 
     def leader_lock(self) -> Lock | None:
@@ -199,6 +199,10 @@ def _translated() -> Iterator[None]:
     except (OperationalError, InterfaceError, PoolTimeout) as error:
         raise Unavailable("the database cannot do this now", reason="database") from error
     except DBAPIError as error:
+        if isinstance(error, DataError):
+            raise Invalid(
+                "a value is too long, or has characters that the database does not keep", reason="database-value"
+            ) from error
         if isinstance(error, IntegrityError):
             raise Conflict("a row of the database is in the way", reason="integrity") from error
         if getattr(error.orig, "sqlstate", None) == _READ_ONLY:

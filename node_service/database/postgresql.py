@@ -29,17 +29,28 @@ BUSY_MS: Final = 10_000
 CONNECT_S: Final = 5
 POOL: Final = 10
 LISTEN_S: Final = 0.5
+MAX_TOLD_CHARACTERS: Final = 200
+_KEEPALIVE: Final[Mapping[str, int]] = {
+    "connect_timeout": CONNECT_S, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3,
+    "tcp_user_timeout": 5000,
+}  # fmt: skip
+"""libpq's: a server whose machine vanished is given up within about five seconds."""
 _OPTIONS: Final = (
     f"-c lock_timeout={BUSY_MS} -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000"
     " -c synchronous_commit=on -c timezone=UTC"
 )
 _OWN_OPTIONS: Final = (
-    "-c timezone=UTC -c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2"
-    " -c tcp_user_timeout=3000"
+    "-c timezone=UTC -c statement_timeout=20000 -c lock_timeout=15000"
+    " -c tcp_keepalives_idle=1 -c tcp_keepalives_interval=1 -c tcp_keepalives_count=2 -c tcp_user_timeout=3000"
 )
 """The server ends a session, and frees its lock, within about three seconds after the machine behind it vanished."""
 _HOLDS: Final = (
-    "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 AND objid = %s AND pid = %s AND granted"
+    "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND granted"
+    " AND classid = 0 AND objid = %s AND objsubid = 1 AND datname = current_database()"
+    " AND pid || ' ' || extract(epoch FROM backend_start) = %s"
+)
+_OWN_SESSION: Final = (
+    "SELECT pid || ' ' || extract(epoch FROM backend_start) FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 )
 _LOG: Final = logging.getLogger(__name__)
 
@@ -52,7 +63,7 @@ def postgresql_engine(url: URL) -> Engine:
         pool_size=POOL,
         max_overflow=POOL,
         pool_timeout=BUSY_MS / 1000,
-        connect_args={"connect_timeout": CONNECT_S, "application_name": _name(), "options": _OPTIONS},
+        connect_args={**_KEEPALIVE, "application_name": _name(), "options": _OPTIONS},
         hide_parameters=True,
     )
     event.listen(engine, "begin", _begin)
@@ -79,12 +90,12 @@ class LeaderLock:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: psycopg.Connection[Any] | None = None
-        self._backend = 0
+        self._session = ""
 
     @property
-    def backend(self) -> int:
-        """The server's process that holds it, by which each transaction of the leader finds it still held."""
-        return self._backend
+    def session(self) -> str:
+        """The server's process that holds it and when it began; by it a leader's transactions find it still held."""
+        return self._session
 
     def take(self) -> bool:
         """Take it if nobody has it.
@@ -101,7 +112,8 @@ class LeaderLock:
             taken = connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER_LOCK,)).fetchone()
             if taken is not None and taken[0]:
                 connection.execute("SELECT pg_advisory_lock(%s), pg_advisory_unlock(%s)", (WRITER_LOCK, WRITER_LOCK))
-                self._connection, self._backend = connection, connection.info.backend_pid
+                row = connection.execute(_OWN_SESSION).fetchone()
+                self._connection, self._session = connection, "" if row is None else str(row[0])
                 return True
         except psycopg.Error as error:
             connection.close()
@@ -165,11 +177,14 @@ class NotificationListener:
             except (psycopg.Error, YilianError):
                 _LOG.warning("the database does not tell of commits; looking again")
                 self._stop.wait(LISTEN_S)
+            except Exception as error:  # noqa: BLE001 - a thread that died would leave requests waiting for commits
+                _LOG.error("hearing of commits failed (%s); looking again", type(error).__name__)
+                self._stop.wait(LISTEN_S)
 
     def _hear(self, connection: psycopg.Connection[Any]) -> None:
-        told = [_told(one.payload) for one in connection.notifies(timeout=LISTEN_S, stop_after=1)]
-        for one in told or [{}]:  # nothing for a while: look all the same
-            self._heard(one)
+        payloads = [one.payload for one in connection.notifies(timeout=LISTEN_S, stop_after=1)]
+        for payload in payloads or [""]:  # nothing for a while: look all the same
+            self._heard(_told(payload))
 
 
 def tell(engine: Engine, told: Mapping[str, Any]) -> None:
@@ -187,8 +202,11 @@ def _name() -> str:
 
 
 def _told(payload: str) -> Mapping[str, Any]:
+    """What a process of the node told; anybody with access to the database may tell something else."""
+    if not payload or len(payload) > MAX_TOLD_CHARACTERS:
+        return {}
     try:
-        told = json.loads(payload) if payload else {}
+        told = json.loads(payload)
     except ValueError:
         return {}
     return told if isinstance(told, dict) else {}
@@ -197,5 +215,5 @@ def _told(payload: str) -> Mapping[str, Any]:
 def _connect(engine: Engine) -> psycopg.Connection[Any]:
     """A connection beside the pool, each statement by itself."""
     arguments, named = engine.dialect.create_connect_args(engine.url)
-    settings = {**named, "connect_timeout": CONNECT_S, "application_name": _name(), "options": _OWN_OPTIONS}
+    settings = {**named, **_KEEPALIVE, "application_name": _name(), "options": _OWN_OPTIONS}
     return psycopg.connect(*arguments, autocommit=True, **settings)

@@ -25,6 +25,7 @@ _NUL: Final = "\x00"
 
 INCARNATION_OPENED = "IncarnationOpened"
 WATCHING_ROLES = ("privacy-officer", "security-administrator", "audit-administrator")
+MAX_NAME_CHARACTERS: Final = 64
 _HEIGHT: Final = select(Checkpoint.next_block).where(Checkpoint.name == FOLLOWER)
 _BLOCK: Final = select(BlockHeader.header_hash, BlockHeader.validity).where(BlockHeader.number == bindparam("number"))
 _KEYS_PER_QUERY: Final = 500
@@ -200,7 +201,7 @@ def _apply_transaction(session: Session, block: int, position: int, transaction:
         position=position,
         code=transaction.code,
         creator=transaction.creator,
-        name=transaction.name,
+        name=_name(transaction.name),
         arguments=transaction.arguments,
         submitted_at=instant(transaction.submitted_at),
     )
@@ -210,6 +211,11 @@ def _apply_transaction(session: Session, block: int, position: int, transaction:
         _apply_write(session, block, transaction.tx_id, write.key, write.value)
     if transaction.event is not None and transaction.event[0] == INCARNATION_OPENED:
         _tell_everybody(session, transaction)
+
+
+def _name(told: str) -> str:
+    """The name as it was invoked; none where it cannot be one, for any member may have nonsense ordered."""
+    return told if len(told) <= MAX_NAME_CHARACTERS and told.isascii() and told.isalnum() else ""
 
 
 def _tell_everybody(session: Session, transaction: CommittedTransaction) -> None:

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from domain.errors import Conflict, Unavailable
+from domain.errors import Conflict, Invalid, Unavailable
 from node_service.database.engine import Database
 from node_service.database.postgresql import LeaderLock
 from tests.postgresql import Server
@@ -88,6 +88,15 @@ def test_a_constraint_that_does_not_hold_is_a_conflict_and_names_no_values(datab
     assert "714253" not in str(refused.value)
 
 
+@pytest.mark.parametrize("value", ["x" * 9, "a\0b"], ids=["too-long", "nul"])
+def test_a_value_that_the_database_does_not_keep_is_refused_as_what_it_is(database: Database, value: str) -> None:
+    with database.transaction() as session:
+        session.execute(text("CREATE TABLE words (word VARCHAR(8))"))
+    with pytest.raises(Invalid) as refused, database.transaction() as session:
+        session.execute(text("INSERT INTO words VALUES (:word)"), {"word": value})
+    assert refused.value.reason == "database-value"
+
+
 def test_a_wrong_statement_is_a_fault_of_the_program(database: Database) -> None:
     with pytest.raises(ProgrammingError), database.transaction() as session:
         session.execute(text("INSERT INTO nowhere VALUES (1)"))
@@ -116,17 +125,17 @@ def test_of_two_processes_one_leads_and_the_other_takes_over(database: Database)
 def test_who_lost_the_lock_and_does_not_know_writes_nothing(server: Server, name: str, database: Database) -> None:
     lock, successor = LeaderLock(database.engine), LeaderLock(database.engine)
     assert lock.take()
-    led = database.led_by(lock.backend)
+    led = database.led_by(lock.session)
     put(led, 1)
     with psycopg.connect(server.conninfo(name)) as connection:
-        connection.execute("SELECT pg_terminate_backend(%s)", (lock.backend,))
+        connection.execute("SELECT pg_terminate_backend(%s::int)", (lock.session.split()[0],))
     while not successor.take():
         pass
     with pytest.raises(Unavailable) as refused:
         put(led, 2)
     assert refused.value.reason == "not-leading"
     assert not lock.is_held()
-    put(database.led_by(successor.backend), 3)
+    put(database.led_by(successor.session), 3)
     assert values(database) == [1, 3]
     successor.release()
 
@@ -135,7 +144,7 @@ def test_a_new_leader_waits_for_what_the_one_before_had_begun(database: Database
     lock, successor = LeaderLock(database.engine), LeaderLock(database.engine)
     assert lock.take()
     order = queue.SimpleQueue[str]()
-    with database.led_by(lock.backend).transaction() as session:
+    with database.led_by(lock.session).transaction() as session:
         session.execute(text("INSERT INTO t VALUES (1)"))
         lock.release()
 
@@ -165,7 +174,13 @@ def test_commits_and_words_of_one_process_are_heard_by_all(server: Server, name:
         found = []
         while {"wanted": 7} not in found:
             found.append(heard.get(timeout=WAIT_S))
+        with psycopg.connect(server.conninfo(name)) as stranger:
+            for payload in ("[" * 7900, "[]", "{", "7"):
+                stranger.execute("SELECT pg_notify('yilian', %s)", (payload,))
         put(database, 1)
-        assert heard.get(timeout=WAIT_S) == {}
+        database.tell({"wanted": 8})
+        while {"wanted": 8} not in found:
+            found.append(heard.get(timeout=WAIT_S))
+        assert [one for one in found if one] == [{"wanted": 7}, {"wanted": 8}]
         listener.ask_to_stop()
         assert listener.join(WAIT_S)

@@ -18,7 +18,7 @@ from domain.entries import OrganizationEntry
 from domain.errors import Conflict, Denied, NotFound, OutcomeUnknown, Tampered, Unavailable
 from domain.identifiers import encode_bytes, identifier
 from domain.jcs import JsonObject, JsonValue
-from domain.ports import CommittedBlock, Ledger, TransactionStatus
+from domain.ports import CommittedBlock, CommittedTransaction, Ledger, TransactionStatus
 from domain.transactions import CreateRecord, LockRecord, RetractRecord, encode
 from network.embedded.ledger import EmbeddedLedger
 from node_service.database.models import Checkpoint, LedgerTransaction, PendingTransaction
@@ -458,3 +458,15 @@ def test_a_ledger_that_skips_a_block_is_tampered_with(hospital: Hospital) -> Non
 def test_an_unreadable_key_is_no_composite_key() -> None:
     assert projection.split_key("plain") == ()
     assert projection.split_key(projection.composite_key("log", MSP_ID, "0000000001")) == ("log", MSP_ID, "0000000001")
+
+
+@pytest.mark.parametrize("name", ["x" * 65, "a\0b", "\N{REPLACEMENT CHARACTER}"], ids=["long", "nul", "no-text"])
+def test_an_invalid_transaction_of_any_name_stops_nobody(hospital: Hospital, name: str) -> None:
+    """Any member may have nonsense ordered; what it is called is kept only where it can be a name."""
+    nonsense = CommittedTransaction("f" * 64, "ENDORSEMENT_POLICY_FAILURE", MSP_ID, name, b"", START, (), None)
+    with hospital.node.database.transaction() as session:
+        height = projection.height(session)
+        projection.apply_block(session, CommittedBlock(height, bytes(32), (False,), (nonsense,)))
+    with hospital.node.database.reading() as session:
+        assert projection.height(session) == height + 1
+        assert session.get_one(LedgerTransaction, nonsense.tx_id).name == ""
