@@ -28,8 +28,10 @@ SUMMARIES: Final = {
     "erasure": ("Erasure, retraction, locks.", "删除、撤回与锁定。"),
     "ingest": (
         "Feed FHIR (JSON, NDJSON), DICOM, CDA and PDF files to a node; PDF with --patient. "
-        "Run it again after an interruption: nothing doubles.",
-        "将 FHIR（JSON、NDJSON）、DICOM、CDA 与 PDF 文件送入节点；PDF 须给出 --patient。中断后重新运行即可，不会重复。",
+        "Run it again after an interruption: nothing doubles. "
+        "Large files go on by themselves where a connection broke.",
+        "将 FHIR（JSON、NDJSON）、DICOM、CDA 与 PDF 文件送入节点；PDF 须给出 --patient。"
+        "中断后重新运行即可，不会重复；大文件在连接中断后自动续传。",
     ),
     "ledger": ("The embedded ledger.", "内嵌账本。"),
     "network": ("A Hyperledger Fabric network of this machine.", "本机的 Hyperledger Fabric 网络。"),

@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
 from node_service.client.node_client import StaffClient
@@ -36,9 +37,10 @@ def register(app: typer.Typer, t: Text) -> None:
     @app.command(
         help=t(
             "Feed FHIR (JSON, NDJSON), DICOM, CDA and PDF files to a node; PDF with --patient. "
-            "Run it again after an interruption: nothing doubles.",
+            "Run it again after an interruption: nothing doubles. "
+            "Large files go on by themselves where a connection broke.",
             "将 FHIR（JSON、NDJSON）、DICOM、CDA 与 PDF 文件送入节点；PDF 须给出 --patient。"
-            "中断后重新运行即可，不会重复。",
+            "中断后重新运行即可，不会重复；大文件在连接中断后自动续传。",
         )
     )
     def ingest(
@@ -55,9 +57,11 @@ def register(app: typer.Typer, t: Text) -> None:
         ] = None,
         as_json: Annotated[bool, typer.Option("--json", help=t("Print JSON.", "输出 JSON。"))] = False,
     ) -> None:
-        feed = Feed(sign_in(node, username, t), os.urandom, source, patient)
-        with Console(stderr=True).status(t("reading", "读取中")) as status:
-            summary = feed.files(paths, status.update)
+        client = sign_in(node, username, t)
+        with _progress() as shown:
+            bars = Bars(shown, t)
+            feed = Feed(client, os.urandom, source, patient, bars.large)
+            summary = feed.files(paths, bars.reading)
         if quality is not None:
             write_quality(quality, feed.client, summary)
         if as_json:
@@ -66,6 +70,29 @@ def register(app: typer.Typer, t: Text) -> None:
             print_summary(Console(), summary, t)
         if summary.refused:
             raise typer.Exit(1)
+
+
+def _progress() -> Progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn())
+    return Progress(*columns, TransferSpeedColumn(), console=Console(stderr=True), transient=True)
+
+
+class Bars:
+    """What is read, and a bar for the large file that is on its way."""
+
+    def __init__(self, shown: Progress, t: Text) -> None:
+        self._shown = shown
+        self._t = t
+        self._task = shown.add_task(t("reading", "读取中"), total=None)
+
+    def reading(self, name: str) -> None:
+        """Something is done."""
+        self._shown.update(self._task, description=name, total=None, completed=0)
+
+    def large(self, name: str, sent: int, length: int) -> None:
+        """So many bytes of a large file are there."""
+        description = self._t(f"uploading {name}", f"上传 {name}")
+        self._shown.update(self._task, description=description, total=length, completed=sent)
 
 
 def write_quality(path: Path, client: StaffClient, summary: Summary) -> None:

@@ -15,6 +15,7 @@ from domain.errors import Invalid
 from domain.identifiers import identifier
 from node_service.client import wire
 from node_service.client.node_client import StaffClient
+from node_service.client.resumable_client import LargeUpload
 from node_service.sources.walk import (
     BundleSource,
     CdaSource,
@@ -38,7 +39,12 @@ _FIRST_TYPES: Final = (
 )  # fmt: skip
 """Single resources of these types go in first, so that references of others to them resolve."""
 
+LARGE_BYTES: Final = 32 << 20
+"""Larger instances are sent so that an interruption costs little."""
+
 Progress = Callable[[str], None]
+LargeProgress = Callable[[str, int, int], None]
+"""Told of a large file its name, the bytes that are there, and all of them."""
 Random = Callable[[int], bytes]
 
 
@@ -85,12 +91,14 @@ class Feed:
         system: name of the sending system; None: the name of the folder in which a file lies, however the path to it
             was written, so that the same file is the same input the next time.
         patient: whose input it is, where the input does not say, or says it otherwise.
+        large: told how far a large file is.
     """
 
     client: StaffClient = field(repr=False)
     random: Random
     system: str | None = None
     patient: str | None = None
+    large: LargeProgress = field(default=lambda _name, _sent, _length: None, repr=False)
 
     def files(self, paths: Sequence[Path], progress: Progress, *, series: bool = True) -> Summary:
         """Feed everything below the paths in path order, single resources last; ``series``: DICOM too.
@@ -155,10 +163,16 @@ class Feed:
     def _series(self, item: SeriesSource) -> wire.IngestReport:
         upload = identifier(self.random(16))
         for instance in item.series.instances:
-            self.client.ingest_dicom(
-                instance.path.read_bytes(), source=self._system(instance.path), upload=upload, patient=self.patient
-            )
+            self._instance(instance.path, upload)
         return self.client.close_dicom(upload=upload)
+
+    def _instance(self, path: Path, upload: str) -> None:
+        source = self._system(path)
+        if path.stat().st_size > LARGE_BYTES:
+            large = LargeUpload(self.client, source, upload, self.patient)
+            large.send(path, lambda sent, length: self.large(path.name, sent, length))
+        else:
+            self.client.ingest_dicom(path.read_bytes(), source=source, upload=upload, patient=self.patient)
 
     def _system(self, path: Path) -> str:
         return self.system or path.resolve().parent.name or "files"

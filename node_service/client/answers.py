@@ -22,6 +22,7 @@ _KINDS: Final[dict[int, type[Invalid | Denied | NotFound | Conflict | Tampered |
     408: Unavailable,
     409: Conflict,
     412: Conflict,
+    423: Conflict,
     429: Unavailable,
     502: Tampered,
     503: Unavailable,

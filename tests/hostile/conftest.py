@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,9 +25,9 @@ def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
 
 
 @contextmanager
-def attacked_hospital(folder: Path) -> Iterator[Victim]:
+def attacked_hospital(folder: Path, settings: Mapping[str, Mapping[str, str]] | None = None) -> Iterator[Victim]:
     """A running node with a member of staff of each role and one record."""
-    network = Network(folder, {"RenheMSP": "Renhe"})
+    network = Network(folder, {"RenheMSP": "Renhe"}, settings=settings)
     hospital = network.hospitals[0]
     # Other files' tests run in between.
     hospital.environment = {**hospital.environment, "YILIAN_STAFF_SESSION_MINUTES": "720"}

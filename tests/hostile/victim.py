@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import socket
 import sqlite3
@@ -156,7 +157,7 @@ class Victim:
     def files_with_secret(self) -> list[str]:
         """The files of the node, its log among them, that hold what an attacker sent."""
         paths = (path for path in self.hospital.folder.parent.rglob("*") if path.is_file())
-        return sorted(path.name for path in paths if SECRET in path.read_bytes())
+        return sorted(path.name for path in paths if _holds_secret(path))
 
     @contextmanager
     def unharmed(self) -> Iterator[None]:
@@ -208,6 +209,14 @@ def chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Pieces in chunked transfer coding (RFC 9112 section 7.1), without an end."""
     for piece in pieces:
         yield b"%x\r\n" % len(piece) + piece + b"\r\n"
+
+
+def _holds_secret(path: Path) -> bool:
+    """Without reading a large file into memory."""
+    if not path.stat().st_size:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(SECRET) >= 0
 
 
 def _answer(received: bytes, seconds: float, cpu_s: float) -> Answer:
