@@ -42,6 +42,7 @@ from node_service.erasure.corrections import Corrections
 from node_service.erasure.notifier import Notifier
 from node_service.erasure.remover import Remover
 from node_service.leading import Leading
+from node_service.ledger_sync import projection
 from node_service.ledger_sync.anchorer import Anchorer
 from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
@@ -384,10 +385,16 @@ def _listener(
     def heard(told: Mapping[str, Any]) -> None:
         commits.refresh()
         leading.wake()
-        if isinstance(told.get(WANTED), int):
-            collecting.want(told[WANTED])
+        wanted = told.get(WANTED)
+        if isinstance(wanted, int) and wanted < _projected(database):
+            collecting.want(wanted)
 
     return database.listener(heard)
+
+
+def _projected(database: Database) -> int:
+    with database.reading() as session:
+        return projection.height(session)
 
 
 def _workers(node: Node, collector: WitnessCollector | None, failed: Callable[[str], None]) -> Iterator[Worker]:

@@ -16,7 +16,6 @@ from domain.instants import instant
 from domain.receipts import required_signatures
 from node_service.client.witness_client import WitnessClient
 from node_service.context import Node
-from node_service.ledger_sync import projection
 from node_service.witnessing import notes
 from node_service.witnessing.freshness import keep_evidence
 from node_service.witnessing.members import Witness, active_members, other_witnesses, witness_keys
@@ -66,8 +65,7 @@ class WitnessCollector:
         with self._node.database.reading() as session:
             anchored = notes.newest_anchored_block(session, self._node.msp_id)
             kept, members = notes.newest(session), len(active_members(session))
-            projected = projection.height(session)
-        wanted = max(-1 if anchored is None else anchored, min(self._wanted, projected - 1))
+        wanted = max(-1 if anchored is None else anchored, self._wanted)
         if kept is not None and kept.size > wanted:
             if len(kept.signers) >= members:
                 return now + IDLE
