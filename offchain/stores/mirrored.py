@@ -242,15 +242,13 @@ class MirroredStore:
         return sorted(removed)
 
     def settle(self) -> bool:
-        """Bring to every mirror that answers what it owes; true if something is still owed."""
-        for mirror in self._mirrors:
-            try:
-                mirror.store.settle()
-                self._erase_owed(mirror)
-                for digest in self._owed.of(mirror.name, "copy", SETTLE_AT_ONCE):
-                    self._heal(mirror, digest)
-            except Unavailable as error:
-                mirror.failed(error)
+        """Bring to every mirror that answers what it owes, erasures first; true if something is still owed."""
+        for step in (self._erase_owed, self._copy_owed):
+            for mirror in self._mirrors:
+                try:
+                    step(mirror)
+                except Unavailable as error:
+                    mirror.failed(error)
         return any(self._owed.of(mirror.name, kind, 1) for mirror in self._mirrors for kind in ("copy", "erase"))
 
     def report(self) -> StoreReport:
@@ -291,11 +289,16 @@ class MirroredStore:
     def _heal(self, mirror: Mirror, digest: str) -> None:
         """Replace a copy, unless the object was deleted meanwhile; under the lock that a deletion takes.
 
+        While any mirror still has to erase it, none gets it from there.
+
         Raises:
             Unavailable: this mirror is down. Where no other one has it now, the note stays.
         """
         with locked(self._lock, fcntl.LOCK_EX, LOCK_WAIT_S):
             if not self._owed.owes_copy(mirror.name, digest):
+                return
+            if self._owed.is_erased(digest):
+                self._owed.settled(mirror.name, [digest])
                 return
             failures = list[YilianError]()
             for source in (one for one in self._ordered() if one is not mirror):
@@ -311,7 +314,12 @@ class MirroredStore:
             if all(isinstance(error, NotFound) for error in failures):
                 self._owed.settled(mirror.name, [digest])  # nobody has it any more
 
+    def _copy_owed(self, mirror: Mirror) -> None:
+        for digest in self._owed.of(mirror.name, "copy", SETTLE_AT_ONCE):
+            self._heal(mirror, digest)
+
     def _erase_owed(self, mirror: Mirror) -> None:
+        mirror.store.settle()
         with locked(self._lock, fcntl.LOCK_EX, LOCK_WAIT_S):
             owed = self._owed.of(mirror.name, "erase", SETTLE_AT_ONCE)
             if owed:

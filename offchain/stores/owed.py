@@ -51,9 +51,13 @@ class Owed:
                 connection.executemany("INSERT OR REPLACE INTO owed VALUES (?, ?, ?, ?)", rows)
 
     def note_damaged(self, mirror: str, digest: str, since: str) -> None:
-        """A copy is missing or altered; an erasure that is owed stays one."""
+        """A copy is missing or altered; no note while any mirror owes the object's erasure."""
         with self._database.changing() as connection:
-            connection.execute("INSERT OR IGNORE INTO owed VALUES (?, ?, 'copy', ?)", (mirror, digest, since))
+            connection.execute(
+                "INSERT OR IGNORE INTO owed SELECT ?, ?, 'copy', ?"
+                " WHERE NOT EXISTS (SELECT 1 FROM owed WHERE digest = ? AND kind = 'erase')",
+                (mirror, digest, since, digest),
+            )
 
     def settled(self, mirror: str, digests: Collection[str]) -> None:
         """This mirror owes nothing of these objects any more."""

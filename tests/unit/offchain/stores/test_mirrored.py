@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from offchain.envelope.seal import seal
 from offchain.envelope.sealed import SealedBytes, received
 from offchain.stores import mirrored
 from offchain.stores.mirrored import MirroredStore
+from offchain.stores.owed import Owed
 from tests.unit.offchain.sealing import KEY, fresh_id
 from tests.unit.offchain.stores.switched import SwitchedStore
 
@@ -154,6 +155,37 @@ def test_a_copy_that_is_owed_is_not_brought_once_the_object_is_deleted(pair: Pai
     pair.second.is_down = False
     assert not pair.store.settle()
     assert not pair.second.exists(sealed.digest)
+
+
+@pytest.mark.parametrize("noted", ["before the erasure", "while it is owed"])
+def test_a_reader_in_flight_brings_nothing_back_that_one_store_erased_and_the_other_still_owes(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch, noted: str
+) -> None:
+    sealed, kept = _sealed(), _sealed()
+    pair.store.put_many([sealed, kept])
+    pair.first.delete(kept.digest)
+    if noted == "before the erasure":  # as a process wrote it that ran the release before
+        monkeypatch.setattr(Owed, "note_damaged", lambda owed, *note: owed.note([note[0]], [note[1]], "copy", note[2]))
+
+    def fails_while_a_reader_opens(digests: Sequence[str]) -> int:
+        with monkeypatch.context() as past:
+            past.setattr(MirroredStore, "_refuse_erased", lambda *_: None)  # the reader had asked before the erasure
+            assert _read(pair.store, digests[0]) == sealed.data
+        raise Unavailable("switched off", reason="disk")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(pair.second, "delete_many", fails_while_a_reader_opens)
+        pair.store.delete(sealed.digest)
+    assert _read(pair.store, kept.digest) == kept.data
+    assert pair.store.unfinished_erasures() == [("b", NOON)]
+    assert not pair.store.exists(sealed.digest)
+    while pair.store.settle():
+        pass
+    assert pair.store.unfinished_erasures() == []
+    assert not pair.store.exists(sealed.digest)
+    assert not pair.first.exists(sealed.digest)
+    assert not pair.second.exists(sealed.digest)
+    pair.first.verify(kept.digest)
 
 
 @pytest.mark.parametrize(("size", "offset"), [(1_000, 600), (LARGE, 10), (LARGE, 1_500_000)])
