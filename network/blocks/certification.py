@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from domain.errors import Denied
-from network.blocks.certificate import Certificate, RsaKey
-from network.blocks.der import BIT_STRING, OBJECT_IDENTIFIER, SEQUENCE, element
+from domain.errors import Denied, Invalid
+from network.blocks.certificate import AuthorityKey, Certificate, RsaKey
+from network.blocks.der import BIT_STRING, OBJECT_IDENTIFIER, SEQUENCE, Reader, element
 from network.blocks.extensions import KEY_CERT_SIGN
 from network.blocks.signature import encode_low_s
 
@@ -31,8 +31,22 @@ _RSA: Final[dict[bytes, hashes.HashAlgorithm]] = {
     bytes.fromhex("2a864886f70d01010c"): hashes.SHA384(),
     bytes.fromhex("2a864886f70d01010d"): hashes.SHA512(),
 }
+_SHA1: Final[dict[bytes, hashes.HashAlgorithm]] = {
+    bytes.fromhex("2a8648ce3d0401"): hashes.SHA1(),  # noqa: S303 - as peers; it can only take from a member
+    bytes.fromhex("2a864886f70d010105"): hashes.SHA1(),  # noqa: S303 - idem
+    bytes.fromhex("2b0e03021d"): hashes.SHA1(),  # noqa: S303 - idem
+}
+_PSS: Final = bytes.fromhex("2a864886f70d01010a")
+_MGF1: Final = bytes.fromhex("2a864886f70d010108")
+_PSS_DIGESTS: Final[dict[bytes, hashes.HashAlgorithm]] = {
+    bytes.fromhex("608648016503040201"): hashes.SHA256(),
+    bytes.fromhex("608648016503040202"): hashes.SHA384(),
+    bytes.fromhex("608648016503040203"): hashes.SHA512(),
+}
+_NULL: Final = b"\x05\x00"
 _MAX_EXPONENT_BITS: Final = 31
 _ED25519: Final = bytes.fromhex("2b6570")
+_Scheme = tuple[padding.AsymmetricPadding, hashes.HashAlgorithm]
 _HOST: Final = re.compile(r"(\*|[A-Za-z0-9_:][A-Za-z0-9_:-]*)(\.[A-Za-z0-9_:][A-Za-z0-9_:-]*)*\.?", re.ASCII)
 
 
@@ -135,24 +149,58 @@ def _has_issued(authority: Certificate, certificate: Certificate) -> bool:
         return False
     if extensions.uses is not None and KEY_CERT_SIGN not in extensions.uses:
         return False
-    return _is_signed(authority, certificate)
+    return is_signed(
+        authority.public_key, certificate.algorithm, certificate.parameters, certificate.signature, certificate.signed
+    )
 
 
-def _is_signed(authority: Certificate, certificate: Certificate) -> bool:
-    key, algorithm = authority.public_key, certificate.algorithm
+def is_signed(
+    key: AuthorityKey | None, algorithm: bytes, parameters: bytes, signature: bytes, signed: bytes,
+    *, takes_sha1: bool = False,
+) -> bool:  # fmt: skip
+    """Whether a key made this signature, by an algorithm that Go takes; SHA-1 for lists of revocations alone."""
+    sha1 = _SHA1 if takes_sha1 else {}
     try:
-        if isinstance(key, ec.EllipticCurvePublicKey) and algorithm in _ECDSA:
-            key.verify(certificate.signature, certificate.signed, ec.ECDSA(_ECDSA[algorithm]))
-        elif isinstance(key, RsaKey) and algorithm in _RSA:
-            public_key = _rsa(key)
-            public_key.verify(certificate.signature, certificate.signed, padding.PKCS1v15(), _RSA[algorithm])
-        elif isinstance(key, ed25519.Ed25519PublicKey) and algorithm == _ED25519 and not certificate.parameters:
-            key.verify(certificate.signature, certificate.signed)
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(signature, signed, ec.ECDSA({**sha1, **_ECDSA}[algorithm]))
+        elif isinstance(key, RsaKey):
+            filling, digest = _rsa_scheme({**sha1, **_RSA}, algorithm, parameters)
+            _rsa(key).verify(signature, signed, filling, digest)
+        elif isinstance(key, ed25519.Ed25519PublicKey) and algorithm == _ED25519 and not parameters:
+            key.verify(signature, signed)
         else:
             return False
-    except (InvalidSignature, UnsupportedAlgorithm, ValueError, OverflowError):
+    except (InvalidSignature, UnsupportedAlgorithm, Invalid, KeyError, ValueError, OverflowError):
         return False
     return True
+
+
+def _rsa_scheme(known: Mapping[bytes, hashes.HashAlgorithm], algorithm: bytes, parameters: bytes) -> _Scheme:
+    if algorithm != _PSS:
+        return padding.PKCS1v15(), known[algorithm]
+    digest = _pss_digest(Reader(parameters).inner(SEQUENCE))
+    return padding.PSS(padding.MGF1(digest), digest.digest_size), digest
+
+
+def _pss_digest(given: Reader) -> hashes.HashAlgorithm:
+    """The one digest of RSASSA-PSS-params: Go wants the same in the mask, as much salt, and the usual trailer."""
+    kind = _digest(Reader(given.read(0xA0)).inner(SEQUENCE))
+    mask = Reader(given.read(0xA1)).inner(SEQUENCE)
+    is_mgf1 = mask.oid() == _MGF1
+    same = _digest(mask.inner(SEQUENCE)) == kind
+    salt = Reader(given.read(0xA2)).integer()
+    trailer = given.optional(0xA3)
+    digest = _PSS_DIGESTS[kind]
+    if not (is_mgf1 and same and salt == digest.digest_size and (trailer is None or Reader(trailer).integer() == 1)):
+        raise ValueError("parameters that Go does not take")
+    return digest
+
+
+def _digest(given: Reader) -> bytes:
+    kind = given.oid()
+    if not given.is_empty and given.element()[2] != _NULL:
+        raise ValueError("parameters that Go does not take")
+    return kind
 
 
 def _rsa(key: RsaKey) -> rsa.RSAPublicKey:

@@ -68,16 +68,20 @@ class Reader:
             Invalid: there is none, of another tag, or its length is not minimal.
         """
         raw, at = self._raw, self._at
-        if at + 2 > len(raw) or raw[at] & _HIGH_TAG == _HIGH_TAG or tag not in (None, raw[at]):
-            raise malformed("element")
-        size, begin = raw[at + 1], at + 2
-        if size & 0x80:
-            size, begin = self._long(size & 0x7F, begin)
+        size, begin = self._header(tag)
         end = begin + size
         if end > len(raw):
             raise malformed("length")
         self._at = end
         return raw[at], raw[begin:end], raw[at:end]
+
+    def _header(self, tag: int | None) -> tuple[int, int]:
+        """How long the next element is, and where its content begins."""
+        raw, at = self._raw, self._at
+        if at + 2 > len(raw) or raw[at] & _HIGH_TAG == _HIGH_TAG or tag not in (None, raw[at]):
+            raise malformed("element")
+        size, begin = raw[at + 1], at + 2
+        return self._long(size & 0x7F, begin) if size & 0x80 else (size, begin)
 
     def _long(self, count: int, at: int) -> tuple[int, int]:
         counted = self._raw[at : at + count]
@@ -93,6 +97,12 @@ class Reader:
     def inner(self, tag: int) -> Reader:
         """The elements within the next one."""
         return Reader(self.read(tag))
+
+    def enter(self, tag: int) -> None:
+        """Go on within the next element, without a look at its end, as Go does where the tag is an explicit one."""
+        size, self._at = self._header(tag)
+        if not size:
+            raise malformed("element")
 
     def optional(self, tag: int) -> bytes | None:
         """The content of the next element if it has this tag."""

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import json
-import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,16 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from domain import jcs
 from domain.errors import Invalid
 from network.blocks.certificate import Certificate, read_certificate
+from network.blocks.pem import read_block
 from network.blocks.protos import identities, parse_into, serialize
 from network.blocks.signature import PublicKey
 
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 _ATTRIBUTES = bytes.fromhex("2a03040506070801")
-_BLOCK = re.compile(
-    rb"(?:\A|\n)-----BEGIN (?P<label>[^\n]*?)-----[ \t\r]*\n"
-    rb"(?P<content>[A-Za-z0-9+/=\s]*?)\n"
-    rb"-----END (?P=label)-----[ \t\r]*(?:\n|\Z)"
-)
 MAX_CERTIFICATE_BYTES = 64 * 1024
 _MAX_ATTRIBUTES_DEPTH = 4
 _UNREADABLE = (
@@ -101,14 +94,7 @@ def read_pem(pem: bytes) -> Certificate:
     """
     if len(pem) > MAX_CERTIFICATE_BYTES:
         raise Invalid("certificate is too large", reason="bad-certificate")
-    found = _BLOCK.search(pem)
-    if found is None:
-        raise Invalid("bytes are not a PEM certificate", reason="bad-certificate")
-    try:
-        raw = base64.b64decode(found["content"].translate(None, b" \t\r\n"), validate=True)
-    except binascii.Error as error:
-        raise Invalid("bytes are not a PEM certificate", reason="bad-certificate") from error
-    return read_certificate(raw)
+    return read_certificate(read_block(pem)[1])
 
 
 def parse_certificate(pem: bytes) -> x509.Certificate:

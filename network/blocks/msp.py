@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from domain.errors import Denied, Invalid
@@ -19,6 +18,7 @@ from network.blocks.certificate import Certificate
 from network.blocks.certification import Authorities, Chain, distinguished
 from network.blocks.identity import Identity, read_pem
 from network.blocks.protos import msp_config, parse_into
+from network.blocks.revocation import Revocations, read_revocations
 
 MAX_KNOWN_CERTIFICATES = 4096
 
@@ -119,27 +119,6 @@ class Msp:
         return frozenset((*roles, named[0]))
 
 
-@dataclass(frozen=True, slots=True)
-class Revocations:
-    """Certificates that are revoked; ``authority`` is the key identifier of who signed the list, if it names one."""
-
-    revoked: x509.CertificateRevocationList
-    authority: bytes | None
-
-    def check(self, certificate: Certificate, issuer: Certificate) -> None:
-        """Raises:
-        Denied: the issuer revoked the certificate, or the list does not say whose it is: then peers trust nobody.
-        """
-        if self.authority is None:
-            raise Denied("a revocation list names no authority", reason="revocation-list")
-        if self.authority != issuer.extensions.key_identifier:
-            return
-        entry = self.revoked.get_revoked_certificate_by_serial_number(certificate.serial)
-        key: Any = issuer.public_key
-        if entry is not None and self.revoked.is_signature_valid(key):
-            raise Denied("certificate is revoked", reason="revoked")
-
-
 def parse_msp(raw: bytes, *, takes_ed25519: bool = False) -> Msp:
     """Reads ``msp.MSPConfig`` of an X.509 MSP (type 0).
 
@@ -163,7 +142,7 @@ def parse_msp(raw: bytes, *, takes_ed25519: bool = False) -> Msp:
         authorities=authorities,
         admins=frozenset(_distinguished(authorities, read_pem(pem)) for pem in fabric.admins),
         node_ous=_parse_node_ous(fabric.fabric_node_ous, authorities),
-        revocations=tuple(map(_parse_revocations, fabric.revocation_list)),
+        revocations=tuple(map(read_revocations, fabric.revocation_list)),
         internal=_internal(authorities),
         takes_ed25519=takes_ed25519,
     )
@@ -189,17 +168,6 @@ def _parse_node_ous(message: Any, authorities: Authorities) -> dict[Role, NodeOu
             above = _chain(authorities, read_pem(unit.certificate)) if unit.certificate else None
             units[role] = NodeOu(unit.organizational_unit_identifier, None if above is None else _raw(above))
     return units
-
-
-def _parse_revocations(raw: bytes) -> Revocations:
-    try:
-        revoked = x509.load_pem_x509_crl(raw)
-        identifier = revoked.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
-    except x509.ExtensionNotFound:
-        identifier = None
-    except ValueError as error:
-        raise Invalid("revocation list cannot be read", reason="bad-msp", place="revocation_list") from error
-    return Revocations(revoked, identifier)
 
 
 def _internal(authorities: Authorities) -> frozenset[bytes]:

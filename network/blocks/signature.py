@@ -77,7 +77,7 @@ def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
         if isinstance(key, ed25519.Ed25519PublicKey):
             key.verify(signature, message)
             return
-        r, s = _integers(signature)
+        r, s = read_integers(signature)
         key.verify(encode_dss_signature(r, s), message, _SHA256)
         if s > _HALF_ORDERS[key.curve.name]:
             raise Tampered("signature has a high S", reason="high-s")
@@ -85,7 +85,7 @@ def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
         raise Tampered("signature does not verify", reason="bad-signature") from error
 
 
-def _integers(signature: bytes) -> tuple[int, int]:
+def read_integers(signature: bytes) -> tuple[int, int]:
     """R and S of DER SEQUENCE { INTEGER, INTEGER, … }; ValueError or IndexError where Go finds none."""
     begin, end = _element(signature, 0, len(signature), 0x30)
     r_begin, r_end = _element(signature, begin, end, 0x02)

@@ -209,6 +209,7 @@ class World:
     intermediates: tuple[Pair, ...] = ()
     units: bool = True
     unit_issuer: Pair | None = None
+    revocations: tuple[bytes, ...] = ()
 
     @property
     def issuer(self) -> Pair:
@@ -295,6 +296,7 @@ def configuration(world: World) -> bytes:
         name=MSP,
         root_certs=[pem(item.der) for item in world.roots],
         intermediate_certs=[pem(item.der) for item in world.intermediates],
+        revocation_list=world.revocations,
         admins=[] if world.units else [pem(sign(leaf(world, "admin", number=8).encode(), world.issuer.key))],
     )
     if world.units:

@@ -106,10 +106,10 @@ def reshaped(chance: Random) -> Case:
         chance.randrange(5),
     )
     raw = replace(leaf(world), extensions=(*LEAF_EXTENSIONS, *more)).encode()
-    return case("elements of the signed part", world, sign(_reshape(raw, chance), world.issuer.key))
+    return case("elements of the signed part", world, sign(reshape(raw, chance), world.issuer.key))
 
 
-def _reshape(raw: bytes, chance: Random) -> bytes:
+def reshape(raw: bytes, chance: Random) -> bytes:
     """The elements as a tree of which one node is changed; OCTET STRINGs of extensions are opened too."""
     tree = _tree(raw)
     assert tree is not None
