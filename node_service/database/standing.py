@@ -13,7 +13,7 @@ _VERSION: Final = table("alembic_version", column("version_num", String))
 _LEADER: Final = text(
     "SELECT application_name, coalesce(host(client_addr), ''), client_addr IS NOT DISTINCT FROM inet_client_addr()"
     " FROM pg_locks JOIN pg_stat_activity USING (pid) WHERE locktype = 'advisory' AND classid = 0 AND objid = :lock"
-    " AND granted AND datname = current_database()"
+    " AND objsubid = 1 AND granted AND datname = current_database()"
 )
 
 
