@@ -74,6 +74,13 @@ IPFSHTTPCLIENT := tests/interop/ipfshttpclient
 	$(UV) pip sync --quiet --compile-bytecode --python .tools/ipfshttpclient --require-hashes $<
 	@touch $@
 
+# tuspy, a client by others for uploads that go on, in an environment of its own.
+TUSPY := tests/interop/tuspy
+.tools/tuspy/.installed: $(TUSPY)/requirements.txt .venv/.installed | $(UV)
+	$(UV) venv --quiet --clear --no-python-downloads --python .venv/bin/python .tools/tuspy
+	$(UV) pip sync --quiet --compile-bytecode --python .tools/tuspy --require-hashes $<
+	@touch $@
+
 # HL7's own examples of FHIR R4, for tests; the digest is the registry's.
 EXAMPLES := hl7.fhir.r4.examples-4.0.1.tgz
 EXAMPLES_SHA512 := 0d705d21939e41a48a220094ef0e87382eecc3fe81cf29668a92e4056e1ffffa53f8173de31fbc2c89b04ddbda35384f2683b3a41cefc40ccdaa37aedd7ff32f
@@ -107,7 +114,7 @@ demo: install $(if $(filter fabric,$(LEDGER)),$(FABRIC_DEMO)) $(if $(filter fabr
 patient_wallet/node_modules/.installed: patient_wallet/package-lock.json
 	@! command -v npm >/dev/null || { npm ci --prefix patient_wallet --silent --no-audit --no-fund && touch $@; }
 
-test: install .tools/other/.installed .tools/hfc/.installed .tools/ipfshttpclient/.installed patient_wallet/node_modules/.installed ## all tests; the nodes' again on PostgreSQL
+test: install .tools/other/.installed .tools/hfc/.installed .tools/ipfshttpclient/.installed .tools/tuspy/.installed patient_wallet/node_modules/.installed ## all tests; the nodes' again on PostgreSQL
 	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export TESTS_OTHER_PYTHON="$$other"; \
 	  $(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile
 ifeq ($(TESTS),tests)
