@@ -91,16 +91,16 @@ def offset_of(http: httpx.Client, victim: Victim, location: str) -> int:
     return int(answer.headers["Upload-Offset"])
 
 
-def settled(http: httpx.Client, victim: Victim, location: str) -> int:
-    """The offset once the node has noticed that the sender is gone."""
-    deadline, before = time.monotonic() + 60, -1
+def settled(http: httpx.Client, victim: Victim, location: str, least: int) -> int:
+    """The offset once so much is durable and no more comes."""
+    deadline, before = time.monotonic() + 300, -1
     while time.monotonic() < deadline:
         now = offset_of(http, victim, location)
-        if now == before and now:
+        if now == before and now >= least:
             return now
         before = now
-        time.sleep(0.5)
-    raise AssertionError("the node does not notice that the sender is gone")
+        time.sleep(1)
+    raise AssertionError("what was sent before the cut is not kept")
 
 
 def finished(http: httpx.Client, victim: Victim, location: str, offset: int) -> str:
@@ -111,9 +111,10 @@ def finished(http: httpx.Client, victim: Victim, location: str, offset: int) -> 
             location, headers={**headers, "Upload-Offset": str(offset), "Content-Length": size},
             content=content(offset, SIZE),
         )  # fmt: skip
-        if answer.status_code != 423:
+        if answer.status_code not in (409, 423):
             break
         time.sleep(0.5)
+        offset = offset_of(http, victim, location)
     assert answer.status_code == 204, answer.text
     assert answer.headers["Upload-Offset"] == str(SIZE)
     return answer.headers["Yilian-Record"]
@@ -134,8 +135,8 @@ def test_a_large_body_is_cut_goes_on_and_is_read_slowly_in_bounded_memory(attack
     before, started = idle(attacked), time.monotonic()
     location = begun(http, attacked)
     cut(attacked, location, 0, SIZE // 3, SIZE)
-    offset = settled(http, attacked, location)
-    assert SIZE // 3 - 32 * MIB <= offset <= SIZE // 3
+    offset = settled(http, attacked, location, SIZE // 3 - 32 * MIB)
+    assert offset <= SIZE // 3
     assert attacked.files_with_secret() == []
     went_on = time.monotonic()
     record = finished(http, attacked, location, offset)
@@ -206,7 +207,7 @@ def test_slow_and_abandoned_uploads_hold_no_memory_and_a_cancelled_one_leaves_no
         location, headers=attacked.headers("system", **TUS, **PART, **size), content=drip()
     ).headers["Upload-Offset"] == str(40 * 1024)  # fmt: skip
     cut(attacked, location, 40 * 1024, 60 * MIB, SIZE)
-    assert settled(http, attacked, location) > 40 * 1024
+    settled(http, attacked, location, 28 * MIB)
     assert len(parts(attacked)) == 1
     assert attacked.peak_resident_bytes() - before <= MAX_GROWTH_BYTES
     stranger = http.head(location, headers=attacked.headers("medical-records", **TUS))
