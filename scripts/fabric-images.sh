@@ -45,10 +45,24 @@ done
 CGO_ENABLED=0 go build -trimpath -ldflags '-s -w' -o "$fabric/probe" network/topology/probe/main.go
 scratch "$tools" "$work/tools"
 
+# Debian's PostgreSQL, unpacked only, behind an entry point that knows the variables of the official image.
+postgresql=localhost/postgresql:local
+if ! docker image inspect "$postgresql" >/dev/null 2>&1; then
+  mmdebstrap --quiet --mode=root --variant=extract --include=postgresql,dash,coreutils \
+    --extract-hook='cp scripts/postgresql-entrypoint.sh "$1/usr/bin/docker-entrypoint.sh"' \
+    --extract-hook='echo "yilian:x:10001:10001::/tmp:/bin/sh" >>"$1/etc/passwd"' \
+    --extract-hook='mkdir -p "$1/var/run" && mkdir -m 1777 "$1/var/run/postgresql"' \
+    --extract-hook='cd "$1/usr" && ln -s lib/postgresql/*/bin postgresql' \
+    "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$work/postgresql.tar"
+  docker import --change 'ENV PATH=/usr/postgresql:/usr/bin:/bin' \
+    --change 'ENTRYPOINT ["sh", "/usr/bin/docker-entrypoint.sh"]' "$work/postgresql.tar" "$postgresql" >/dev/null
+fi
+
 own() { # TARGET NAME
   docker build --quiet --network host --target "$1" --tag "localhost/$2:local" \
     --build-arg PYTHON_IMAGE="$python" --build-arg FABRIC_TOOLS="$tools" . >/dev/null
 }
 own yilian yilian
 own network yilian-network
-echo FABRIC_IMAGE=localhost/fabric FABRIC_VERSION=local YILIAN_IMAGE=localhost/yilian YILIAN_VERSION=local
+echo FABRIC_IMAGE=localhost/fabric FABRIC_VERSION=local YILIAN_IMAGE=localhost/yilian YILIAN_VERSION=local \
+  POSTGRESQL_IMAGE=localhost/postgresql POSTGRESQL_VERSION=local

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
@@ -47,12 +48,19 @@ CONNECTION_FILE: Final = "connection.json"
 WITNESS_FOLDER: Final = "witness"
 USER: Final = 10001
 """User and group of every container."""
+DATABASE: Final = "yilian"
+"""Name of a hospital's database and of its user."""
+DATABASE_HOST: Final = "database"
+"""How a node, and nobody else, reaches its hospital's server."""
+PASSWORD_FILE: Final = "database-password"  # noqa: S105 - a file's name
+PASSFILE: Final = "database-passfile"
+_PASSWORD_BYTES: Final = 24
 START_TIMEOUT_S: Final = 180.0
 ANSWER_TIMEOUT_S: Final = 120.0
 PLACEMENT: Final = Placement(FOLDER, FOLDER / "builder", listen_host="0.0.0.0", dial_host=None)  # noqa: S104 - a container
 _FIRST: Final = Definition(1, "1")
 
-ContainerRole = Literal["orderer", "peer", "contract", "node", "witness"]
+ContainerRole = Literal["orderer", "peer", "contract", "node", "witness", "postgresql"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +70,7 @@ class Container:
     Attributes:
         name: of the container and of its volume; others dial it by this name.
         files: what it sees of the network's files, as paths below :data:`FOLDER`.
-        probe: whom its health check asks.
+        probe: whom its health check asks; empty where an image brings its own.
     """
 
     name: str
@@ -88,6 +96,7 @@ def containers(topology: Topology) -> Iterator[Container]:
         ready = {"url": f"http://127.0.0.1:{NODE_PORT}/ready"}
         yield Container(f"node-{item.name}", "node", (layout.client(item).msp, *roots), ready)
         health = {"url": f"http://127.0.0.1:{WITNESS_PORT}/health"}
+        yield Container(f"postgresql-{item.name}", "postgresql", (), {})
         yield Container(f"witness-{item.name}", "witness", (layout.witness(item).msp, *roots), health)
 
 
@@ -127,6 +136,7 @@ def make_material(topology: Topology, binaries: Binaries) -> None:
         _hand_out(container)
     for organization in made.organizations:
         _introduce(layout, organization)
+        _make_password(organization)
     _own(FOLDER)
     for volume in HANDED_OUT.iterdir():
         _own(volume)
@@ -175,10 +185,12 @@ def _hand_out(container: Container) -> None:
             else:
                 target.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
                 shutil.copy2(path, target)
-        shutil.copy2(PROGRAMS / "probe", volume / "probe")
+        if container.probe:
+            shutil.copy2(PROGRAMS / "probe", volume / "probe")
         if container.role == "peer":
             shutil.copytree(PROGRAMS / "builder", volume / "builder", dirs_exist_ok=True)
-    write_file(volume / "probe.json", json.dumps(dict(container.probe)).encode())
+    if container.probe:
+        write_file(volume / "probe.json", json.dumps(dict(container.probe)).encode())
 
 
 def _introduce(layout: Layout, organization: Organization) -> None:
@@ -197,6 +209,16 @@ def _introduce(layout: Layout, organization: Organization) -> None:
         witness_folder.create(folder, identity, os.urandom)
     with disk_errors(folder):
         write_file(node / PUBLIC_KEY_FILE, (folder / PUBLIC_KEY_FILE).read_bytes())
+
+
+def _make_password(organization: Organization) -> None:
+    """A password of the hospital's database, once; its server and its node see it, and nobody else."""
+    kept = HANDED_OUT / f"postgresql-{organization.name}" / PASSWORD_FILE
+    with disk_errors(kept):
+        if not kept.exists():
+            write_file(kept, secrets.token_urlsafe(_PASSWORD_BYTES).encode())
+        line = f"{DATABASE_HOST}:5432:{DATABASE}:{DATABASE}:{kept.read_text()}\n"
+    write_file(HANDED_OUT / f"node-{organization.name}" / PASSFILE, line.encode())
 
 
 def _withdraw(folder: Path) -> None:

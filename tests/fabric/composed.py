@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from network.topology.containers import FOLDER, compose_topology
+from network.topology.containers import DATABASE, FOLDER, compose_topology
 from node_service.client.node_client import StaffClient
 from node_service.client.transport import Transport
 from node_service.client.wire import StaffAccount
@@ -85,6 +85,11 @@ class Composed:
         client = StaffClient(Transport(self.url(hospital), timeout_s=SEEN_TIMEOUT_S))
         client.sign_in(username, _PASSWORD)
         return client
+
+    def database(self, hospital: str, query: str) -> str:
+        """What a hospital's database answers."""
+        asked = ("psql", "-h", "/var/run/postgresql", "-U", DATABASE, "-tAc", query)
+        return self.compose("exec", "-T", f"postgresql-{hospital}", *asked).strip()
 
     def url(self, hospital: str) -> str:
         """Where a hospital's node is published."""

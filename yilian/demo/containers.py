@@ -29,6 +29,7 @@ IMAGES: Final = (
     ("YILIAN_IMAGE", "yilian", "-network", "YILIAN_VERSION", "latest"),
     ("FABRIC_IMAGE", "hyperledger/fabric", "-peer", "FABRIC_VERSION", "3.1.5"),
     ("FABRIC_IMAGE", "hyperledger/fabric", "-orderer", "FABRIC_VERSION", "3.1.5"),
+    ("POSTGRESQL_IMAGE", "postgres", "", "POSTGRESQL_VERSION", "17"),
 )
 """Variable and default of the name, its end, variable and default of the version: as in the file."""
 STARTS: Final = 3
