@@ -105,6 +105,11 @@ def gather(client: Callable[[str], WalletClient], channel: str, known: Sequence[
     return KnownMembers(first.file, first.urls, first.signing, tuple(compared))
 
 
+def renewed(before: KnownMembers | None, now: KnownMembers) -> KnownMembers:
+    """What is believed after asking anew: nothing on the word of fewer hospitals than before."""
+    return now if before is None or set(before.compared) <= set(now.compared) else before
+
+
 def _view(answer: Registry, channel: str) -> KnownMembers:
     if answer.channel != channel:
         raise Tampered("a hospital tells of another channel", reason="members-differ")

@@ -26,7 +26,7 @@ from patient_wallet.drafts import Draft, GrantChoice, draft_dissent, draft_grant
 from patient_wallet.erasure import Erasures
 from patient_wallet.keys import derive
 from patient_wallet.members import BOX as MEMBERS_BOX
-from patient_wallet.members import KnownMembers, gather
+from patient_wallet.members import KnownMembers, gather, renewed
 from patient_wallet.opening import MAX_RECORD_BYTES, OpenedRecord, fetch_object, open_member, open_record
 from patient_wallet.outgoing import Outgoing, all_outgoing, digest_of
 from patient_wallet.receipts import row_receipt, verified_rows, verify_own_receipt
@@ -322,6 +322,7 @@ class Wallet:
             if before is None:
                 raise
             return before
+        known = renewed(self._members.get(msp_id), known)
         self._members[msp_id] = known
         self._vault.put(name, known.to_box())
         return known
