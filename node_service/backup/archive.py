@@ -35,7 +35,9 @@ _DIGESTS: Final = (
     "SELECT digest FROM record_version WHERE content_token <> :erased"
     " UNION SELECT digest FROM member UNION SELECT digest FROM bundle_skeleton"
 )
-IDENTITY_FILES: Final = (secrets.FILE_NAME, KEY_ORIGIN_FILE)
+STORE_ID_FILE: Final = "store-id"
+"""By which the restored node finds again what it has in IPFS (``offchain/stores/opening.py``)."""
+IDENTITY_FILES: Final = (secrets.FILE_NAME, KEY_ORIGIN_FILE, STORE_ID_FILE)
 
 
 @dataclass(frozen=True, slots=True)

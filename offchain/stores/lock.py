@@ -6,7 +6,7 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +30,34 @@ def locked(path: Path, mode: int, wait_s: float) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def beside_others(path: Path, wait_s: float) -> Iterator[None]:
+    """Hold the lock together with others; whoever waits for :func:`alone` goes first.
+
+    Raises:
+        Unavailable: somebody holds or awaits it alone for longer than ``wait_s``.
+    """
+    with ExitStack() as held:
+        with locked(_gate(path), fcntl.LOCK_SH, wait_s):
+            held.enter_context(locked(path, fcntl.LOCK_SH, wait_s))
+        yield
+
+
+@contextmanager
+def alone(path: Path, wait_s: float) -> Iterator[None]:
+    """Hold the lock alone; from now on nobody new comes in, so that those who overlap do not keep it out for ever.
+
+    Raises:
+        Unavailable: those who are in need longer than ``wait_s``.
+    """
+    with locked(_gate(path), fcntl.LOCK_EX, wait_s), locked(path, fcntl.LOCK_EX, wait_s):
+        yield
+
+
+def _gate(path: Path) -> Path:
+    return path.with_name(f"{path.name}-gate")
 
 
 def _wait(descriptor: int, mode: int, deadline: float) -> None:

@@ -34,6 +34,7 @@ REST_S: Final = 5.0
 """How long a medium that failed is left alone, so that a hung one does not slow every call down."""
 LOCK_WAIT_S: Final = 60.0
 SETTLE_AT_ONCE: Final = 500
+_ONE_OBJECT: Final = ("ipfs-held", "ipfs-neighbour")
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -52,7 +53,9 @@ class Mirror:
         return time.monotonic() < self.rests_until_s
 
     def failed(self, error: Unavailable) -> None:
-        """Leave it alone for a while."""
+        """Leave it alone for a while, unless only an object of it is in the way."""
+        if error.reason in _ONE_OBJECT:
+            return
         if not self.rests:
             _LOG.warning("the store %s fails: %s", self.name, error.reason)
         self.rests_until_s = time.monotonic() + REST_S

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -10,18 +12,24 @@ from typing import Final
 import httpx
 
 from domain.errors import Invalid
+from domain.identifiers import decode_bytes, encode_bytes
 from domain.ports import Clock
 from offchain.disk import Disk, disk_errors
 from offchain.stores import SealedStore
 from offchain.stores.ipfs.rpc import KuboRpc, check_address
 from offchain.stores.ipfs.store import IpfsStore
 from offchain.stores.local import LocalStore
+from offchain.stores.lock import locked
 from offchain.stores.mirrored import MirroredStore
 
 LOCAL: Final = "local"
 OBJECTS_FOLDER: Final = "objects"
 IPFS_FOLDER: Final = "ipfs"
 MIRRORS_FOLDER: Final = "mirrors"
+STORE_ID_FILE: Final = "store-id"
+"""What names the pins of one data folder; it is part of a backup, so that a restored node finds them again."""
+_STORE_ID_BYTES: Final = 16
+_LOCK_WAIT_S: Final = 10.0
 _MAX_TOKEN_BYTES: Final = 4096
 
 
@@ -67,7 +75,7 @@ def open_store(
     """The store of one node: at one place, or mirrored at several.
 
     Args:
-        name: of the pins in Kubo; it does not leave that node.
+        name: of the pins in Kubo, beside the store's own id; it does not leave that node.
         quorum: of a mirrored store; 0 means all.
 
     Raises:
@@ -86,7 +94,26 @@ def _open_one(place: str, data_dir: Path, opened: ExitStack, name: str, token: s
     if place == LOCAL:
         return LocalStore(data_dir / OBJECTS_FOLDER)
     folder = data_dir / IPFS_FOLDER / _mirror_name(place)
-    return opened.enter_context(closing(IpfsStore(KuboRpc(place, token), folder, name=name)))
+    return opened.enter_context(closing(IpfsStore(KuboRpc(place, token), folder, name=f"{name}/{store_id(data_dir)}")))
+
+
+def store_id(data_dir: Path) -> str:
+    """The random id of a data folder's store, made when it is first asked for.
+
+    Raises:
+        Invalid: the file holds none.
+        Unavailable: the file cannot be read or made.
+    """
+    path, folder = data_dir / STORE_ID_FILE, data_dir / IPFS_FOLDER
+    with disk_errors("making the store's id"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with locked(folder / "lock", fcntl.LOCK_EX, _LOCK_WAIT_S):
+        if not path.exists():
+            Disk().replace_file(path, f"{encode_bytes(os.urandom(_STORE_ID_BYTES))}\n".encode())
+        with disk_errors("reading the store's id"), Disk().opened(path) as descriptor:
+            found = Disk().read_at(descriptor, 0, path.stat().st_size).decode("ascii", "replace").strip()
+    decode_bytes(found, STORE_ID_FILE, length=_STORE_ID_BYTES)
+    return found
 
 
 def _mirror_name(place: str) -> str:

@@ -78,6 +78,11 @@ class Index:
         with self._database.changing() as connection:
             connection.execute("INSERT OR IGNORE INTO note VALUES ('complete', '1')")
 
+    def note_incomplete(self) -> None:
+        """The node holds what the index does not know."""
+        with self._database.changing() as connection:
+            connection.execute("DELETE FROM note WHERE name = 'complete'")
+
     def find(self, digest: str) -> tuple[Segment, Entry] | None:
         """Where an object lies, unless it is being erased."""
         rows = self._database.rows(
@@ -106,6 +111,13 @@ class Index:
         with self._database.changing() as connection:
             _insert(connection, cid, total_bytes, entries)
 
+    def adopt(self, cid: str, total_bytes: int, entries: Sequence[Entry]) -> None:
+        """Enter a segment that was found in the node; what of it is being erased leaves it, too."""
+        with self._database.changing() as connection:
+            going = _going(connection, entries)
+            _mark(connection, _insert(connection, cid, total_bytes, entries), going)
+            _mark_leaving(connection)
+
     def touch(self, digest: str, at: float) -> None:
         """An object was put again."""
         with self._database.changing() as connection:
@@ -125,11 +137,26 @@ class Index:
                 if row[0] is not None and row[0] < limit:
                     connection.execute("UPDATE object SET going = 1 WHERE digest = ?", (digest,))
                     marked.add(digest)
-            connection.execute(
-                "UPDATE segment SET leaving = 1 WHERE NOT leaving AND id IN (SELECT segment FROM object WHERE going)"
-                " AND NOT EXISTS (SELECT 1 FROM object o WHERE o.segment = segment.id AND NOT o.going)"
-            )
+            _mark_leaving(connection)
         return marked
+
+    def is_going(self, digest: str) -> bool:
+        """True if a segment has still to lose this object."""
+        return bool(self._database.rows("SELECT 1 FROM object WHERE digest = ? AND going LIMIT 1", digest))
+
+    def going_digests(self, segments: Sequence[Segment]) -> set[str]:
+        """What these segments have still to lose."""
+        query = "SELECT digest FROM object WHERE segment = ? AND going"
+        return {str(row[0]) for segment in segments for row in self._database.rows(query, segment.id)}
+
+    def other_places(self, digest: str, segment: Segment) -> list[tuple[Segment, Entry]]:
+        """Where else an object lies that stays."""
+        rows = self._database.rows(
+            "SELECT s.id, s.cid, s.bytes, o.digest, o.offset, o.length, o.chunks, o.put_at FROM object o"
+            " JOIN segment s ON s.id = o.segment WHERE o.digest = ? AND NOT o.going AND NOT s.leaving AND s.cid <> ?",
+            digest, segment.cid,
+        )  # fmt: skip
+        return [(Segment(*row[:3]), Entry(*row[3:])) for row in rows]
 
     def broken_segments(self) -> list[Segment]:
         """Segments that hold objects to be erased beside others."""
@@ -160,14 +187,22 @@ class Index:
         """The files that stay."""
         return {str(row[0]) for row in self._database.rows("SELECT cid FROM segment WHERE NOT leaving")}
 
+    def cids(self) -> set[str]:
+        """All files that are known, also those that have to leave."""
+        return {str(row[0]) for row in self._database.rows("SELECT cid FROM segment")}
+
     def replace(self, old: Sequence[Segment], new: tuple[str, int] | None, entries: Sequence[Entry]) -> None:
-        """Another segment (CID, bytes) holds from now on what stays of old ones, which leave; None: nothing stays."""
+        """Another segment (CID, bytes) holds from now on what stays of old ones, which leave; None: nothing stays.
+
+        What began to be erased meanwhile is being erased from the new one, too.
+        """
         with self._database.changing() as connection:
+            if new is not None:
+                going = _going(connection, entries)
+                _mark(connection, _insert(connection, *new, entries), going)
             for segment in old:
                 connection.execute("DELETE FROM object WHERE segment = ? AND NOT going", (segment.id,))
                 connection.execute("UPDATE segment SET leaving = 1 WHERE id = ?", (segment.id,))
-            if new is not None:
-                _insert(connection, *new, entries)
 
     def forget(self, segments: Sequence[Segment]) -> None:
         """These have left the node."""
@@ -182,9 +217,28 @@ class Index:
         return [Segment(*row) for row in self._database.rows(query, *values)]
 
 
-def _insert(connection: sqlite3.Connection, cid: str, total_bytes: int, entries: Sequence[Entry]) -> None:
+def _insert(connection: sqlite3.Connection, cid: str, total_bytes: int, entries: Sequence[Entry]) -> int | None:
     segment = connection.execute("INSERT INTO segment (cid, bytes) VALUES (?, ?)", (cid, total_bytes)).lastrowid
     connection.executemany(
         "INSERT INTO object (digest, segment, offset, length, chunks, put_at) VALUES (?, ?, ?, ?, ?, ?)",
         [(one.digest, segment, one.offset, one.length, one.chunks, one.put_at) for one in entries],
+    )
+    return segment
+
+
+def _going(connection: sqlite3.Connection, entries: Sequence[Entry]) -> list[str]:
+    """Which of these objects are being erased, and were not put again since."""
+    query = "SELECT MIN(going) FROM object WHERE digest = ?"
+    return [one.digest for one in entries if connection.execute(query, (one.digest,)).fetchone()[0]]
+
+
+def _mark(connection: sqlite3.Connection, segment: int | None, going: Sequence[str]) -> None:
+    changed = [(segment, digest) for digest in going]
+    connection.executemany("UPDATE object SET going = 1 WHERE segment = ? AND digest = ?", changed)
+
+
+def _mark_leaving(connection: sqlite3.Connection) -> None:
+    connection.execute(
+        "UPDATE segment SET leaving = 1 WHERE NOT leaving AND id IN (SELECT segment FROM object WHERE going)"
+        " AND NOT EXISTS (SELECT 1 FROM object o WHERE o.segment = segment.id AND NOT o.going)"
     )

@@ -1,9 +1,9 @@
-"""Makes a lost index again: every file that is pinned under the store's name is read and its objects are hashed."""
+"""Makes a lost or older index whole: files that it does not know are read and their objects are hashed."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,26 +18,22 @@ MAX_SEGMENT_FILE_BYTES: Final = MAX_SEGMENT_BYTES + MAX_TABLE_BYTES
 _LOG: Final = logging.getLogger(__name__)
 
 
-def rebuild(rpc: KuboRpc, index: Index, pin_name: str, *, max_bytes: int, allowed: Sequence[Suite]) -> None:
-    """Enter every pinned file that the index does not know, then call it complete; may be broken off and repeated.
+def adopt(rpc: KuboRpc, index: Index, cids: Iterable[str], *, max_bytes: int, allowed: Sequence[Suite]) -> None:
+    """Enter files that the index does not know; may be broken off and repeated.
 
     An object counts as put now, so that nothing is collected before a day is over. What is altered has another digest,
-    to which nobody refers; what cannot be read is left out, and missing.
+    to which nobody refers; what cannot be read is left out and stays pinned.
 
     Raises:
         Unavailable: Kubo or the disk; call again.
     """
-    known = index.live_cids()
-    for cid in list(rpc.pins(pin_name)):
-        if cid in known:
-            continue
+    for cid in cids:
         try:
             entries = list(_entries(rpc, cid, max_bytes, allowed))
         except (Invalid, NotFound, Tampered) as error:
             _LOG.error("a file of the IPFS store cannot be read again: %s", error.reason)
             continue
-        index.add(cid, entries[-1].offset + entries[-1].length, entries)
-    index.note_complete()
+        index.adopt(cid, entries[-1].offset + entries[-1].length, list({one.digest: one for one in entries}.values()))
 
 
 def _entries(rpc: KuboRpc, cid: str, max_bytes: int, allowed: Sequence[Suite]) -> Iterator[Entry]:

@@ -37,7 +37,6 @@ _ALTERED: Final = (
     "proto:",
     "protobuf",
     "wrong wireType",
-    "unexpected EOF",
 )
 _FULL: Final = "no space left on device"
 
@@ -64,7 +63,8 @@ def check_address(url: str, token: str) -> None:
         Invalid: the address is none, or not safe.
     """
     parsed = httpx.URL(url)
-    if parsed.scheme not in ("http", "https") or not parsed.host or parsed.path not in ("", "/") or parsed.userinfo:
+    bare = parsed.path in ("", "/") and not parsed.userinfo and not set("?#") & set(url)
+    if parsed.scheme not in ("http", "https") or not parsed.host or not bare:
         raise Invalid("an address of Kubo's RPC is like http://127.0.0.1:5001", reason="ipfs-address")
     if token and (len(token) < MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token):
         raise Invalid(f"a token of Kubo's RPC has {MIN_TOKEN_CHARACTERS} characters or more", reason="ipfs-token")
@@ -190,11 +190,15 @@ class KuboRpc:
 
     def pins(self, name: str) -> Iterator[str]:
         """The CIDs of the recursive pins of exactly this name."""
-        wanted = {"type": "recursive", "names": "true", "name": name, "stream": "true"}
+        yield from (cid for cid, given in self.named_pins(name) if given == name)
+
+    def named_pins(self, beginning: str) -> Iterator[tuple[str, str]]:
+        """CID and name of the recursive pins whose name begins so."""
+        wanted = {"type": "recursive", "names": "true", "name": beginning, "stream": "true"}
         with self._called("pin/ls", wanted) as lines:
             for pin in _json_lines(_timed(lines, self._waits.collect_s)):
-                if pin.get("Name") == name:
-                    yield str(pin["Cid"])
+                if str(pin.get("Name")).startswith(beginning):
+                    yield str(pin["Cid"]), str(pin["Name"])
 
     def unpin(self, cid: str) -> bool:
         """Remove a pin; false if there was none."""

@@ -6,6 +6,7 @@ is whole: only then does it go to Kubo, at full speed, so that a slow or broken 
 
 from __future__ import annotations
 
+import logging
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,19 +22,18 @@ from offchain.envelope.chunk_list import Buffer, ChunkList
 from offchain.envelope.header import MAX_HEADER_JSON_BYTES
 from offchain.envelope.sealed import SealedBytes, SealedObject, SealedStream
 from offchain.envelope.suite import A256GCM_1M, PRODUCTION_SUITES, Suite
-from offchain.stores.ipfs.holdings import Holdings, Packed
+from offchain.stores.ipfs.holdings import MAX_OBJECT_BYTES, Holdings, Packed
 from offchain.stores.ipfs.index import Entry, Index, Segment
-from offchain.stores.ipfs.rebuilding import rebuild
 from offchain.stores.ipfs.rpc import KuboRpc
 
 MIN_ORPHAN_AGE: Final = timedelta(hours=24)
 MAX_BATCH_OBJECTS: Final = 4096
-MAX_OBJECT_BYTES: Final = 64 << 30
 _MEMORY_BYTES: Final = 8 << 20
 _READ_BYTES: Final = 1 << 20
 _HEAD_BYTES: Final = 2 * MAX_HEADER_JSON_BYTES
 _WHOLE_BYTES: Final = A256GCM_1M.sealed_chunk_bytes + _HEAD_BYTES
 """More than any object of one chunk has: it is read at once, and its digest alone decides."""
+_LOG: Final = logging.getLogger(__name__)
 
 
 class IpfsStore:
@@ -45,7 +45,8 @@ class IpfsStore:
         """Open the store; Kubo is not asked yet, so that a node starts while it is down.
 
         Args:
-            name: of the pins; other stores in the same Kubo node have other names. It does not leave the node.
+            name: of the pins, of this store alone; other stores in the same Kubo node have other names. It does not
+                leave the node.
 
         Raises:
             Unavailable, Tampered: the folder or the index cannot be used.
@@ -56,8 +57,9 @@ class IpfsStore:
         self._rpc = rpc
         self._index = Index(folder / "index.db")
         self._pin_name = f"yilian/{name}"
-        self._holdings = Holdings(rpc, self._index, self._pin_name, folder / "lock")
         self._allowed = tuple(allowed)
+        self._holdings = Holdings(rpc, self._index, self._pin_name, folder / "lock", self._allowed)
+        self._compared = False
 
     def close(self) -> None:
         """Close index and connections."""
@@ -93,7 +95,11 @@ class IpfsStore:
         self._check_complete()
         new = {one.digest: one for one in sealed}
         missing = [one for one in new.values() if not self._is_well(one.digest)]
-        self._holdings.enter([Packed(one.digest, one.data, _chunks(one), _now()) for one in missing])
+        packed = [Packed(one.digest, one.data, _chunks(one), _now()) for one in missing]
+        alone = [one for one in packed if self._index.is_going(one.digest)]
+        for one in alone:  # a damaged segment still has it: together they could become the same file again
+            self._holdings.enter([one])
+        self._holdings.enter([one for one in packed if one not in alone])
         return [StoredBlob(one.digest, one.chunk_list.total_bytes) for one in sealed]
 
     @contextmanager
@@ -171,13 +177,15 @@ class IpfsStore:
         return sorted(removed)
 
     def settle(self) -> bool:
-        """Make a lost index again, finish erasures that broke off; true if Kubo is down.
+        """Make an index that was lost, or is older than the node, whole; finish erasures that broke off.
 
-        Every file is read for a new index: it takes as long as Kubo takes to give all of them.
+        Returns:
+            True if Kubo is down.
         """
         try:
+            self._compare()
             if not self._index.is_complete():
-                rebuild(self._rpc, self._index, self._pin_name, max_bytes=MAX_OBJECT_BYTES, allowed=self._allowed)
+                self._holdings.rebuild()
             self._holdings.finish()
         except Unavailable:
             return True
@@ -205,17 +213,42 @@ class IpfsStore:
         try:
             self.verify(digest)
         except (NotFound, Tampered):
-            self._holdings.remove([digest])
+            self._make_room(digest)
             return False
         return True
 
+    def _make_room(self, digest: str) -> None:
+        try:
+            self._holdings.remove([digest])
+        except Unavailable as error:
+            if error.reason != "ipfs-neighbour":  # its segment stays for now, and nobody reads it from there
+                raise
+
     def _check_complete(self) -> None:
-        """A new index beside a node that holds objects of this store: the old one was lost."""
+        """The index knows what the node holds of this store; else it was lost, or an older one was put back."""
+        self._compare()
         if self._index.is_complete():
             return
         if next(self._rpc.pins(self._pin_name), None) is not None:
-            raise Unavailable("the index of the IPFS store was lost; it is being made again", reason="ipfs-index")
+            raise Unavailable("the index of the IPFS store is being made whole", reason="ipfs-index")
         self._index.note_complete()
+
+    def _compare(self) -> None:
+        """Once after the start: a backup that was put back brings an index from before."""
+        if self._compared:
+            return
+        if self._index.is_complete():
+            if self._holdings.is_unknown_there():
+                self._index.note_incomplete()
+        else:
+            self._tell_of_others()
+        self._compared = True
+
+    def _tell_of_others(self) -> None:
+        """A new index: another store of the hospital in this Kubo node may be the one that is meant."""
+        beginning = f"{self._pin_name.rpartition('/')[0]}/"
+        if any(name != self._pin_name for _, name in self._rpc.named_pins(beginning)):
+            _LOG.warning("another store of this hospital is in the IPFS node; it is left alone")
 
     def _found(self, digest: str) -> tuple[Segment, Entry]:
         found = self._index.find(digest)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from contextlib import closing
+import shutil
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import pytest
 from domain.errors import NotFound, Tampered, Unavailable
 from offchain.stores.ipfs import holdings
 from offchain.stores.ipfs.index import Index
+from offchain.stores.ipfs.rpc import KuboRpc
 from offchain.stores.ipfs.store import IpfsStore
 from offchain.stores.local import LocalStore
 from offchain.stores.mirrored import MirroredStore
+from offchain.stores.opening import open_store
 from scripts.kubo import Daemon
 from tests.faults.stores.repository import LARGE, alter, block_files, block_with, holds
 from tests.kubo import IMPATIENT, ipfs_store
@@ -119,7 +122,7 @@ def test_an_object_that_two_calls_stored_leaves_both_segments(
     store.verify(second.digest)
 
 
-def test_a_call_that_broke_off_before_the_index_leaves_nothing_behind_the_next_erasure(
+def test_what_a_call_that_broke_off_left_is_found_and_collected_after_a_day(
     own: Daemon, store: IpfsStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def dies(*_: object) -> None:
@@ -133,9 +136,72 @@ def test_a_call_that_broke_off_before_the_index_leaves_nothing_behind_the_next_e
             store.put(lost)
     assert not store.exists(lost.digest)
     assert holds(own, lost.data[500:600])
-    store.collect(lambda _: True, datetime.now(UTC))
+    store.collect(lambda digest: digest == kept.digest, datetime.now(UTC))
+    store.verify(lost.digest)
+    store.collect(lambda digest: digest == kept.digest, datetime.now(UTC) + timedelta(days=2))
     assert not holds(own, lost.data[500:600])
     store.verify(kept.digest)
+
+
+def test_what_a_call_that_broke_off_left_is_erased_when_its_object_is(
+    own: Daemon, store: IpfsStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    one, other = sealed_of(), sealed_of()
+    store.put(other)
+    with monkeypatch.context() as patched:
+        patched.setattr(Index, "add", dies)
+        with pytest.raises(KeyboardInterrupt):
+            store.put_many([one, other, sealed_of()])
+    assert store.delete_many([one.digest]) == 1
+    assert not holds(own, one.data[500:600])
+    store.verify(other.digest)
+
+
+def test_an_older_index_put_back_loses_nothing_that_was_acknowledged_since(
+    own: Daemon, store: IpfsStore, tmp_path: Path
+) -> None:
+    erased, old, *new = [sealed_of() for _ in range(6)]
+    store.put_many([erased, old])
+    store.close()
+    shutil.copytree(tmp_path / "ipfs", tmp_path / "copy")
+    with closing(ipfs_store(own.url, tmp_path / "ipfs", IMPATIENT)) as later:
+        later.put_many(new)
+        later.delete(erased.digest)
+    shutil.rmtree(tmp_path / "ipfs")
+    shutil.copytree(tmp_path / "copy", tmp_path / "ipfs")
+    with closing(ipfs_store(own.url, tmp_path / "ipfs", IMPATIENT)) as again:
+        with pytest.raises(Unavailable) as caught:
+            again.exists(new[0].digest)
+        assert caught.value.reason == "ipfs-index"
+        assert not again.settle()
+        again.collect(lambda _: True, datetime.now(UTC))
+        for one in (old, *new):
+            again.verify(one.digest)
+        again.delete(erased.digest)
+        assert not again.settle()
+        for one in (old, *new):
+            again.verify(one.digest)
+
+
+def test_stores_of_two_data_folders_leave_each_other_alone(own: Daemon, tmp_path: Path) -> None:
+    with ExitStack() as opened:
+        first, second = (
+            open_store([own.url], tmp_path / name, Noon(), opened, name="RenheMSP") for name in ("first", "second")
+        )
+        mine, theirs = sealed_of(), sealed_of()
+        first.put(mine)
+        second.put(theirs)
+        for store in (first, second):
+            assert not store.settle()
+            store.collect(lambda _: False, datetime.now(UTC))
+        assert list(first.digests()) == [mine.digest]
+        assert list(second.digests()) == [theirs.digest]
+        first.collect(lambda _: False, datetime.now(UTC) + timedelta(days=2))
+        second.verify(theirs.digest)
+        assert not first.exists(mine.digest)
 
 
 @pytest.mark.parametrize("step", ["replace", "forget"])
@@ -183,18 +249,66 @@ def test_no_segment_gets_more_objects_than_its_table_may_name(
         store.verify(one.digest)
 
 
-def test_what_is_lost_of_a_segment_is_left_behind_and_the_rest_packed(own: Daemon, store: IpfsStore) -> None:
+def test_what_cannot_be_read_beside_an_erased_object_is_kept_until_it_is_put_again(
+    own: Daemon, store: IpfsStore, caplog: pytest.LogCaptureFixture
+) -> None:
     objects = [sealed_of(600_000) for _ in range(6)]
     store.put_many(objects)
     erased, lost, kept = objects[5], objects[:2], objects[2:5]
     block_with(own, lost[0].data[300_000:300_064]).unlink()  # the first MiB, before all that stays
-    assert store.delete(erased.digest)
+    with pytest.raises(Unavailable) as caught:
+        store.delete(erased.digest)
+    assert caught.value.reason == "ipfs-neighbour"
+    assert "a part of it cannot be read" in caplog.text
+    assert all(store.exists(one.digest) for one in (*lost, *kept))
+    other = sealed_of()
+    store.put(other)
+    assert store.delete(other.digest), "other erasures go on"
+    assert not store.settle()
+    store.put_many(lost)
+    assert not store.settle()
+    assert not store.exists(erased.digest)
+    for one in (*lost, *kept):
+        store.verify(one.digest)
+    assert not holds(own, erased.data[400_000:400_064])
+
+
+def test_an_answer_that_ends_early_costs_no_neighbour(store: IpfsStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    erased, *kept = [sealed_of() for _ in range(5)]
+    store.put_many([erased, *kept])
+    with monkeypatch.context() as patched:
+        patched.setattr(KuboRpc, "read", lambda rpc, cid, offset, length: rpc.cat(cid, offset, length)[: length // 2])
+        with pytest.raises(Unavailable):
+            store.delete(erased.digest)
     for one in kept:
         store.verify(one.digest)
-    for one in lost:
-        with pytest.raises(NotFound):
-            store.verify(one.digest)
-    assert not holds(own, erased.data[400_000:400_064])
+    assert not store.settle()
+    assert not store.exists(erased.digest)
+    for one in kept:
+        store.verify(one.digest)
+
+
+def test_an_index_lost_during_an_erasure_leaves_no_block_of_it(
+    own: Daemon, store: IpfsStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    erased, kept = sealed_of(), sealed_of()
+    store.put(erased)
+    store.put(kept)
+    with monkeypatch.context() as patched:
+        patched.setattr(KuboRpc, "collect", dies)
+        with pytest.raises(KeyboardInterrupt):
+            store.delete(erased.digest)
+    store.close()
+    for path in (tmp_path / "ipfs").glob("index.db*"):
+        path.unlink()
+    assert holds(own, erased.data[500:600])
+    with closing(ipfs_store(own.url, tmp_path / "ipfs", IMPATIENT)) as again:
+        assert not again.settle()
+        assert not holds(own, erased.data[500:600])
+        assert list(again.digests()) == [kept.digest]
 
 
 def test_a_reader_goes_on_where_its_object_was_packed(store: IpfsStore) -> None:

@@ -43,6 +43,7 @@ def refusal(message: str) -> httpx.Response:
         (refusal("block in storage has different hash than requested"), Tampered, "block-altered"),
         (refusal("failed to decode: proto: wrong wireType"), Tampered, "block-altered"),
         (refusal("context deadline exceeded"), Unavailable, "ipfs"),
+        (refusal("unexpected EOF"), Unavailable, "ipfs"),
         (httpx.Response(401), Unavailable, "ipfs-denied"),
         (httpx.Response(403, text="403 - Forbidden"), Unavailable, "ipfs-denied"),
         (httpx.Response(404), Unavailable, "ipfs"),
@@ -163,7 +164,9 @@ def test_loopback_and_https_with_a_token_are_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["", "127.0.0.1:5001", "http://", "http://127.0.0.1:5001/x", "http://127.0.0.1.example"]
+    "url",
+    ["", "127.0.0.1:5001", "http://", "http://127.0.0.1:5001/x", "http://127.0.0.1.example"]
+    + [f"{URL}{end}" for end in ("?x=1", "#f", "?", "#", "/?x=1", "/#f")],
 )
 def test_other_addresses_are_refused(url: str) -> None:
     with pytest.raises(Invalid):
