@@ -104,10 +104,17 @@ class ChannelConfig:
             raise Invalid("policy is of an unknown kind", reason="bad-policy", place=path)
         meta = parse_into(policies.ImplicitMetaPolicy(), message.value, "ImplicitMetaPolicy")
         below = tuple(
-            self._read_policy("/".join(["", *names, child, meta.sub_policy]), depth + 1)
+            self._read_below("/".join(["", *names, child, meta.sub_policy]), depth + 1)
             for child in sorted(group.groups)
         )
         return ImplicitMetaPolicy(below, implicit_meta_threshold(meta.rule, len(below)))
+
+    def _read_below(self, path: str, depth: int) -> Policy | None:
+        """One that cannot be read counts as not fulfilled: a member writes its own alone, and must not end the rest."""
+        try:
+            return self._read_policy(path, depth)
+        except Invalid:
+            return None
 
 
 def find_group(root: Any, path: list[str]) -> Any | None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from domain.errors import Denied, Invalid
@@ -19,6 +21,7 @@ from network.blocks.certification import Authorities, Chain, distinguished
 from network.blocks.identity import Identity, read_pem
 from network.blocks.protos import msp_config, parse_into
 from network.blocks.revocation import Revocations, read_revocations
+from network.blocks.signature import SCHEMES
 
 MAX_KNOWN_CERTIFICATES = 4096
 
@@ -33,21 +36,38 @@ class Role(IntEnum):
     ORDERER = 4
 
 
+Raws = tuple[bytes, ...]
+"""A chain by the bytes of its certificates."""
+_ORDER: Final = (Role.CLIENT, Role.PEER, Role.ADMIN, Role.ORDERER)
+"""Of roles with one unit name Fabric looks at the last one's authorities."""
+_DIGESTS: Final[dict[str, hashes.HashAlgorithm]] = {
+    "SHA256": hashes.SHA256(), "SHA384": hashes.SHA384(), "SHA3_256": hashes.SHA3_256(), "SHA3_384": hashes.SHA3_384(),
+}  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class NodeOu:
     """An organisational unit that gives a role; ``issuers`` limits it to what is below that chain of authorities."""
 
     name: str
-    issuers: tuple[bytes, ...] | None
+    issuers: Raws | None
 
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A verified identity: its roles, the authorities above it, nearest first, and what tells it from others."""
+    """A verified identity.
+
+    Attributes:
+        chain: the authorities above it, nearest first; ``certifiers`` is their hash, by which policies name them.
+        distinguished_by: what tells it from others.
+        scheme: how it signs; None where its MSP names a family of hashes that is none.
+    """
 
     roles: frozenset[Role]
     chain: Chain
+    certifiers: bytes = field(repr=False)
     distinguished_by: bytes = field(repr=False)
+    scheme: ec.ECDSA | None = field(repr=False)
 
     def is_also(self, certificate: Certificate) -> bool:
         """Whether a certificate is the same identity's."""
@@ -63,9 +83,12 @@ class Msp:
     authorities: Authorities
     admins: frozenset[bytes]
     node_ous: dict[Role, NodeOu]
+    units: frozenset[tuple[str, Raws]]
     revocations: tuple[Revocations, ...]
     internal: frozenset[bytes]
     takes_ed25519: bool
+    scheme: ec.ECDSA | None
+    digest: hashes.HashAlgorithm
     _known: dict[bytes, Membership | Denied] = field(default_factory=dict, repr=False)
 
     def verify_identity(self, identity: Identity) -> Membership:
@@ -100,23 +123,32 @@ class Msp:
         for listed in self.revocations:
             listed.check(identity.certificate, chain[0])
         distinguished_by = distinguished(identity.certificate, chain[0])
-        return Membership(self._roles(identity, chain, distinguished_by), chain, distinguished_by)
+        roles = self._roles(identity, chain, distinguished_by)
+        return Membership(roles, chain, self._certifiers(chain), distinguished_by, self.scheme)
+
+    def _certifiers(self, chain: Chain) -> bytes:
+        digest = hashes.Hash(self.digest)
+        for authority, issuer in zip(chain, (*chain[1:], chain[-1]), strict=True):
+            digest.update(distinguished(authority, issuer))
+        return digest.finalize()
 
     def _roles(self, identity: Identity, chain: Chain, distinguished_by: bytes) -> frozenset[Role]:
+        raws, names = _raw(chain), identity.organizational_units
+        if self.units and not any((name, raws) in self.units for name in names):
+            raise Denied("identity has none of the units that the MSP asks for", reason="unit")
         roles = {Role.MEMBER}
         if distinguished_by in self.admins:
             roles.add(Role.ADMIN)
         if not self.node_ous:
             return frozenset(roles)
-        named = [
-            role for name in identity.organizational_units for role, unit in self.node_ous.items() if unit.name == name
-        ]
+        named = [name for name in names if any(unit.name == name for unit in self.node_ous.values())]
         if len(named) != 1:  # the same unit twice is two
             raise Denied("identity must have exactly one role unit", reason="role-unit")
-        issuers = self.node_ous[named[0]].issuers
-        if issuers is not None and issuers != _raw(chain):
+        given = {role: unit for role, unit in self.node_ous.items() if unit.name == named[0]}
+        issuers = given[max(given, key=_ORDER.index)].issuers
+        if issuers is not None and issuers != raws:
             raise Denied("the role unit is for another authority's certificates", reason="role-unit")
-        return frozenset((*roles, named[0]))
+        return frozenset((*roles, *given))
 
 
 def parse_msp(raw: bytes, *, takes_ed25519: bool = False) -> Msp:
@@ -134,17 +166,21 @@ def parse_msp(raw: bytes, *, takes_ed25519: bool = False) -> Msp:
     fabric = parse_into(msp_config.FabricMSPConfig(), config.config, "FabricMSPConfig")
     if not fabric.name or not fabric.root_certs:
         raise Invalid("an MSP has a name and a root certificate", reason="bad-msp", place="FabricMSPConfig")
-    if fabric.organizational_unit_identifiers:
-        raise Invalid("an MSP that limits its members to units", reason="unsupported", place="FabricMSPConfig")
     authorities = Authorities(_distinct(fabric.root_certs), _distinct(fabric.intermediate_certs))
     return Msp(
         msp_id=fabric.name,
         authorities=authorities,
         admins=frozenset(_distinguished(authorities, read_pem(pem)) for pem in fabric.admins),
         node_ous=_parse_node_ous(fabric.fabric_node_ous, authorities),
+        units=frozenset(
+            (unit.organizational_unit_identifier, _issuers(authorities, unit.certificate))
+            for unit in fabric.organizational_unit_identifiers
+        ),
         revocations=tuple(map(read_revocations, fabric.revocation_list)),
         internal=_internal(authorities),
         takes_ed25519=takes_ed25519,
+        scheme=SCHEMES.get(fabric.crypto_config.signature_hash_family or "SHA2"),
+        digest=_digest(fabric.crypto_config.identity_identifier_hash_function or "SHA256"),
     )
 
 
@@ -162,12 +198,28 @@ def _parse_node_ous(message: Any, authorities: Authorities) -> dict[Role, NodeOu
     if not message.enable:
         return {}
     units = {}
-    for role in (Role.CLIENT, Role.PEER, Role.ADMIN, Role.ORDERER):
-        unit = getattr(message, f"{role.name.lower()}_ou_identifier")
-        if unit.organizational_unit_identifier:
-            above = _chain(authorities, read_pem(unit.certificate)) if unit.certificate else None
-            units[role] = NodeOu(unit.organizational_unit_identifier, None if above is None else _raw(above))
+    for role in _ORDER:
+        field_name = f"{role.name.lower()}_ou_identifier"
+        if message.HasField(field_name):
+            unit = getattr(message, field_name)
+            issuers = _issuers(authorities, unit.certificate) if unit.certificate else None
+            units[role] = NodeOu(unit.organizational_unit_identifier, issuers)
     return units
+
+
+def _issuers(authorities: Authorities, pem: bytes) -> Raws:
+    """The chain of one of the MSP's authorities, which may be given with the other S of its signature."""
+    signed = read_pem(pem).signed
+    for authority in (*authorities.roots, *authorities.intermediates):
+        if authority.signed == signed:
+            return _raw(_chain(authorities, authority))
+    raise Invalid("a unit is for an authority that is not the MSP's", reason="bad-msp", place="FabricMSPConfig")
+
+
+def _digest(name: str) -> hashes.HashAlgorithm:
+    if name not in _DIGESTS:
+        raise Invalid("identities are told apart by an unknown hash", reason="bad-msp", place="FabricMSPConfig")
+    return _DIGESTS[name]
 
 
 def _internal(authorities: Authorities) -> frozenset[bytes]:
@@ -183,5 +235,5 @@ def _chain(authorities: Authorities, authority: Certificate) -> Chain:
         raise Invalid("an authority of the MSP is not valid", reason="bad-msp", place="FabricMSPConfig") from error
 
 
-def _raw(chain: Chain) -> tuple[bytes, ...]:
+def _raw(chain: Chain) -> Raws:
     return tuple(certificate.raw for certificate in chain)

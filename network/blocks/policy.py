@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from domain.errors import Denied, Invalid, Tampered
-from network.blocks.identity import Identity, parse_identity
-from network.blocks.msp import Membership, Msp, Role
-from network.blocks.protos import msp_principal, parse_into, policies
-from network.blocks.signature import verify_signature
+from network.blocks.member import Member, verify_member
+from network.blocks.msp import Msp
+from network.blocks.principal import Matcher, compile_principal
+from network.blocks.protos import parse_into, policies
 
 MAX_POLICY_DEPTH = 32
+"""Of groups."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,14 +29,6 @@ class SignedData:
     signature: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An identity that its MSP verified."""
-
-    identity: Identity
-    membership: Membership
-
-
 class Policy(Protocol):
     """A rule over a set of distinct members."""
 
@@ -44,33 +37,7 @@ class Policy(Protocol):
         ...
 
 
-Matcher = Callable[[Member], bool]
 _Rule = Callable[[Sequence[Member], list[bool]], bool]
-
-
-def verify_member(raw_identity: bytes, msps: Mapping[str, Msp]) -> Member:
-    """Finds the MSP of an identity and verifies it there.
-
-    Whatever a library raises over bytes that anybody can put into a transaction means that they are no member: an
-    exception of a kind that nobody has met must not end a witness.
-
-    Raises:
-        Denied: unknown MSP, unreadable or not a valid member.
-    """
-    try:
-        return _member(raw_identity, msps)
-    except (Denied, MemoryError):
-        raise
-    except Exception as error:
-        raise Denied("identity cannot be read", reason="bad-identity") from error
-
-
-def _member(raw_identity: bytes, msps: Mapping[str, Msp]) -> Member:
-    identity = parse_identity(raw_identity)
-    msp = msps.get(identity.msp_id)
-    if msp is None:
-        raise Denied("MSP is not in the channel", reason="unknown-msp")
-    return Member(identity, msp.verify_identity(identity))
 
 
 def signers(signed: Iterable[SignedData], msps: Mapping[str, Msp]) -> list[Member]:
@@ -81,7 +48,7 @@ def signers(signed: Iterable[SignedData], msps: Mapping[str, Msp]) -> list[Membe
             member = verify_member(item.identity, msps)
             key = (member.identity.msp_id, member.membership.distinguished_by)
             if key not in members:
-                verify_signature(member.identity.public_key, item.signature, item.message)
+                member.verify_signature(item.signature, item.message)
                 members[key] = member
         except (Denied, Tampered):
             continue
@@ -139,20 +106,19 @@ def compile_signature_policy(envelope: Any) -> SignaturePolicy:
     """As ``parse_signature_policy``, from the parsed message."""
     if envelope.version != 0:
         raise Invalid("signature policy has an unknown version", reason="bad-policy")
-    matchers = [_compile_principal(principal) for principal in envelope.identities]
-    return SignaturePolicy(_compile_rule(envelope.rule, matchers, 0))
+    matchers = [compile_principal(principal) for principal in envelope.identities]
+    return SignaturePolicy(_compile_rule(envelope.rule, matchers))
 
 
-def _compile_rule(rule: Any, matchers: list[Matcher], depth: int) -> _Rule:
-    if depth > MAX_POLICY_DEPTH:
-        raise Invalid("signature policy is too deep", reason="bad-policy")
+def _compile_rule(rule: Any, matchers: list[Matcher]) -> _Rule:
+    """The library that reads policies bounds how deep one is nested."""
     kind = rule.WhichOneof("Type")
     if kind == "signed_by":
         if not 0 <= rule.signed_by < len(matchers):
             raise Invalid("signature policy names no such principal", reason="bad-policy")
         return _signed_by(matchers[rule.signed_by])
     if kind == "n_out_of":
-        return _n_out_of(rule.n_out_of.n, [_compile_rule(item, matchers, depth + 1) for item in rule.n_out_of.rules])
+        return _n_out_of(rule.n_out_of.n, [_compile_rule(item, matchers) for item in rule.n_out_of.rules])
     raise Invalid("signature policy has an empty rule", reason="bad-policy")
 
 
@@ -178,39 +144,3 @@ def _n_out_of(n: int, rules: list[_Rule]) -> _Rule:
         return fulfilled >= n
 
     return rule
-
-
-def _compile_principal(principal: Any, depth: int = 0) -> Matcher:
-    kinds = msp_principal.MSPPrincipal.Classification
-    kind = principal.principal_classification
-    if kind == kinds.Value("ROLE"):
-        return _role(parse_into(msp_principal.MSPRole(), principal.principal, "MSPRole"))
-    if kind == kinds.Value("IDENTITY"):
-        expected = parse_identity(principal.principal)
-        return lambda member: (
-            member.identity.msp_id == expected.msp_id and member.membership.is_also(expected.certificate)
-        )
-    if kind == kinds.Value("ORGANIZATION_UNIT"):
-        return _unit(parse_into(msp_principal.OrganizationUnit(), principal.principal, "OrganizationUnit"))
-    if kind == kinds.Value("COMBINED") and depth < MAX_POLICY_DEPTH:
-        combined = parse_into(msp_principal.CombinedPrincipal(), principal.principal, "CombinedPrincipal")
-        parts = [_compile_principal(part, depth + 1) for part in combined.principals]
-        if parts:
-            return lambda member: all(part(member) for part in parts)
-    raise Invalid("principal is of an unknown kind", reason="bad-policy")
-
-
-def _role(message: Any) -> Matcher:
-    try:
-        role = Role(message.role)
-    except ValueError as error:
-        raise Invalid("principal has an unknown role", reason="bad-policy") from error
-    msp_id = message.msp_identifier
-    return lambda member: member.identity.msp_id == msp_id and role in member.membership.roles
-
-
-def _unit(message: Any) -> Matcher:
-    if message.certifiers_identifier:
-        raise Invalid("principal limits the certifiers of a unit", reason="unsupported")
-    msp_id, unit = message.msp_identifier, message.organizational_unit_identifier
-    return lambda member: member.identity.msp_id == msp_id and unit in member.identity.organizational_units

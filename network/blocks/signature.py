@@ -11,7 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from domain.errors import Tampered
 
-_SHA256 = ec.ECDSA(hashes.SHA256())
+SCHEMES = {"SHA2": ec.ECDSA(hashes.SHA256()), "SHA3": ec.ECDSA(hashes.SHA3_256())}
+"""By ``FabricCryptoConfig.signature_hash_family``; members of one MSP sign over the same hash whatever the curve."""
+_SHA256 = SCHEMES["SHA2"]
 _ORDERS = {
     "secp224r1": 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFF16A2E0B8F03E13DD29455C5C2A3D,
     "secp256r1": 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551,
@@ -61,10 +63,10 @@ def encode_low_s(r: int, s: int, curve: str) -> bytes:
     return encode_dss_signature(r, _ORDERS[curve] - s if s > _HALF_ORDERS[curve] else s)
 
 
-def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
+def verify_signature(key: PublicKey, signature: bytes, message: bytes, scheme: ec.ECDSA = _SHA256) -> None:
     """Checks one signature over ``message``.
 
-    ECDSA is over SHA-256 whatever the curve, and S must be low: the other S of the same signature would let anyone
+    ECDSA is over the hash of ``scheme``, and S must be low: the other S of the same signature would let anyone
     make a second, different transaction out of a committed one. Ed25519 signs the message itself (Fabric 3).
 
     What follows the two integers is passed over, as Fabric's decoder does (Go, ``encoding/asn1``): a member that
@@ -78,7 +80,7 @@ def verify_signature(key: PublicKey, signature: bytes, message: bytes) -> None:
             key.verify(signature, message)
             return
         r, s = read_integers(signature)
-        key.verify(encode_dss_signature(r, s), message, _SHA256)
+        key.verify(encode_dss_signature(r, s), message, scheme)
         if s > _HALF_ORDERS[key.curve.name]:
             raise Tampered("signature has a high S", reason="high-s")
     except (InvalidSignature, UnsupportedAlgorithm, ValueError, KeyError, IndexError) as error:

@@ -16,12 +16,12 @@ from network.blocks import lifecycle
 from network.blocks.channel_config import ChannelConfig
 from network.blocks.codes import ValidationCode
 from network.blocks.config_update import apply_config_transaction
+from network.blocks.member import Member, verify_member
 from network.blocks.mvcc import BlockUpdates, CommittedState
-from network.blocks.policy import Member, Policy, SignedData, signers, verify_member
+from network.blocks.policy import Policy, SignedData, signers
 from network.blocks.protos import collection as collections
 from network.blocks.protos import parse_into, serialize
 from network.blocks.rwset import CollectionRwset, NamespaceRwset
-from network.blocks.signature import verify_signature
 from network.blocks.transaction import Envelope, HeaderType, Transaction, parse_envelope, parse_transaction
 
 _IMPLICIT_COLLECTION = "_implicit_org_"
@@ -180,7 +180,7 @@ class TransactionValidator:
     def _check_creator(self, envelope: Envelope) -> None:
         try:
             member = verify_member(envelope.creator, self.config.msps)
-            verify_signature(member.identity.public_key, envelope.signature, envelope.payload)
+            member.verify_signature(envelope.signature, envelope.payload)
         except (Denied, Tampered) as error:
             raise _Rejected(ValidationCode.BAD_CREATOR_SIGNATURE, error.reason) from error
 

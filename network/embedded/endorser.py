@@ -13,9 +13,9 @@ from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered
 from domain.ports import Clock
 from network.blocks import lifecycle, proposal, rwset
 from network.blocks.channel_config import ChannelConfig
-from network.blocks.policy import Member, verify_member
+from network.blocks.member import Member, verify_member
 from network.blocks.proposal import Endorsement, Proposal, Simulation, build_response_payload
-from network.blocks.signature import Signer, verify_signature
+from network.blocks.signature import Signer
 from network.embedded.database import Database
 from network.embedded.state import StoredState
 from network.execution import Contract, creator_of, moment, read_invocation, simulation_of, verify_time
@@ -110,7 +110,7 @@ class Endorser:
         asked = signed.proposal
         member = verify_member(asked.creator, self._config.msps)
         try:
-            verify_signature(member.identity.public_key, signed.signature, asked.serialize())
+            member.verify_signature(signed.signature, asked.serialize())
         except Tampered as error:
             raise Denied("the proposal is not signed by its creator", reason="bad-signature") from error
         if asked.channel != self._channel:

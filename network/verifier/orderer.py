@@ -5,9 +5,8 @@ from __future__ import annotations
 from domain.errors import Denied, Invalid, Tampered
 from network.blocks.block import Block, BlockSignature
 from network.blocks.channel_config import ChannelConfig, Consenter
-from network.blocks.policy import Member, verify_member
+from network.blocks.member import Member, verify_member
 from network.blocks.protos import common, parse_into
-from network.blocks.signature import verify_signature
 from network.verifier.report import OrdererSigner, Rule
 
 BLOCK_VALIDATION = "/Channel/Orderer/BlockValidation"
@@ -28,7 +27,7 @@ def verify_orderer_signatures(block: Block, config: ChannelConfig) -> tuple[Orde
         member, consenter_id = _signer(signature, config, block.number)
         message = signature.message(block.signed_value, header_der)
         try:
-            verify_signature(member.identity.public_key, signature.signature, message)
+            member.verify_signature(signature.signature, message)
         except Tampered as error:
             raise _tampered("an orderer's signature does not verify", block.number) from error
         verified[member.identity.der] = (member, consenter_id)

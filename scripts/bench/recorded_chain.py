@@ -8,16 +8,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric import ec
+
 from chaincode.contract import v1
 from domain import merkle
 from domain.identifiers import encode_bytes
 from domain.transactions import CreateRecord, encode
-from network.blocks import policy, validation
+from network.blocks import member
 from network.blocks.signature import PublicKey, verify_signature
 from network.embedded.founding import CONTRACT, init
 from network.embedded.ledger import EmbeddedLedger
 from network.execution import Contract
-from network.verifier import orderer
 from network.verifier.chain import verify_chain
 from network.verifier.contract import ContractReplayer
 from node_service.composition import SystemClock
@@ -27,7 +28,7 @@ from scripts.bench.inputs import MSP_ID, fresh_identifier, registration
 _MEMBERS: Final = (MSP_ID, "SouthMSP", "WestMSP")
 _BLOCKS: Final = 16
 _TRANSACTIONS_PER_BLOCK: Final = 25
-_USERS_OF_VERIFY_SIGNATURE: Final[tuple[Any, ...]] = (policy, validation, orderer)
+_USERS_OF_VERIFY_SIGNATURE: Final[tuple[Any, ...]] = (member,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +93,9 @@ def _contract(sequence: int) -> Contract | None:
 def _listening(found: list[Signature]) -> Iterator[None]:
     original = verify_signature
 
-    def listen(key: PublicKey, signature: bytes, message: bytes) -> None:
+    def listen(key: PublicKey, signature: bytes, message: bytes, scheme: ec.ECDSA) -> None:
         found.append(Signature(key, signature, message))
-        original(key, signature, message)
+        original(key, signature, message, scheme)
 
     try:
         for module in _USERS_OF_VERIFY_SIGNATURE:

@@ -20,10 +20,9 @@ from typing import Any, Final
 import pytest
 
 from domain.errors import Denied, Invalid, Tampered, YilianError
+from network.blocks.member import verify_member
 from network.blocks.msp import Msp, parse_msp
-from network.blocks.policy import verify_member
 from network.blocks.protos import identities, parse_into
-from network.blocks.signature import verify_signature
 from tests.faults.counts import repetitions
 from tests.interop.certificates import MESSAGE, MSP, Case, drawn, listed
 from tests.interop.conftest import need
@@ -96,7 +95,7 @@ def our_verdict(judged: Case, known: dict[bytes, Msp]) -> Verdict:
         if judged.config not in known:
             known[judged.config] = parse_msp(judged.config)
         member = verify_member(judged.identity, {MSP: known[judged.config]})
-        verify_signature(member.identity.public_key, judged.signed, MESSAGE)
+        member.verify_signature(judged.signed, MESSAGE)
     except (Denied, Invalid, Tampered) as error:
         if error.reason == "bad-identity" and not isinstance(error.__cause__, YilianError):
             raise AssertionError(f"{judged.kind}: an exception of a library") from error

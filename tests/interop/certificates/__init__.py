@@ -7,13 +7,14 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from tests.interop.certificates import extended, holders, issuers, mutated, revocations, signed
+from tests.interop.certificates import configurations, extended, holders, issuers, mutated, revocations, signed
 from tests.interop.certificates.forms import MESSAGE, MSP, Case
 
 LISTED: Final[tuple[Callable[[], Iterator[Case]], ...]] = (
     holders.ordinary, holders.serials, holders.versions, holders.units, holders.names, holders.validity,
     extended.extensions, issuers.authorities, issuers.constraints, signed.keys, signed.signatures,
     signed.rsa_integers, revocations.revocations, revocations.rsa_authority,
+    configurations.configurations, configurations.forms_of_pem,
 )  # fmt: skip
 DRAWN: Final = (mutated.flipped, mutated.flipped, mutated.reshaped, mutated.reshaped, mutated.rsa, revocations.changed)
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import Denied, Invalid
-from network.blocks import policy
+from network.blocks import member
 from network.blocks.certificate import RsaKey, read_certificate
+from network.blocks.member import verify_member
 from network.blocks.msp import parse_msp
-from network.blocks.policy import SignedData, signers, verify_member
+from network.blocks.policy import SignedData, signers
 from tests.interop.certificates.forms import MSP, Case, issued, leaf, plain_world, rsa_spki, sign
 
 LARGE = (1 << 2047) + 1
@@ -65,7 +66,7 @@ def test_an_exception_that_nobody_has_met_makes_no_member(monkeypatch: pytest.Mo
     def surprise(_raw: bytes) -> None:
         raise OverflowError("can't convert negative int to unsigned")
 
-    monkeypatch.setattr(policy, "parse_identity", surprise)
+    monkeypatch.setattr(member, "parse_identity", surprise)
     judged = issued("plain", leaf(plain_world()))
     with pytest.raises(Denied) as caught:
         verify_member(judged.identity, {MSP: parse_msp(judged.config)})
@@ -76,6 +77,6 @@ def test_too_little_memory_says_nothing_about_a_member(monkeypatch: pytest.Monke
     def exhausted(_raw: bytes) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(policy, "parse_identity", exhausted)
+    monkeypatch.setattr(member, "parse_identity", exhausted)
     with pytest.raises(MemoryError):
         verify_member(b"", {})

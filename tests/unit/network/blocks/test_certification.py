@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from domain.errors import Denied, Invalid
+from network.blocks.member import Member, verify_member
 from network.blocks.msp import Role, parse_msp
-from network.blocks.policy import Member, SignedData, signers, verify_member
+from network.blocks.policy import SignedData, signers
 from tests.interop.certificates import MESSAGE, MSP, Case, listed
 from tests.interop.certificates.forms import (
     CA_EXTENSIONS,

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from domain.errors import Denied, Invalid
 from network.blocks.identity import ATTRIBUTES_OID, parse_identity, serialize_identity
 from network.blocks.msp import Msp, Role, parse_msp
+from network.blocks.policy import SignedData, signers
 from network.blocks.protos import identities, msp_config, serialize
+from network.blocks.signature import encode_low_s
 from tests.unit.network.blocks.hospital_channel import NOT_BEFORE, Authority, new_root
 
 ROOT = new_root("root")
@@ -247,3 +251,57 @@ def test_the_certificates_of_strangers_are_not_remembered_for_ever(monkeypatch: 
             _verify(msp, elsewhere.issue(f"stranger {number}", "client"))
         assert _verify(msp, member) == {Role.MEMBER, Role.CLIENT}
         assert len(msp._known) <= 5
+
+
+def _edited(edit: Callable[[Any], None]) -> Msp:
+    fabric = msp_config.FabricMSPConfig(name=MSP_ID, root_certs=[ROOT.pem], intermediate_certs=[INTERMEDIATE.pem])
+    edit(fabric)
+    return parse_msp(serialize(msp_config.MSPConfig(type=0, config=serialize(fabric))))
+
+
+@pytest.mark.parametrize(
+    ("family", "digest", "fits"),
+    [
+        ("", hashes.SHA256(), True),
+        ("SHA2", hashes.SHA256(), True),
+        ("SHA3", hashes.SHA3_256(), True),
+        ("SHA2", hashes.SHA3_256(), False),
+        ("SHA3", hashes.SHA256(), False),
+        ("SHA9", hashes.SHA256(), False),
+    ],
+)
+def test_members_sign_over_the_hash_that_their_msp_names(
+    family: str, digest: hashes.HashAlgorithm, *, fits: bool
+) -> None:
+    def edit(fabric: Any) -> None:
+        fabric.crypto_config.signature_hash_family = family
+
+    holder = INTERMEDIATE.issue("somebody", "peer")
+    r, s = decode_dss_signature(holder.key.sign(b"message", ec.ECDSA(digest)))
+    signed = SignedData(
+        b"message", serialize_identity(MSP_ID, holder.certificate), encode_low_s(r, s, holder.key.curve.name)
+    )
+    assert bool(signers([signed], {MSP_ID: _edited(edit)})) is fits
+
+
+def test_an_msp_may_ask_for_units_of_one_authority() -> None:
+    def edit(fabric: Any) -> None:
+        unit = fabric.organizational_unit_identifiers.add()
+        unit.organizational_unit_identifier, unit.certificate = "radiology", INTERMEDIATE.pem
+
+    msp = _edited(edit)
+    assert _verify(msp, INTERMEDIATE.issue("somebody", ["ward", "radiology"])) == {Role.MEMBER}
+    for holder in (INTERMEDIATE.issue("somebody", "ward"), INTERMEDIATE.issue("somebody", [])):
+        with pytest.raises(Denied) as caught:
+            _verify(msp, holder)
+        assert caught.value.reason == "unit"
+
+
+def test_one_unit_name_may_give_several_roles() -> None:
+    def edit(fabric: Any) -> None:
+        fabric.fabric_node_ous.enable = True
+        for role in ("client", "peer", "orderer"):
+            unit = getattr(fabric.fabric_node_ous, f"{role}_ou_identifier")
+            unit.organizational_unit_identifier = "node" if role != "orderer" else role
+
+    assert _verify(_edited(edit), INTERMEDIATE.issue("somebody", "node")) == {Role.MEMBER, Role.CLIENT, Role.PEER}

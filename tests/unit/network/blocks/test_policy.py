@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import pytest
 
 from domain.errors import Denied, Invalid
 from network.blocks.block import parse_block
+from network.blocks.certification import distinguished
 from network.blocks.channel_config import ChannelConfig, parse_config_envelope, read_channel_config
 from network.blocks.lifecycle import n_out_of
+from network.blocks.member import verify_member
 from network.blocks.msp import Role
 from network.blocks.policy import (
-    MAX_POLICY_DEPTH,
     SignedData,
     compile_signature_policy,
     implicit_meta_threshold,
     parse_signature_policy,
     signers,
-    verify_member,
 )
 from network.blocks.protos import msp_principal, policies, serialize
 from network.blocks.signature import EcdsaSigner
@@ -166,9 +167,14 @@ def test_an_identity_principal_is_one_certificate(
 def test_unit_and_combined_principals(
     channel: HospitalChannel, config: ChannelConfig, name: str, *, fulfilled: bool
 ) -> None:
+    (root,) = verify_member(channel.hospitals[0].peer.identity, config.msps).membership.chain
     unit = _principal(
         "ORGANIZATION_UNIT",
-        msp_principal.OrganizationUnit(msp_identifier="Hosp1MSP", organizational_unit_identifier="peer"),
+        msp_principal.OrganizationUnit(
+            msp_identifier="Hosp1MSP",
+            organizational_unit_identifier="peer",
+            certifiers_identifier=hashlib.sha256(distinguished(root, root)).digest(),
+        ),
     )
     member = _principal("ROLE", msp_principal.MSPRole(msp_identifier="Hosp1MSP", role=0))
     combined = _principal("COMBINED", msp_principal.CombinedPrincipal(principals=[unit, member]))
@@ -177,15 +183,20 @@ def test_unit_and_combined_principals(
         assert policy.satisfied_by(signers(_sign(*_people(channel, name)), config.msps)) is fulfilled
 
 
-def _too_deep() -> Any:
-    envelope = _single(_principal("ROLE", msp_principal.MSPRole(msp_identifier="Hosp1MSP", role=0)))
-    for _ in range(MAX_POLICY_DEPTH + 1):
-        inner = policies.SignaturePolicy()
-        inner.CopyFrom(envelope.rule)
-        envelope.rule.n_out_of.n = 1
-        del envelope.rule.n_out_of.rules[:]
-        envelope.rule.n_out_of.rules.append(inner)
-    return envelope
+def _nested(levels: int) -> bytes:
+    """A policy of one leaf, byte by byte: libraries do not build deep ones."""
+    rule = b"\x08\x00"
+    for _ in range(levels):
+        rule = _field(2, b"\x08\x01" + _field(2, rule))
+    role = serialize(_principal("ROLE", msp_principal.MSPRole(msp_identifier="Hosp1MSP", role=0)))
+    return _field(2, rule) + _field(3, role)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    size, length = len(content), b""
+    while size >= 0x80:
+        length, size = length + bytes((size & 0x7F | 0x80,)), size >> 7
+    return bytes((number << 3 | 2,)) + length + bytes((size,)) + content
 
 
 def _out_of_range() -> Any:
@@ -198,11 +209,6 @@ MALFORMED: dict[str, Any] = {
     "nothing": policies.SignaturePolicyEnvelope(),
     "unknown version": policies.SignaturePolicyEnvelope(version=1),
     "principal that is not there": _out_of_range(),
-    "too deep": _too_deep(),
-    "unknown role": _single(_principal("ROLE", msp_principal.MSPRole(msp_identifier="Hosp1MSP", role=9))),
-    "anonymity": _single(_principal("ANONYMITY", b"")),
-    "empty combination": _single(_principal("COMBINED", b"")),
-    "unreadable identity": _single(_principal("IDENTITY", b"\xff")),
 }
 
 
@@ -210,6 +216,60 @@ MALFORMED: dict[str, Any] = {
 def test_malformed_policies_are_refused(what: str) -> None:
     with pytest.raises(Invalid):
         compile_signature_policy(MALFORMED[what])
+
+
+def test_policies_nest_as_deep_as_the_library_reads(channel: HospitalChannel, config: ChannelConfig) -> None:
+    policy = parse_signature_policy(_nested(40))
+    assert policy.satisfied_by(signers(_sign(channel.hospitals[0].peer), config.msps))
+    with pytest.raises(Invalid) as caught:
+        parse_signature_policy(_nested(80))
+    assert caught.value.reason == "bad-protobuf"
+
+
+NOBODY: dict[str, Any] = {
+    "unknown role": _principal("ROLE", msp_principal.MSPRole(msp_identifier="Hosp1MSP", role=9)),
+    "unreadable role": _principal("ROLE", b"\xff"),
+    "anonymous": _principal("ANONYMITY", msp_principal.MSPIdentityAnonymity(anonymity_type=1)),
+    "empty combination": _principal("COMBINED", b""),
+    "unreadable combination": _principal("COMBINED", b"\xff"),
+    "unreadable identity": _principal("IDENTITY", b"\xff"),
+    "unit of no authority": _principal(
+        "ORGANIZATION_UNIT",
+        msp_principal.OrganizationUnit(msp_identifier="Hosp1MSP", organizational_unit_identifier="peer"),
+    ),
+    "unknown kind": msp_principal.MSPPrincipal(principal_classification=9),
+}
+
+
+@pytest.mark.parametrize("what", NOBODY)
+def test_a_principal_that_cannot_be_read_is_nobody(what: str, channel: HospitalChannel, config: ChannelConfig) -> None:
+    member = _principal("ROLE", msp_principal.MSPRole(msp_identifier="Hosp1MSP", role=0))
+    both = _principal("COMBINED", msp_principal.CombinedPrincipal(principals=[member, NOBODY[what]]))
+    people = signers(_sign(channel.hospitals[0].peer), config.msps)
+    for principal, fulfilled in ((NOBODY[what], False), (both, False), (member, True)):
+        assert parse_signature_policy(serialize(_single(principal))).satisfied_by(people) is fulfilled
+
+
+def test_combinations_nest_without_a_bound(channel: HospitalChannel, config: ChannelConfig) -> None:
+    principal = _principal("ANONYMITY", b"")
+    for _ in range(2_000):
+        principal = _principal("COMBINED", msp_principal.CombinedPrincipal(principals=[principal]))
+    policy = compile_signature_policy(_single(principal))
+    assert policy.satisfied_by(signers(_sign(channel.hospitals[0].peer), config.msps))
+
+
+@pytest.mark.parametrize("value", [b"\xff", serialize(_single(NOBODY["unreadable identity"])), _nested(80)])
+def test_a_policy_of_one_member_ends_nobody_elses(value: bytes, channel: HospitalChannel) -> None:
+    genesis = parse_config_envelope(parse_envelope(parse_block(channel.blocks[0]).envelopes[0])).config
+    hospital = channel.hospitals[1]
+    for group in ("Application", "Orderer"):
+        mine = genesis.channel_group.groups[group].groups[hospital.msp_id].policies["Writers"].policy
+        mine.type, mine.value = 1, value
+    config = read_channel_config(genesis)
+    for path in ("/Channel/Orderer/BlockValidation", "/Channel/Application/Writers"):
+        policy = config.policy(path)
+        assert policy is not None
+        assert policy.satisfied_by(signers(_sign(channel.hospitals[0].peer), config.msps))
 
 
 def test_a_policy_that_nobody_can_fulfil_is_not_built() -> None:

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from domain.errors import Denied, Invalid
+from network.blocks.member import verify_member
 from network.blocks.msp import parse_msp
-from network.blocks.policy import verify_member
 from network.blocks.revocation import read_revocations
 from tests.interop.certificates.forms import (
     AKI,

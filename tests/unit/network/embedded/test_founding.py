@@ -10,8 +10,8 @@ import pytest
 
 from domain.errors import Invalid
 from network.blocks.identity import Identity, parse_identity
+from network.blocks.member import verify_member
 from network.blocks.msp import Role
-from network.blocks.policy import verify_member
 from network.embedded.founding import ORDERING_ORGANISATION, WARNING, Founding, init
 from network.embedded.layout import Layout
 from network.embedded.ledger import EmbeddedLedger
