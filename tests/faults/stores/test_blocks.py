@@ -17,6 +17,7 @@ from offchain.stores.ipfs.index import Index
 from offchain.stores.ipfs.rpc import KuboRpc
 from offchain.stores.ipfs.store import IpfsStore
 from offchain.stores.local import LocalStore
+from offchain.stores.lock import beside_others
 from offchain.stores.mirrored import MirroredStore
 from offchain.stores.opening import open_store
 from scripts.kubo import Daemon
@@ -271,6 +272,36 @@ def test_what_cannot_be_read_beside_an_erased_object_is_kept_until_it_is_put_aga
     for one in (*lost, *kept):
         store.verify(one.digest)
     assert not holds(own, erased.data[400_000:400_064])
+
+
+def test_an_object_is_read_no_more_while_its_erasure_still_waits_for_a_write(
+    store: IpfsStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    erased = sealed_of()
+    store.put(erased)
+    monkeypatch.setattr(holdings, "PUT_WAIT_S", 0.0)
+    with beside_others(tmp_path / "ipfs" / "lock", 1):
+        with pytest.raises(Unavailable) as caught:
+            store.delete(erased.digest)
+        assert caught.value.reason == "busy"
+        assert not store.exists(erased.digest)
+    assert store.delete(erased.digest)
+
+
+@pytest.mark.parametrize("damaged", ["first", "second"])
+def test_of_two_copies_that_are_packed_together_the_one_that_is_well_stays(
+    own: Daemon, store: IpfsStore, monkeypatch: pytest.MonkeyPatch, damaged: str
+) -> None:
+    one, first, second = sealed_of(), sealed_of(), sealed_of()
+    monkeypatch.setattr(IpfsStore, "_is_well", lambda *_: False)  # as if both calls had looked before the other wrote
+    store.put_many([first, one])
+    store.put_many([one, second])
+    neighbour = first if damaged == "first" else second
+    path = block_with(own, neighbour.data[500:600])
+    path.write_bytes(path.read_bytes().replace(one.data[500:600], bytes(100)))
+    store.collect(lambda _: True, datetime.now(UTC))
+    assert len(pins(own)) == 1
+    store.verify(one.digest)
 
 
 def test_an_answer_that_ends_early_costs_no_neighbour(store: IpfsStore, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -157,6 +157,27 @@ def test_a_copy_that_is_owed_is_not_brought_once_the_object_is_deleted(pair: Pai
     assert not pair.second.exists(sealed.digest)
 
 
+@pytest.mark.parametrize("reason", ["ipfs-held", "ipfs-neighbour"])
+def test_an_erasure_that_one_object_hinders_is_owed_and_its_store_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reason: str
+) -> None:
+    def hindered(_: Sequence[str]) -> int:
+        raise Unavailable("hindered", reason=reason)
+
+    monkeypatch.setattr(mirrored, "REST_S", 60.0)
+    pair, sealed, other = Pair(tmp_path, quorum=2), _sealed(), _sealed()
+    pair.store.put(sealed)
+    with monkeypatch.context() as patched:
+        patched.setattr(pair.second, "delete_many", hindered)
+        pair.store.delete(sealed.digest)
+        assert pair.store.settle()
+    pair.store.put(other)
+    pair.second.verify(other.digest)
+    assert pair.store.unfinished_erasures() == [("b", NOON)]
+    assert not pair.store.settle()
+    assert not pair.second.exists(sealed.digest)
+
+
 @pytest.mark.parametrize("noted", ["before the erasure", "while it is owed"])
 def test_a_reader_in_flight_brings_nothing_back_that_one_store_erased_and_the_other_still_owes(
     pair: Pair, monkeypatch: pytest.MonkeyPatch, noted: str
