@@ -21,6 +21,9 @@ from network.blocks.signature import PublicKey
 ATTRIBUTES_OID = x509.ObjectIdentifier("1.2.3.4.5.6.7.8.1")
 _ATTRIBUTES = bytes.fromhex("2a03040506070801")
 MAX_CERTIFICATE_BYTES = 64 * 1024
+MAX_REMEMBERED_BYTES = 4 * 1024
+MAX_REMEMBERED = 1024
+"""Together less than 32 MiB: an identity that was read takes some five times its bytes."""
 _MAX_ATTRIBUTES_DEPTH = 4
 _UNREADABLE = (
     ValueError,
@@ -71,13 +74,24 @@ def serialize_identity(msp_id: str, certificate: x509.Certificate) -> bytes:
     return serialize(message)
 
 
-@lru_cache(maxsize=4096)
 def parse_identity(raw: bytes) -> Identity:
     """Reads ``msp.SerializedIdentity``; remembered by its bytes, since a channel has few identities and many uses.
+
+    Larger ones than authorities issue are read again each time: whose they are is not known yet, and anybody could
+    fill the memory with them.
 
     Raises:
         Invalid: not that message, no certificate in it, or a key of a kind that Fabric does not know.
     """
+    return _remembered(raw) if len(raw) <= MAX_REMEMBERED_BYTES else _parse_identity(raw)
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _remembered(raw: bytes) -> Identity:
+    return _parse_identity(raw)
+
+
+def _parse_identity(raw: bytes) -> Identity:
     message = parse_into(identities.SerializedIdentity(), raw, "SerializedIdentity")
     certificate = read_pem(message.id_bytes)
     key = certificate.public_key

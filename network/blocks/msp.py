@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from domain.errors import Denied, Invalid
 from network.blocks.certificate import Certificate
 from network.blocks.certification import Authorities, Chain, distinguished
-from network.blocks.identity import Identity, read_pem
+from network.blocks.identity import MAX_REMEMBERED_BYTES, Identity, read_pem
 from network.blocks.protos import msp_config, parse_into
 from network.blocks.revocation import Revocations, read_revocations
 from network.blocks.signature import SCHEMES
 
-MAX_KNOWN_CERTIFICATES = 4096
+MAX_KNOWN_CERTIFICATES = 1024
 
 
 class Role(IntEnum):
@@ -104,13 +104,19 @@ class Msp:
             try:
                 known = self._verify(identity)
             except Denied as error:
-                known = error
-            if len(self._known) >= MAX_KNOWN_CERTIFICATES:  # strangers' certificates come in any number
-                self._known.clear()
-            self._known[identity.der] = known
+                known = Denied(error.detail, reason=error.reason)  # without what it was raised over
+            self._remember(identity.der, known)
         if isinstance(known, Denied):
             raise Denied(known.detail, reason=known.reason)
         return known
+
+    def _remember(self, der: bytes, known: Membership | Denied) -> None:
+        """Strangers' certificates come in any number and size."""
+        if len(der) > MAX_REMEMBERED_BYTES:
+            return
+        if len(self._known) >= MAX_KNOWN_CERTIFICATES:
+            self._known.clear()
+        self._known[der] = known
 
     def _verify(self, identity: Identity) -> Membership:
         if identity.certificate.extensions.is_authority:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from domain.errors import Denied, Invalid
-from network.blocks.identity import ATTRIBUTES_OID, parse_identity, serialize_identity
+from network.blocks.identity import ATTRIBUTES_OID, MAX_REMEMBERED_BYTES, parse_identity, serialize_identity
 from network.blocks.msp import Msp, Role, parse_msp
 from network.blocks.policy import SignedData, signers
 from network.blocks.protos import identities, msp_config, serialize
@@ -305,3 +308,20 @@ def test_one_unit_name_may_give_several_roles() -> None:
             unit.organizational_unit_identifier = "node" if role != "orderer" else role
 
     assert _verify(_edited(edit), INTERMEDIATE.issue("somebody", "node")) == {Role.MEMBER, Role.CLIENT, Role.PEER}
+
+
+def test_large_identities_do_not_fill_the_memory() -> None:
+    msp, size, number = _msp(), 40_000, 60
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(number):
+            extension = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), os.urandom(size))
+            assert Role.PEER in _verify(msp, ROOT.issue("somebody", "peer", extensions=[extension]))
+            with pytest.raises(Denied):
+                _verify(msp, new_root("elsewhere").issue("somebody", "peer", extensions=[extension]))
+        gc.collect()
+        assert tracemalloc.get_traced_memory()[0] - before < 10 * size
+    finally:
+        tracemalloc.stop()
+    assert all(len(der) <= MAX_REMEMBERED_BYTES for der in msp._known)
