@@ -19,7 +19,7 @@ from offchain.stores.ipfs.store import IpfsStore
 from offchain.stores.local import LocalStore
 from offchain.stores.lock import beside_others
 from offchain.stores.mirrored import MirroredStore
-from offchain.stores.opening import open_store
+from offchain.stores.opening import STORE_ID_FILE, open_store
 from scripts.kubo import Daemon
 from tests.faults.stores.repository import LARGE, alter, block_files, block_with, holds
 from tests.kubo import IMPATIENT, ipfs_store
@@ -384,6 +384,24 @@ def test_a_lost_index_is_made_again_from_the_pins(own: Daemon, store: IpfsStore,
         for one in objects:
             again.verify(one.digest)
         assert sorted(again.digests()) == sorted(one.digest for one in objects)
+
+
+def test_a_restored_data_folder_finds_by_the_id_of_its_store_what_kubo_holds(own: Daemon, tmp_path: Path) -> None:
+    objects = [sealed_of() for _ in range(3)]
+    with ExitStack() as opened:
+        open_store([own.url], tmp_path / "lost", Noon(), opened, name="RenheMSP").put_many(objects)
+    for name in ("restored", "new"):
+        (tmp_path / name).mkdir()
+    shutil.copy(tmp_path / "lost" / STORE_ID_FILE, tmp_path / "restored")
+    with ExitStack() as opened:
+        restored, new = (
+            open_store([own.url], tmp_path / name, Noon(), opened, name="RenheMSP") for name in ("restored", "new")
+        )
+        for store in (restored, new):
+            assert not store.settle()
+        for one in objects:
+            restored.verify(one.digest)
+            assert not new.exists(one.digest)
 
 
 def call(daemon: Daemon, name: str, **params: object) -> httpx.Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -20,19 +21,20 @@ def test_who_waits_to_be_alone_lets_nobody_new_in_and_comes_next(tmp_path: Path)
             entered.set()
             left.wait(30)
 
-    eraser = threading.Thread(target=erases)
+    eraser = threading.Thread(target=erases, daemon=True)
     with ExitStack() as first:
         first.enter_context(beside_others(path, 1))
         with beside_others(path, 1):
             pass
         eraser.start()
-        kept_out = False
-        while not kept_out:  # until the eraser has begun to wait
+        kept_out, end = False, time.monotonic() + 10
+        while not kept_out and time.monotonic() < end:  # until the eraser has begun to wait
             try:
                 with beside_others(path, 0):
                     pass
             except Unavailable as error:
                 kept_out = error.reason == "busy"
+        assert kept_out
         assert not entered.is_set()
     assert entered.wait(30)
     with pytest.raises(Unavailable), beside_others(path, 0):
