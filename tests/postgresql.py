@@ -48,6 +48,9 @@ def require() -> None:
         pytest.skip(_MISSING)
 
 
+_STANDING_IN: list[Server] = []
+
+
 @dataclass(frozen=True, slots=True)
 class Server:
     """A running server; its folder is its socket's folder, too."""
@@ -197,7 +200,14 @@ def instead_of_sqlite(server: Server) -> Iterator[None]:
         return chosen(_created(server, Path(made.database)))
 
     engine._engine = redirected
+    _STANDING_IN.append(server)
     try:
         yield
     finally:
+        _STANDING_IN.remove(server)
         engine._engine = chosen
+
+
+def url_instead_of(file: Path) -> str:
+    """For a node that is a process of its own: the URL of the database in place of this file; empty: SQLite it is."""
+    return _STANDING_IN[-1].create(name_of(file)) if _STANDING_IN else ""

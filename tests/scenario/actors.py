@@ -23,6 +23,7 @@ from patient_wallet import vault
 from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
 from patient_wallet.wallet import Wallet
+from tests.postgresql import url_instead_of
 from yilian.demo.ground import Ground
 from yilian.demo.network import Hospital, Network
 
@@ -76,7 +77,9 @@ def acting(
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Actors]:
     """Hospitals as processes of their own, with their staff signed in; on an embedded ledger unless told otherwise."""
-    with Network(folder, names, witnesses=witnesses, ground=ground, settings=settings) as network:
+    urls = {msp_id: url_instead_of(folder / msp_id) for msp_id in names}
+    chosen = {msp_id: {"DATABASE_URL": url} | dict((settings or {}).get(msp_id, {})) for msp_id, url in urls.items()}
+    with Network(folder, names, witnesses=witnesses, ground=ground, settings=chosen) as network:
         home, away = network.hospitals[:2]
         yield Actors(
             network, home, away,
