@@ -156,7 +156,14 @@ def _administrators() -> Iterator[Case]:
         "junk": b"junk",
         "another label": itself.replace(b"CERTIFICATE", b"X"),
     }.items():
-        yield edited(plain, lambda fabric, listed=listed: fabric.admins.append(listed), f"administrator {label}")
+        yield edited(plain, _listing(listed), f"administrator {label}")
+
+
+def _listing(administrator: bytes) -> Callable[[Any], None]:
+    def edit(fabric: Any) -> None:
+        fabric.admins.append(administrator)
+
+    return edit
 
 
 def forms_of_pem() -> Iterator[Case]:

@@ -153,11 +153,11 @@ def _lists() -> Iterator[tuple[str, bytes]]:
         "empty": b"",
     }.items():
         yield f"signature {label}", pem(seal(plain, algorithm, bits(value)), "X509 CRL")
-    for label, value, size in (
+    for label, known, size in (
         ("RSA", RSA_SHA256, 256), ("unknown", UNKNOWN, 256), ("SHA-1", ECDSA[1], 1), ("SHA-1 of 256", ECDSA[1], 256),
         ("SHA-384", ECDSA[384], 384), ("SHA-512", ECDSA[512], 512), ("SHA-224", ECDSA[224], 224),
     ):  # fmt: skip
-        yield f"algorithm {label}", pem(signed(plain, value, size), "X509 CRL")
+        yield f"algorithm {label}", pem(signed(plain, known, size), "X509 CRL")
     text = pem(good, "X509 CRL")
     for label, raw in {
         "another label": pem(good, "CERTIFICATE"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,7 @@ def test_a_node_stops_within_five_seconds_and_leaves_no_thread(settings: Setting
     running = build(settings)
     running.start()
     assert running.stop()
-    assert not any(worker._thread.is_alive() for worker in running.workers)
+    assert not [one.name for one in threading.enumerate() if one.name.startswith("yilian-")]
 
 
 def with_witness(settings: Settings, folder: Path, seed: int, **fields: str) -> Settings:
