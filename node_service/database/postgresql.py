@@ -13,8 +13,10 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
+from weakref import WeakSet
 
 import psycopg
+from psycopg.errors import Diagnostic
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 
 from domain.errors import Unavailable, YilianError
@@ -52,6 +54,8 @@ _HOLDS: Final = (
 _OWN_SESSION: Final = (
     "SELECT pid || ' ' || extract(epoch FROM backend_start) FROM pg_stat_activity WHERE pid = pg_backend_pid()"
 )
+_UNREPLICATED: Final[WeakSet[Any]] = WeakSet()
+"""Connections whose commit was acknowledged by one server though a replica was to have it."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -67,7 +71,28 @@ def postgresql_engine(url: URL) -> Engine:
         hide_parameters=True,
     )
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "connect", _heed_warnings)
+    engine.dialect.do_commit = _commit  # type: ignore[assignment]
     return engine
+
+
+def _heed_warnings(connection: Any, _record: object) -> None:
+    """Notes on the connection that a commit is on this server alone, which PostgreSQL says in a warning only."""
+
+    def heed(told: Diagnostic) -> None:
+        if told.severity_nonlocalized == "WARNING" and "synchronous replication" in (told.message_primary or ""):
+            _UNREPLICATED.add(connection)
+
+    connection.add_notice_handler(heed)
+
+
+def _commit(connection: Any) -> None:
+    """Commit; a wait for a synchronous replica that was given up is a failure, for a failover would lose the commit."""
+    connection.commit()
+    driver = getattr(connection, "dbapi_connection", connection)  # the pool's wrapper has the driver's
+    if driver in _UNREPLICATED:
+        _UNREPLICATED.discard(driver)
+        raise psycopg.OperationalError("the commit is on no replica yet")
 
 
 def _begin(connection: Connection) -> None:

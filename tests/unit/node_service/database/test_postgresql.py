@@ -112,6 +112,36 @@ def test_after_the_server_went_and_came_back_the_same_pool_works(server: Server,
     assert values(database) == [1, 3]
 
 
+def test_a_commit_whose_wait_for_a_replica_was_given_up_is_no_success(
+    server: Server, name: str, database: Database
+) -> None:
+    """It waits without end, whatever the time limits; an administrator may cancel the wait, which undoes nothing."""
+    server.set("synchronous_standby_names", "nobody")
+    ended, failed = threading.Event(), queue.SimpleQueue[Exception]()
+
+    def put_until_it_fails() -> None:
+        try:
+            for number in range(100_000):  # the server takes the setting in a moment later
+                put(database, number)
+        except Unavailable as error:
+            failed.put(error)
+        finally:
+            ended.set()
+
+    putting = threading.Thread(target=put_until_it_fails)
+    putting.start()
+    try:
+        with psycopg.connect(server.conninfo(name), autocommit=True) as connection:
+            while not ended.wait(0.05):
+                connection.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
+    finally:
+        server.set("synchronous_standby_names", "")
+        putting.join(WAIT_S)
+    assert not failed.empty()
+    put(database, -1)
+    assert values(database)[0] == -1
+
+
 def test_of_two_processes_one_leads_and_the_other_takes_over(database: Database) -> None:
     first, second = LeaderLock(database.engine), LeaderLock(database.engine)
     assert first.take()
