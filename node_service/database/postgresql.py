@@ -11,7 +11,7 @@ import logging
 import os
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Any, Final
 from weakref import WeakSet
 
@@ -194,7 +194,7 @@ class NotificationListener:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                with _connect(self._engine) as connection:
+                with closing(_connect(self._engine)) as connection:  # closing waits for nothing, whatever broke
                     connection.execute(f"LISTEN {CHANNEL}".encode())
                     self._heard({})
                     while not self._stop.is_set():
