@@ -382,8 +382,10 @@ def _listener(
 ) -> Listener | None:
     """Hears what other processes of the node commit, and for which blocks they want a checkpoint."""
 
-    def heard(told: Mapping[str, Any]) -> None:
+    def heard(told: Mapping[str, Any] | None) -> None:
         commits.refresh()
+        if told is None:
+            return  # an idle node sleeps
         leading.wake()
         wanted = told.get(WANTED)
         if isinstance(wanted, int) and wanted < _projected(database):

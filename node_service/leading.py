@@ -37,11 +37,6 @@ class Leading:
         self._thread: threading.Thread | None = None
         database.after_commit(self.wake)
 
-    @property
-    def leads(self) -> bool:
-        """Whether the background work is done here now."""
-        return bool(self._workers)
-
     def start(self) -> None:
         """Begin, or wait for the lock in a thread."""
         if self._lock is None:

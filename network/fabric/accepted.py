@@ -114,9 +114,9 @@ class Resending:
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Begin, if that has not happened yet."""
+        """Begin, if that has not happened yet, or the thread has died of something unforeseen."""
         with self._lock:
-            if self._thread is None and not self._closed.is_set():
+            if not (self._closed.is_set() or (self._thread is not None and self._thread.is_alive())):
                 self._thread = threading.Thread(target=self._run, name="accepted-transactions", daemon=True)
                 self._thread.start()
 

@@ -105,8 +105,12 @@ class Database:
 
         return LeaderLock(self.engine)
 
-    def listener(self, heard: Callable[[Mapping[str, Any]], object]) -> Listener | None:
-        """Calls ``heard`` after commits of any process, with what one told; None where no other process is."""
+    def listener(self, heard: Callable[[Mapping[str, Any] | None], object]) -> Listener | None:
+        """Calls ``heard`` after commits of any process, with what one told, or with None now and then.
+
+        Returns:
+            None where no other process is.
+        """
         if not self.is_shared:
             return None
         from node_service.database.postgresql import NotificationListener  # noqa: PLC0415 - as in _engine

@@ -169,10 +169,10 @@ class NotificationListener:
     """A thread that hears what the node's processes commit and tell each other.
 
     Args:
-        heard: called after commits of any process, with what was told, and now and then with nothing.
+        heard: called after commits of any process, with what was told; with None where nothing came for a while.
     """
 
-    def __init__(self, engine: Engine, heard: Callable[[Mapping[str, Any]], object]) -> None:
+    def __init__(self, engine: Engine, heard: Callable[[Mapping[str, Any] | None], object]) -> None:
         self._engine, self._heard = engine, heard
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="yilian-listener", daemon=True)
@@ -208,8 +208,10 @@ class NotificationListener:
 
     def _hear(self, connection: psycopg.Connection[Any]) -> None:
         payloads = [one.payload for one in connection.notifies(timeout=LISTEN_S, stop_after=1)]
-        for payload in payloads or [""]:  # nothing for a while: look all the same
+        for payload in payloads:
             self._heard(_told(payload))
+        if not payloads:
+            self._heard(None)
 
 
 def tell(engine: Engine, told: Mapping[str, Any]) -> None:
