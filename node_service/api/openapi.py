@@ -7,6 +7,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from node_service.api import tus
 from node_service.api.body_examples import EXAMPLES
 from node_service.api.operation_outcome import FHIR_JSON
 from node_service.api.problems import PROBLEM_JSON
@@ -20,11 +21,12 @@ _PROBLEMS: Final = {
     "406": "only FHIR JSON is spoken",
     "408": "the body came too slowly",
     "409": "contradicts what there is",
-    "412": "the version is no longer the present one",
+    "412": "the version is no longer the present one, or not the one spoken here",
     "413": "too large",
     "415": "another media type",
     "416": "no such range of bytes",
     "422": "cannot be processed",
+    "423": "another request continues it",
     "428": "If-Match is missing",
     "429": "too often",
     "500": "what is stored does not verify",
@@ -93,6 +95,8 @@ def _statuses(path: str, method: str, operation: dict[str, Any], *, is_fhir: boo
         found.add("502")
     if "/objects/" in path:
         found.add("416")
+    if path.startswith(tus.PATH) and method != "options":
+        found |= {"412", "423", "429"}
     if is_fhir:
         found |= {"406", "412", "428"} if method == "put" else {"406"}
     return found

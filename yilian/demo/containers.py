@@ -32,7 +32,8 @@ IMAGES: Final = (
     ("POSTGRESQL_IMAGE", "postgres", "", "POSTGRESQL_VERSION", "17"),
 )
 """Variable and default of the name, its end, variable and default of the version: as in the file."""
-STARTS: Final = 3
+ATTEMPTS: Final = 3
+PAUSE_S: Final = 3.0
 ASK_TIMEOUT_S: Final = 20.0
 UP_TIMEOUT_S: Final = 300.0
 READY_TIMEOUT_S: Final = 300.0
@@ -99,18 +100,22 @@ class Compose:
 
     def up(self) -> None:
         """Start everything; again where the engine itself failed to start a container (runc's broken pipe)."""
-        for left in reversed(range(STARTS)):
-            try:
-                self.run("up", "--detach", "--no-build", timeout_s=UP_TIMEOUT_S)
-            except Unavailable as error:
-                if not left or "OCI runtime create failed" not in error.detail:
-                    raise
-            else:
-                return
+        self._repeated("OCI runtime create failed", "up", "--detach", "--no-build")
 
     def down(self) -> None:
-        """Remove everything, with what it stored."""
-        self.run("down", "--volumes", "--timeout", "5", timeout_s=UP_TIMEOUT_S)
+        """Remove everything, with what it stored; again where the engine still counts a container that is gone."""
+        self._repeated("has active endpoints", "down", "--volumes", "--timeout", "5")
+
+    def _repeated(self, passing: str, *arguments: str) -> None:
+        for left in reversed(range(ATTEMPTS)):
+            try:
+                self.run(*arguments, timeout_s=UP_TIMEOUT_S)
+            except Unavailable as error:
+                if not left or passing not in error.detail:
+                    raise
+                time.sleep(PAUSE_S)
+            else:
+                return
 
 
 @dataclass(slots=True)

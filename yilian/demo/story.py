@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
-from domain.errors import Conflict, Denied, NotFound, Tampered, YilianError
+from domain.errors import Conflict, Denied, NotFound, Tampered, Unavailable, YilianError
 from domain.identifiers import decode_bytes, identifier
 from domain.instants import instant
 from domain.vocabulary import CATEGORIES
@@ -33,7 +33,10 @@ from yilian.ingestion import Feed
 
 ANCHOR_TIMEOUT_S: Final = 60.0
 WRAPS_TIMEOUT_S: Final = 30.0
+SHORTLY_S: Final = 60.0
 _POLL_S: Final = 0.05
+_SHORTLY: Final = ("no-witness", "not-fresh", "projection-behind", "changed")
+Read = TypeVar("Read")
 
 
 @dataclass(slots=True)
@@ -197,8 +200,8 @@ def grant(report: Report, cast: Cast, choice: GrantChoice) -> None:
 def read_shared(report: Report, cast: Cast, choice: GrantChoice, seen: wire.Preview) -> None:
     """The doctor pulls, opens and verifies; the bytes are the custodian's, and just those that were previewed."""
     started = time.monotonic()
-    cast.access = cast.shared.open_access(cast.patient, cast.grant, "TREAT").id
-    cast.chart = cast.shared.chart(cast.access).items
+    cast.access = _until_fresh(lambda: cast.shared.open_access(cast.patient, cast.grant, "TREAT")).id
+    cast.chart = _until_fresh(lambda: cast.shared.chart(cast.access)).items
     own = [item for item in cast.chart if item.entry.kind == "patient"]
     released = {item.entry.record for item in own}
     check(released == set(seen.released), "what was released is not what was previewed")
@@ -221,15 +224,31 @@ def read_shared(report: Report, cast: Cast, choice: GrantChoice, seen: wire.Prev
 def _read_series(cast: Cast, chart: list[wire.SharedRecord]) -> int:
     count = 0
     for series in [item.entry.record for item in chart if item.members]:
-        for member in cast.shared.members(cast.access, series):
-            there, here = hashlib.sha256(), hashlib.sha256()
-            for piece in cast.shared.member(cast.access, series, member.object_id):
-                there.update(piece)
-            for piece in cast.house_doctor.client.record_member(series, member.object_id):
-                here.update(piece)
-            check(there.digest() == here.digest(), "an image differs from the custodian's")
+        for member in _until_fresh(lambda: cast.shared.members(cast.access, series)):  # noqa: B023 - called at once
+            there = _until_fresh(lambda: _digest(cast.shared.member(cast.access, series, member.object_id)))  # noqa: B023
+            here = _digest(cast.house_doctor.client.record_member(series, member.object_id))
+            check(there == here, "an image differs from the custodian's")
             count += 1
     return count
+
+
+def _digest(pieces: Iterable[bytes]) -> bytes:
+    found = hashlib.sha256()
+    for piece in pieces:
+        found.update(piece)
+    return found.digest()
+
+
+def _until_fresh(read: Callable[[], Read]) -> Read:
+    """Do as a doctor does who is told to try again shortly: on a busy machine a witness may be slow to answer."""
+    deadline = time.monotonic() + SHORTLY_S
+    while True:
+        try:
+            return read()
+        except Unavailable as error:
+            if error.reason not in _SHORTLY or time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_S)
 
 
 def who_read(report: Report, cast: Cast) -> None:
@@ -253,7 +272,7 @@ def break_glass(report: Report, cast: Cast) -> None:
         categories=["allergy", "medication", "problem"],
     )  # fmt: skip
     emergency = cast.shared.break_glass(body)
-    chart = cast.shared.chart(emergency.id).items
+    chart = _until_fresh(lambda: cast.shared.chart(emergency.id)).items
     outside = [item for item in chart if item.entry.category not in (*body.categories, "directory")]
     check(not outside, "a category outside the emergency was released")
     notices = [notice for notice in cast.wallet.notices(cast.custodian.msp_id) if emergency.id in notice.references]

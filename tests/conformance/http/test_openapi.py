@@ -19,13 +19,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from node_service.api.tus import PART_TYPE
 from node_service.staff.roles import ROLES
 from tests.conformance.http.conftest import Principals
 from tests.faults.counts import repetitions
 
 EXAMPLES = repetitions(2, 200)
 ALLOWED_FAILURES = (503, 504)
-for media_type in ("application/dicom", "application/pdf", "application/fhir+ndjson"):
+for media_type in ("application/dicom", "application/pdf", "application/fhir+ndjson", PART_TYPE):
     schemathesis.openapi.media_type(media_type, st.binary(max_size=200))
 
 
