@@ -151,7 +151,7 @@ fabric-down: install ## stop the network of fabric-up; what it has stays
 # Four hospitals in containers (docs/compose.md). With YILIAN_IMAGE the images are those of fabric-images.
 COMPOSE := $(if $(shell docker compose version 2>/dev/null),docker compose,docker-compose) -f docker-compose-fabric.yaml
 
-fabric-images: $(FABRIC_ENGINE) ## container images without a registry; prints their variables; needs root, mmdebstrap, Go, Docker
+fabric-images: $(FABRIC_ENGINE) $(if $(KUBO),,kubo-tools) ## container images without a registry; prints their variables; needs root, mmdebstrap, Go, Docker
 	@scripts/fabric-images.sh $(or $(FABRIC_BIN),$(if $(FABRIC_ENGINE),.tools/fabric/bin,$(dir $(shell command -v peer))))
 
 compose-up: ## four hospitals in containers; CONSENSUS=bft unless you say raft

@@ -288,7 +288,7 @@ def open_blobs(settings: Settings, clock: Clock, opened: ExitStack) -> SealedSto
         token = read_token(Path(settings.ipfs_token_file) if settings.ipfs_token_file else None)
         return open_store(
             settings.stores, settings.data_dir, clock, opened,
-            name=settings.msp_id, token=token, quorum=settings.store_quorum,
+            name=settings.msp_id, token=token, plain=settings.profile == "demo", quorum=settings.store_quorum,
         )  # fmt: skip
     except Invalid as error:
         place = "YILIAN_IPFS_TOKEN_FILE" if error.reason == "ipfs-token" else "YILIAN_STORES"

@@ -42,6 +42,7 @@ def node_status(node: Node) -> NodeStatus:
             scrubbed=scrubbed_objects(session),
             damaged=_count(session, DamagedObject.digest),
             unendorsed=_count(session, PendingTransaction.id, PendingTransaction.reason == UNENDORSED),
+            stores=max(1, len(stores.copies)),
             stores_down=sum(not copy.well for copy in stores.copies),
             store_ready=stores.ready,
             store_copies_owed=sum(copy.owed_copies for copy in stores.copies),

@@ -3,6 +3,7 @@
 # in images FROM scratch, and Yilian's own Dockerfile over a root file system of Debian packages.
 # Prints the variables that make the compose file use them.
 #   scripts/fabric-images.sh FOLDER_WITH_FABRIC_PROGRAMS
+# KUBO: the program of IPFS, else .tools/kubo/bin/ipfs.
 # Needs: mmdebstrap (as root), go, docker with BuildKit built in (Debian: docker.io).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -58,6 +59,13 @@ if ! docker image inspect "$postgresql" >/dev/null 2>&1; then
     --change 'ENTRYPOINT ["sh", "/usr/bin/docker-entrypoint.sh"]' "$work/postgresql.tar" "$postgresql" >/dev/null
 fi
 
+# Kubo as it was built here, over the root file system that has a shell for it.
+kubo=$work/kubo
+mkdir -p "$kubo"
+cp "${KUBO:-.tools/kubo/bin/ipfs}" "$kubo/ipfs"
+printf 'FROM %s\nCOPY ipfs /usr/local/bin/ipfs\n' "$python" |
+  docker build --quiet --tag localhost/kubo:local --file - "$kubo" >/dev/null
+
 own() { # TARGET NAME
   docker build --quiet --network host --target "$1" --tag "localhost/$2:local" \
     --build-arg PYTHON_IMAGE="$python" --build-arg FABRIC_TOOLS="$tools" . >/dev/null
@@ -65,4 +73,4 @@ own() { # TARGET NAME
 own yilian yilian
 own network yilian-network
 echo FABRIC_IMAGE=localhost/fabric FABRIC_VERSION=local YILIAN_IMAGE=localhost/yilian YILIAN_VERSION=local \
-  POSTGRESQL_IMAGE=localhost/postgresql POSTGRESQL_VERSION=local
+  POSTGRESQL_IMAGE=localhost/postgresql POSTGRESQL_VERSION=local KUBO_IMAGE=localhost/kubo KUBO_VERSION=local

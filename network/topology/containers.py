@@ -54,13 +54,18 @@ DATABASE_HOST: Final = "database"
 """How a node, and nobody else, reaches its hospital's server."""
 PASSWORD_FILE: Final = "database-password"  # noqa: S105 - a file's name
 PASSFILE: Final = "database-passfile"
+IPFS_HOST: Final = "ipfs"
+"""How a node, and nobody else, reaches its hospital's Kubo node."""
+IPFS_PORT: Final = 5001
+TOKEN_FILE: Final = "ipfs-token"  # noqa: S105 - a file's name
+START_IPFS: Final = Path(__file__).parent / "ipfs" / "start.sh"
 _PASSWORD_BYTES: Final = 24
 START_TIMEOUT_S: Final = 180.0
 ANSWER_TIMEOUT_S: Final = 120.0
 PLACEMENT: Final = Placement(FOLDER, FOLDER / "builder", listen_host="0.0.0.0", dial_host=None)  # noqa: S104 - a container
 _FIRST: Final = Definition(1, "1")
 
-ContainerRole = Literal["orderer", "peer", "contract", "node", "witness", "postgresql"]
+ContainerRole = Literal["orderer", "peer", "contract", "node", "witness", "postgresql", "ipfs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +102,7 @@ def containers(topology: Topology) -> Iterator[Container]:
         yield Container(f"node-{item.name}", "node", (layout.client(item).msp, *roots), ready)
         health = {"url": f"http://127.0.0.1:{WITNESS_PORT}/health"}
         yield Container(f"postgresql-{item.name}", "postgresql", (), {})
+        yield Container(f"ipfs-{item.name}", "ipfs", (), {"url": f"http://127.0.0.1:{IPFS_PORT}/version"})
         yield Container(f"witness-{item.name}", "witness", (layout.witness(item).msp, *roots), health)
 
 
@@ -137,6 +143,7 @@ def make_material(topology: Topology, binaries: Binaries) -> None:
     for organization in made.organizations:
         _introduce(layout, organization)
         _make_password(organization)
+        _make_token(organization)
     _own(FOLDER)
     for volume in HANDED_OUT.iterdir():
         _own(volume)
@@ -187,6 +194,8 @@ def _hand_out(container: Container) -> None:
                 shutil.copy2(path, target)
         if container.probe:
             shutil.copy2(PROGRAMS / "probe", volume / "probe")
+        if container.role == "ipfs":
+            write_file(volume / START_IPFS.name, START_IPFS.read_bytes())
         if container.role == "peer":
             shutil.copytree(PROGRAMS / "builder", volume / "builder", dirs_exist_ok=True)
     if container.probe:
@@ -212,13 +221,23 @@ def _introduce(layout: Layout, organization: Organization) -> None:
 
 
 def _make_password(organization: Organization) -> None:
-    """A password of the hospital's database, once; its server and its node see it, and nobody else."""
-    kept = HANDED_OUT / f"postgresql-{organization.name}" / PASSWORD_FILE
+    """A password of the hospital's database; its server and its node see it, and nobody else."""
+    password = _made_once(HANDED_OUT / f"postgresql-{organization.name}" / PASSWORD_FILE)
+    line = f"{DATABASE_HOST}:5432:{DATABASE}:{DATABASE}:{password}\n"
+    write_file(HANDED_OUT / f"node-{organization.name}" / PASSFILE, line.encode())
+
+
+def _make_token(organization: Organization) -> None:
+    """A token of the RPC of the hospital's Kubo node; that one and the hospital's node see it, and nobody else."""
+    token = _made_once(HANDED_OUT / f"ipfs-{organization.name}" / TOKEN_FILE)
+    write_file(HANDED_OUT / f"node-{organization.name}" / TOKEN_FILE, token.encode())
+
+
+def _made_once(kept: Path) -> str:
     with disk_errors(kept):
         if not kept.exists():
             write_file(kept, secrets.token_urlsafe(_PASSWORD_BYTES).encode())
-        line = f"{DATABASE_HOST}:5432:{DATABASE}:{DATABASE}:{kept.read_text()}\n"
-    write_file(HANDED_OUT / f"node-{organization.name}" / PASSFILE, line.encode())
+        return kept.read_text()
 
 
 def _withdraw(folder: Path) -> None:

@@ -131,7 +131,8 @@ class Witness:
             height = self._source.height()
             if height < self.size:
                 raise Tampered("blocks that were there are gone", reason="shortened", place=f"block {height}")
-            self._take(now)
+            if height > self.size:
+                self._take(now)
         except (Tampered, Invalid) as error:
             self._alarm = Alarm(error.reason, error.place)
             raise

@@ -195,6 +195,7 @@ class NodeStatus(Wire):
     scrubbed: int = 0
     damaged: int = 0
     unendorsed: int = 0
+    stores: int = 1
     stores_down: int = 0
     store_ready: bool = True
     store_copies_owed: int = 0

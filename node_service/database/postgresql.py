@@ -123,32 +123,31 @@ class LeaderLock:
         return self._session
 
     def take(self) -> bool:
-        """Take it if nobody has it.
+        """Take it if nobody has it; the connection is kept for the next try.
 
         Raises:
             Unavailable: the server does not answer.
         """
-        self.release()
+        if self._session:
+            self.release()
         try:
-            connection = _connect(self._engine)
+            if self._connection is None:
+                self._connection = _connect(self._engine)
+            row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER_LOCK,)).fetchone()
+            if row is None or not row[0]:
+                return False
+            waiting = "SELECT pg_advisory_lock(%s), pg_advisory_unlock(%s)"
+            self._connection.execute(waiting, (WRITER_LOCK, WRITER_LOCK))
+            row = self._connection.execute(_OWN_SESSION).fetchone()
         except psycopg.Error as error:
+            self.release()
             raise Unavailable("the database cannot be asked", reason="database") from error
-        try:
-            taken = connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER_LOCK,)).fetchone()
-            if taken is not None and taken[0]:
-                connection.execute("SELECT pg_advisory_lock(%s), pg_advisory_unlock(%s)", (WRITER_LOCK, WRITER_LOCK))
-                row = connection.execute(_OWN_SESSION).fetchone()
-                self._connection, self._session = connection, "" if row is None else str(row[0])
-                return True
-        except psycopg.Error as error:
-            connection.close()
-            raise Unavailable("the database cannot be asked", reason="database") from error
-        connection.close()
-        return False
+        self._session = "" if row is None else str(row[0])
+        return True
 
     def is_held(self) -> bool:
         """Whether the session that holds it is still there."""
-        if self._connection is None:
+        if self._connection is None or not self._session:
             return False
         try:
             self._connection.execute("SELECT 1")
@@ -162,7 +161,7 @@ class LeaderLock:
         if self._connection is not None:
             with suppress(psycopg.Error):
                 self._connection.close()
-        self._connection = None
+        self._connection, self._session = None, ""
 
 
 class NotificationListener:

@@ -25,6 +25,7 @@ from offchain.envelope.chunk_list import Buffer, ChunkList
 from offchain.envelope.header import MAX_HEADER_JSON_BYTES
 from offchain.envelope.sealed import SealedBytes, SealedObject, SealedStream
 from offchain.envelope.suite import A256GCM_1M, PRODUCTION_SUITES, Suite
+from offchain.stores.opened import OpeningStore
 from offchain.stores.partial import Fetch, partial_file, receive_rest
 
 MIN_ORPHAN_AGE: Final = timedelta(hours=24)
@@ -37,7 +38,7 @@ _CHUNKS: Final = ".chunks"
 _PARTIAL: Final = ".partial"
 
 
-class LocalStore:
+class LocalStore(OpeningStore):
     """A content-addressed directory (see :class:`domain.ports.BlobStore`)."""
 
     def __init__(self, root: Path, *, allowed: Sequence[Suite] = PRODUCTION_SUITES, disk: Disk | None = None) -> None:
@@ -170,16 +171,6 @@ class LocalStore:
             lambda offset, length: data[offset : offset + length], len(data), digest, listed, allowed=self._allowed
         )
 
-    def get_range(self, digest: str, offset: int, length: int) -> bytes:
-        """A range of the sealed bytes, every chunk that it touches verified.
-
-        Raises:
-            Invalid: the range is not within the object.
-            NotFound, Tampered, Unavailable: as :meth:`get`.
-        """
-        with self.get(digest) as sealed:
-            return sealed.read(offset, length)
-
     def exists(self, digest: str) -> bool:
         """True if the object is there."""
         return self._place(digest).exists()
@@ -205,16 +196,6 @@ class LocalStore:
         """All digests, in no order."""
         for path in self._object_files():
             yield encode_bytes(bytes.fromhex(path.name))
-
-    def verify(self, digest: str) -> None:
-        """Read and verify every byte of an object.
-
-        Raises:
-            NotFound, Tampered, Unavailable: as :meth:`get`.
-        """
-        with self.get(digest) as sealed:
-            for _ in sealed.pieces():
-                pass
 
     def collect(self, is_referenced: Callable[[str], bool], now: datetime) -> list[str]:
         """Remove objects that nobody refers to and that nobody put within 24 hours, and remains of broken writes.

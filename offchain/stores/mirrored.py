@@ -27,6 +27,7 @@ from offchain.envelope.chunk_list import Buffer
 from offchain.envelope.sealed import SealedBytes, SealedObject, SealedStream, received
 from offchain.stores import SealedStore
 from offchain.stores.lock import locked
+from offchain.stores.opened import OpeningStore
 from offchain.stores.owed import Owed
 
 Answer = TypeVar("Answer")
@@ -61,7 +62,7 @@ class Mirror:
         self.rests_until_s = time.monotonic() + REST_S
 
 
-class MirroredStore:
+class MirroredStore(OpeningStore):
     """Several stores as one (see :class:`domain.ports.BlobStore`)."""
 
     def __init__(self, mirrors: Sequence[tuple[str, SealedStore]], folder: Path, clock: Clock, *, quorum: int) -> None:
@@ -135,16 +136,6 @@ class MirroredStore:
         self._refuse_erased(digest)
         with ExitStack() as stack:
             yield _Reading(self._ordered(), digest, stack, self._note).open()
-
-    def get_range(self, digest: str, offset: int, length: int) -> bytes:
-        """A range of the sealed bytes, every chunk that it touches verified.
-
-        Raises:
-            Invalid: the range is not within the object.
-            NotFound, Tampered, Unavailable: as :meth:`get`.
-        """
-        with self.get(digest) as sealed:
-            return sealed.read(offset, length)
 
     def exists(self, digest: str) -> bool:
         """True if a mirror has it.

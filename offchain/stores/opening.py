@@ -33,15 +33,18 @@ _LOCK_WAIT_S: Final = 10.0
 _MAX_TOKEN_BYTES: Final = 4096
 
 
-def check_places(places: Sequence[str], token: str) -> None:
+def check_places(places: Sequence[str], token: str, *, plain: bool = False) -> None:
     """Each place is ``local`` or a safe address of Kubo's RPC.
+
+    Args:
+        plain: see :func:`offchain.stores.ipfs.rpc.check_address`.
 
     Raises:
         Invalid: one is not.
     """
     for place in places:
         if place != LOCAL:
-            check_address(place, token)
+            check_address(place, token, plain=plain)
 
 
 def read_token(path: Path | None) -> str:
@@ -70,31 +73,36 @@ def open_store(
     *,
     name: str,
     token: str = "",
+    plain: bool = False,
     quorum: int = 0,
 ) -> SealedStore:
     """The store of one node: at one place, or mirrored at several.
 
     Args:
         name: of the pins in Kubo, beside the store's own id; it does not leave that node.
+        plain: the token may go over plain HTTP, see :func:`offchain.stores.ipfs.rpc.check_address`.
         quorum: of a mirrored store; 0 means all.
 
     Raises:
         Invalid: a place is none, or its address is not safe.
         Unavailable, Tampered: a folder or index cannot be opened.
     """
-    check_places(places, token)
-    stores = [(_mirror_name(place), _open_one(place, data_dir, opened, name, token)) for place in places]
+    check_places(places, token, plain=plain)
+
+    def ipfs(place: str) -> IpfsStore:
+        folder = data_dir / IPFS_FOLDER / _mirror_name(place)
+        return IpfsStore(KuboRpc(place, token, plain=plain), folder, name=f"{name}/{store_id(data_dir)}")
+
+    stores: list[tuple[str, SealedStore]] = [
+        (LOCAL, LocalStore(data_dir / OBJECTS_FOLDER))
+        if place == LOCAL
+        else (_mirror_name(place), opened.enter_context(closing(ipfs(place))))
+        for place in places
+    ]
     if len(stores) == 1:
         return stores[0][1]
     quorum = quorum or len(stores)
     return opened.enter_context(closing(MirroredStore(stores, data_dir / MIRRORS_FOLDER, clock, quorum=quorum)))
-
-
-def _open_one(place: str, data_dir: Path, opened: ExitStack, name: str, token: str) -> SealedStore:
-    if place == LOCAL:
-        return LocalStore(data_dir / OBJECTS_FOLDER)
-    folder = data_dir / IPFS_FOLDER / _mirror_name(place)
-    return opened.enter_context(closing(IpfsStore(KuboRpc(place, token), folder, name=f"{name}/{store_id(data_dir)}")))
 
 
 def store_id(data_dir: Path) -> str:
@@ -118,8 +126,6 @@ def store_id(data_dir: Path) -> str:
 
 def _mirror_name(place: str) -> str:
     """The index of a Kubo node lies in a folder of the node's name, so that no other node is taken for it."""
-    if place == LOCAL:
-        return LOCAL
     url = httpx.URL(place)
     host = "".join(one if one.isalnum() or one in ".-" else "-" for one in url.host)
     return f"ipfs-{host}-{url.port or (443 if url.scheme == 'https' else 80)}"

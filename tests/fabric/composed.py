@@ -22,6 +22,8 @@ from yilian.demo.containers import UP_TIMEOUT_S, Compose
 ROOT: Final = Path(__file__).resolve().parents[2]
 PROJECT: Final = "yilian-test"
 SEEN_TIMEOUT_S: Final = 90.0
+PAUSE_S: Final = 1.0
+"""Each look may start a program, which takes from the containers what they need to come up."""
 _PASSWORD: Final = "a passphrase of the test's own"
 Seen = TypeVar("Seen")
 
@@ -53,6 +55,10 @@ class Composed:
         """What the engine says of a container."""
         found: dict[str, Any] = json.loads(self.docker("inspect", f"{PROJECT}_{service}_1"))[0]
         return found
+
+    def networks(self, service: str) -> set[str]:
+        """The names of the project's networks that a container is in."""
+        return {name.removeprefix(f"{PROJECT}_") for name in self.inspect(service)["NetworkSettings"]["Networks"]}
 
     def well(self) -> set[str]:
         """The services whose health check is green."""
@@ -91,6 +97,11 @@ class Composed:
         asked = ("psql", "-h", "/var/run/postgresql", "-U", DATABASE, "-tAc", query)
         return self.compose("exec", "-T", f"postgresql-{hospital}", *asked).strip()
 
+    def ipfs_bytes(self, hospital: str) -> int:
+        """How much lies in the blocks of a hospital's Kubo node."""
+        blocks = self.volume(f"ipfs-{hospital}") / "ipfs" / "blocks"
+        return sum(path.stat().st_size for path in blocks.rglob("*.data"))
+
     def url(self, hospital: str) -> str:
         """Where a hospital's node is published."""
         names = [item.name for item in compose_topology("raft").organizations]
@@ -110,5 +121,5 @@ def eventually(look: Callable[[], Seen], is_done: Callable[[Seen], bool], timeou
     deadline = time.monotonic() + timeout_s
     while not is_done(seen := look()):
         assert time.monotonic() < deadline, f"not in time: {seen}"
-        time.sleep(0.2)
+        time.sleep(PAUSE_S)
     return seen

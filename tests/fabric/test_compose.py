@@ -13,10 +13,18 @@ from typing import Any, Final
 import pytest
 from rich.console import Console
 
-from network.topology.containers import PASSFILE, PASSWORD_FILE, USER, Container, compose_topology, containers
+from network.topology.containers import (
+    PASSFILE,
+    PASSWORD_FILE,
+    TOKEN_FILE,
+    USER,
+    Container,
+    compose_topology,
+    containers,
+)
 from network.topology.engine import Binaries
 from node_service.client.node_client import StaffClient
-from tests.fabric.composed import PROJECT, ROOT, Composed, eventually
+from tests.fabric.composed import ROOT, Composed, eventually
 from tests.fabric.docker_engine import docker_engine, require
 from yilian.demo.commands import synthetic, tell_story
 from yilian.demo.containers import ContainedNetwork, published_ports
@@ -83,7 +91,7 @@ def test_no_key_is_in_two_containers(composed: Composed) -> None:
                 seen.setdefault(path.read_bytes(), set()).add(container.name)
     assert not [sorted(names) for names in seen.values() if len(names) > 1]
     holders = set().union(*seen.values())
-    assert holders == {container.name for container in CONTAINERS if container.role != "postgresql"}
+    assert holders == {container.name for container in CONTAINERS if container.role not in ("postgresql", "ipfs")}
 
 
 def test_a_database_s_password_is_its_hospital_s_alone_and_several_processes_serve(composed: Composed) -> None:
@@ -92,13 +100,20 @@ def test_a_database_s_password_is_its_hospital_s_alone_and_several_processes_ser
     assert len(set(passwords)) == len(names)
     for name, password in zip(names, passwords, strict=True):
         assert password in (composed.volume(f"node-{name}") / PASSFILE).read_text()
-        assert composed.inspect(f"postgresql-{name}")["NetworkSettings"]["Networks"].keys() == {
-            f"{PROJECT}_database-{name}"
-        }
+        assert composed.networks(f"postgresql-{name}") == {f"database-{name}"}
     processes = composed.database("renhe", "SELECT count(DISTINCT application_name) FROM pg_stat_activity"
                                   " WHERE application_name LIKE 'yilian-node %'")  # fmt: skip
     assert int(processes) == 2
     assert composed.database("renhe", "SHOW data_checksums") == "on"
+
+
+def test_a_token_of_ipfs_is_its_hospital_s_alone(composed: Composed) -> None:
+    names = [item.name for item in compose_topology("raft").organizations]
+    tokens = [(composed.volume(f"ipfs-{name}") / TOKEN_FILE).read_text() for name in names]
+    assert len(set(tokens)) == len(names)
+    for name, token in zip(names, tokens, strict=True):
+        assert token == (composed.volume(f"node-{name}") / TOKEN_FILE).read_text()
+        assert composed.networks(f"ipfs-{name}") == {f"ipfs-{name}"}
 
 
 def test_a_record_of_one_hospital_is_anchored_witnessed_and_known_to_all_others(
@@ -120,10 +135,23 @@ def test_the_demo_tells_its_whole_story_on_the_containers(composed: Composed, tm
     assert report.verified_transactions > 0
 
 
+def test_what_a_hospital_s_ipfs_missed_while_it_was_down_is_brought_to_it(
+    composed: Composed, doctor: StaffClient
+) -> None:
+    eventually(doctor.status, lambda now: now.store_copies_owed == 0)
+    held = composed.ipfs_bytes("renhe")
+    composed.compose("stop", "--timeout", "5", "ipfs-renhe")
+    _store_and_anchor(doctor)
+    assert doctor.status().store_copies_owed > 0
+    composed.compose("start", "ipfs-renhe")
+    eventually(doctor.status, lambda now: (now.stores, now.stores_down, now.store_copies_owed) == (2, 0, 0))
+    assert composed.ipfs_bytes("renhe") > held
+
+
 def test_a_hospital_whose_containers_all_crash_comes_back_and_misses_nothing(
     composed: Composed, doctor: StaffClient
 ) -> None:
-    services = {f"{role}-mingde" for role in ("orderer", "peer", "contract", "witness", "node", "postgresql")}
+    services = {f"{role}-mingde" for role in ("orderer", "peer", "contract", "witness", "node", "postgresql", "ipfs")}
 
     def starts() -> dict[str, str]:
         return {name: str(composed.inspect(name)["State"]["StartedAt"]) for name in services}
@@ -151,7 +179,7 @@ def test_the_file_s_own_choice_is_bft_with_the_official_images() -> None:
     require("docker-compose")
     chosen = (
         "FABRIC_IMAGE", "FABRIC_VERSION", "CONSENSUS", "YILIAN_IMAGE", "YILIAN_VERSION", "POSTGRESQL_IMAGE",
-        "POSTGRESQL_VERSION",
+        "POSTGRESQL_VERSION", "KUBO_IMAGE", "KUBO_VERSION",
     )  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if name not in chosen}
     rendered = Composed(environment).compose("config")
@@ -161,7 +189,7 @@ def test_the_file_s_own_choice_is_bft_with_the_official_images() -> None:
     images = {service["image"] for service in services.values()}
     assert images == {
         "hyperledger/fabric-orderer:3.1.5", "hyperledger/fabric-peer:3.1.5", "yilian:latest", "yilian-network:latest",
-        "postgres:17",
+        "postgres:17", "ipfs/kubo:v0.42.0",
     }  # fmt: skip
 
 

@@ -30,14 +30,17 @@ IMAGES: Final = (
     ("FABRIC_IMAGE", "hyperledger/fabric", "-peer", "FABRIC_VERSION", "3.1.5"),
     ("FABRIC_IMAGE", "hyperledger/fabric", "-orderer", "FABRIC_VERSION", "3.1.5"),
     ("POSTGRESQL_IMAGE", "postgres", "", "POSTGRESQL_VERSION", "17"),
+    ("KUBO_IMAGE", "ipfs/kubo", "", "KUBO_VERSION", "v0.42.0"),
 )
 """Variable and default of the name, its end, variable and default of the version: as in the file."""
 ATTEMPTS: Final = 3
 PAUSE_S: Final = 3.0
-ASK_TIMEOUT_S: Final = 20.0
+ASK_TIMEOUT_S: Final = 60.0
 UP_TIMEOUT_S: Final = 300.0
 READY_TIMEOUT_S: Final = 300.0
 _POLL_S: Final = 0.5
+_ENGINE_S: Final = "300"
+"""How long docker-compose 1.29 waits for the engine, which starts thirty containers at once: a minute is its own."""
 _TOLD: Final = 2000
 _LOG_LINES: Final = 15
 _FLIP: Final = """
@@ -45,6 +48,10 @@ import pathlib, sys
 path = next(pathlib.Path(sys.argv[1]).rglob(sys.argv[2]))
 content = path.read_bytes()
 path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+"""
+_LAST: Final = """
+import pathlib, sys
+print(next(pathlib.Path(sys.argv[1]).rglob(sys.argv[2])).read_bytes()[-1])
 """
 _PACK: Final = "import sys, tarfile; tarfile.open(fileobj=sys.stdout.buffer, mode='w|').add(sys.argv[1], '.')"
 
@@ -84,8 +91,8 @@ class Compose:
         command = [*self.command, "-p", self.project, "-f", str(COMPOSE_FILE), *arguments]
         try:
             done = subprocess.run(  # noqa: S603 - the engine that the user installed
-                command, env=dict(self.environment), capture_output=True, timeout=timeout_s, check=False,
-                stdin=subprocess.DEVNULL,
+                command, env={"COMPOSE_HTTP_TIMEOUT": _ENGINE_S, **self.environment}, capture_output=True,
+                timeout=timeout_s, check=False, stdin=subprocess.DEVNULL,
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise Unavailable(f"Docker did not answer to {arguments[0]!r} in time", reason="docker") from error
@@ -136,8 +143,15 @@ class ContainedHospital(Hospital):
         return f"http://{self.service}:{NODE_PORT}"
 
     def flip_last_bit(self, object_name: str) -> None:
-        """Alter one object of the node's store where it lies; a second time puts it right."""
-        self.compose.execute(self.service, "python", "-c", _FLIP, str(FOLDER), object_name)
+        """Alter one object in the node's folder, where it lies; a second time puts it right."""
+        self._python(_FLIP, object_name)
+
+    def last_byte(self, object_name: str) -> int:
+        """How that object ends in the node's folder."""
+        return int(self._python(_LAST, object_name))
+
+    def _python(self, program: str, object_name: str) -> bytes:
+        return self.compose.execute(self.service, "python", "-c", program, str(FOLDER), object_name)
 
     def wait_ready(self) -> None:
         """Wait until the node serves.

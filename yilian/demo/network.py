@@ -154,10 +154,14 @@ class Hospital:
             self.witness.stop()
 
     def flip_last_bit(self, object_name: str) -> None:
-        """Alter one object of the node's store where it lies; a second time puts it right."""
+        """Alter one object in the node's folder, where it lies; a second time puts it right."""
         path = next(self.folder.rglob(object_name))
         content = path.read_bytes()
         path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+
+    def last_byte(self, object_name: str) -> int:
+        """How that object ends in the node's folder."""
+        return next(self.folder.rglob(object_name)).read_bytes()[-1]
 
     def administrator(self) -> StaffClient:
         """The first account, signed in."""

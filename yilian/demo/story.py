@@ -34,6 +34,7 @@ from yilian.ingestion import Feed
 ANCHOR_TIMEOUT_S: Final = 60.0
 WRAPS_TIMEOUT_S: Final = 30.0
 SHORTLY_S: Final = 60.0
+HEALED_TIMEOUT_S: Final = 60.0
 _POLL_S: Final = 0.05
 _SHORTLY: Final = ("no-witness", "not-fresh", "projection-behind", "changed")
 Read = TypeVar("Read")
@@ -286,9 +287,15 @@ def break_glass(report: Report, cast: Cast) -> None:
 
 
 def flip_a_byte(report: Report, cast: Cast) -> None:
-    """A byte of the custodian's store is flipped; the object is found and named; then it is put right."""
+    """A byte of the custodian's store is flipped; the object is found and named; then it is put right.
+
+    Where the hospital has a second store, nobody notices but the operator: the other copy is read, and replaces this.
+    """
     victim = next(item for item in cast.chart if item.entry.kind == "patient" and not item.members)
     name = decode_bytes(victim.digest, "digest").hex()
+    if cast.records.client.status().stores > 1:
+        _flip_one_of_two(report, cast, victim, name)
+        return
     cast.custodian.flip_last_bit(name)
     try:
         cast.house_doctor.client.record_content(victim.entry.record)
@@ -301,6 +308,22 @@ def flip_a_byte(report: Report, cast: Cast) -> None:
         check(False, "an altered object was handed out")
     finally:
         cast.custodian.flip_last_bit(name)
+
+
+def _flip_one_of_two(report: Report, cast: Cast, victim: wire.SharedRecord, name: str) -> None:
+    before = cast.custodian.last_byte(name)
+    cast.custodian.flip_last_bit(name)
+    check(cast.custodian.last_byte(name) != before, "nothing was altered")
+    read = cast.house_doctor.client.record_content(victim.entry.record)
+    check(read == decode_bytes(victim.content, "content", max_length=1 << 30), "an altered object was handed out")
+    deadline = time.monotonic() + HEALED_TIMEOUT_S
+    while cast.custodian.last_byte(name) != before:
+        check(time.monotonic() < deadline, "the altered copy was not replaced")
+        time.sleep(_POLL_S)
+    report.say(
+        "found: the second store's copy was handed out, and replaced the altered one",
+        "已发现：改由第二存储的副本提供，并已替换被改的副本",
+    )
 
 
 def audit(report: Report, cast: Cast, network: Stage) -> None:

@@ -56,8 +56,11 @@ class Waits:
     collect_s: float = 600.0
 
 
-def check_address(url: str, token: str) -> None:
-    """Whoever reaches the RPC owns the node: it is plain on loopback alone, elsewhere https with a token.
+def check_address(url: str, token: str, *, plain: bool = False) -> None:
+    """Whoever reaches the RPC owns the node: without a token on loopback alone, elsewhere by https.
+
+    Args:
+        plain: lets a token go over plain HTTP, for a network that leads to the two of them and nowhere else.
 
     Raises:
         Invalid: the address is none, or not safe.
@@ -68,7 +71,7 @@ def check_address(url: str, token: str) -> None:
         raise Invalid("an address of Kubo's RPC is like http://127.0.0.1:5001", reason="ipfs-address")
     if token and (len(token) < MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token):
         raise Invalid(f"a token of Kubo's RPC has {MIN_TOKEN_CHARACTERS} characters or more", reason="ipfs-token")
-    if not _is_loopback(parsed.host) and (parsed.scheme != "https" or not token):
+    if not _is_loopback(parsed.host) and not (token and (plain or parsed.scheme == "https")):
         raise Invalid("Kubo's RPC is reached on loopback, or by https with a token", reason="ipfs-address")
 
 
@@ -76,17 +79,24 @@ class KuboRpc:
     """One Kubo node. Thread-safe. Every method raises ``Unavailable`` where the node is down, hung or full."""
 
     def __init__(
-        self, url: str, token: str = "", *, waits: Waits | None = None, transport: httpx.BaseTransport | None = None
+        self,
+        url: str,
+        token: str = "",
+        *,
+        plain: bool = False,
+        waits: Waits | None = None,
+        transport: httpx.BaseTransport | None = None,
     ) -> None:
         """Nothing is called yet.
 
         Args:
+            plain: see :func:`check_address`.
             transport: instead of connections over the network.
 
         Raises:
             Invalid: see :func:`check_address`.
         """
-        check_address(url, token)
+        check_address(url, token, plain=plain)
         self._base = url.rstrip("/") + "/api/v0/"
         self._waits = waits or Waits()
         headers = {"Authorization": f"Bearer {token}"} if token else {}

@@ -25,6 +25,7 @@ from offchain.envelope.suite import A256GCM_1M, PRODUCTION_SUITES, Suite
 from offchain.stores.ipfs.holdings import MAX_OBJECT_BYTES, Holdings, Packed
 from offchain.stores.ipfs.index import Entry, Index, Segment
 from offchain.stores.ipfs.rpc import KuboRpc
+from offchain.stores.opened import OpeningStore
 
 MIN_ORPHAN_AGE: Final = timedelta(hours=24)
 MAX_BATCH_OBJECTS: Final = 4096
@@ -36,7 +37,7 @@ _WHOLE_BYTES: Final = A256GCM_1M.sealed_chunk_bytes + _HEAD_BYTES
 _LOG: Final = logging.getLogger(__name__)
 
 
-class IpfsStore:
+class IpfsStore(OpeningStore):
     """Sealed objects in one Kubo node (see :class:`domain.ports.BlobStore`)."""
 
     def __init__(
@@ -112,26 +113,6 @@ class IpfsStore:
             Unavailable: Kubo does not answer in time.
         """
         yield self._verified(_checked(digest))
-
-    def get_range(self, digest: str, offset: int, length: int) -> bytes:
-        """A range of the sealed bytes, every chunk that it touches verified.
-
-        Raises:
-            Invalid: the range is not within the object.
-            NotFound, Tampered, Unavailable: as :meth:`get`.
-        """
-        with self.get(digest) as sealed:
-            return sealed.read(offset, length)
-
-    def verify(self, digest: str) -> None:
-        """Read and verify every byte of an object.
-
-        Raises:
-            NotFound, Tampered, Unavailable: as :meth:`get`.
-        """
-        with self.get(digest) as sealed:
-            for _ in sealed.pieces():
-                pass
 
     def exists(self, digest: str) -> bool:
         """True if the object is there, by the index."""

@@ -72,7 +72,11 @@ def settings(folder: Path, **chosen: Any) -> Settings:
         ({"stores": ("http://user:word@127.0.0.1:5001",)}, "YILIAN_STORES"),
         ({"stores": ("http://10.0.0.5:5001",)}, "YILIAN_STORES"),
         ({"stores": ("https://ipfs.renji.example",)}, "YILIAN_STORES"),
-        ({"stores": ("http://ipfs.renji.example",), "ipfs_token_file": "token"}, "YILIAN_STORES"),
+        ({"stores": ("http://ipfs.renji.example",)}, "YILIAN_STORES"),
+        (
+            {"stores": ("http://ipfs.renji.example",), "ipfs_token_file": "token", "profile": "pilot"},
+            "YILIAN_STORES",
+        ),
         ({"stores": ("local",), "ipfs_token_file": "missing"}, "YILIAN_IPFS_TOKEN_FILE"),
         ({"stores": ("local", "http://127.0.0.1:5001"), "ipfs_token_file": "short"}, "YILIAN_IPFS_TOKEN_FILE"),
         ({"stores": ("local",), "ipfs_token_file": "open"}, "YILIAN_IPFS_TOKEN_FILE"),

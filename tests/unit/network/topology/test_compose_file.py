@@ -145,8 +145,12 @@ def test_a_node_knows_its_own_addresses_and_may_call_all_others(
 def test_there_is_no_secret_in_the_file() -> None:
     """A setting may name a file that ``material`` made."""
     text = (ROOT / "docker-compose-fabric.yaml").read_text()
-    lines = [line for line in text.splitlines() if re.search("PASSWORD|SECRET|PRIVATE", line)]
-    assert [line.strip() for line in lines] == ["POSTGRES_PASSWORD_FILE: /network/database-password"]
+    found = re.findall("[A-Z_]*(?:PASSWORD|SECRET|PRIVATE|TOKEN)[A-Z_]*: [^,}\n]+", text)
+    assert set(found) == {
+        "POSTGRES_PASSWORD_FILE: /network/database-password",
+        "YILIAN_IPFS_TOKEN_FILE: /network/ipfs-token",
+        "TOKEN_FILE: /network/ipfs-token",
+    }
 
 
 @pytest.mark.parametrize("consensus", ["bft", "raft"])

@@ -382,6 +382,29 @@ def test_a_silent_peer_ends_the_answers(world: World) -> None:
     assert witness.note().checkpoint.size == 5
 
 
+class Counting(Altered):
+    """A peer that counts what it is asked."""
+
+    asked = 0
+
+    def height(self) -> int:
+        self.asked += 1
+        return super().height()
+
+    def blocks(self, start: int) -> Iterator[bytes]:
+        self.asked += 1
+        return super().blocks(start)
+
+
+def test_where_nothing_is_new_the_peer_is_asked_once(world: World) -> None:
+    source = Counting(list(world.source().blocks(0)))
+    witness = world.witness("AMSP", source=source)
+    catch_up(witness)
+    source.asked = 0
+    witness.step(NOW)
+    assert source.asked == 1
+
+
 class Endless:
     """A peer whose blocks come one by one, more than the witness takes at a time."""
 

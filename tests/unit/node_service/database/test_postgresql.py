@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import closing
@@ -142,14 +143,38 @@ def test_a_commit_whose_wait_for_a_replica_was_given_up_is_no_success(
     assert values(database)[0] == -1
 
 
+def take_when_free(lock: LeaderLock) -> None:
+    """The server frees a lock a moment after its holder's connection ended."""
+    deadline = time.monotonic() + WAIT_S
+    while not lock.take():
+        assert time.monotonic() < deadline
+
+
 def test_of_two_processes_one_leads_and_the_other_takes_over(database: Database) -> None:
     first, second = LeaderLock(database.engine), LeaderLock(database.engine)
     assert first.take()
     assert not second.take()
     first.release()
-    assert second.take()
+    take_when_free(second)
     assert second.is_held()
     second.release()
+
+
+def test_who_waits_for_the_lock_asks_on_one_connection(server: Server, name: str, database: Database) -> None:
+    holder, waiting = LeaderLock(database.engine), LeaderLock(database.engine)
+    assert holder.take()
+    seen = set()
+    with psycopg.connect(server.conninfo(name)) as connection:
+        for _ in range(3):
+            assert not waiting.take()
+            own = "SELECT array_agg(pid ORDER BY pid) FROM pg_stat_activity WHERE query LIKE '%pg_try_advisory_lock%'"
+            seen.add(str(connection.execute(f"{own} AND pid <> pg_backend_pid()").fetchone()))
+            connection.rollback()  # the statistics are looked at anew
+    assert len(seen) == 1
+    assert not waiting.is_held()
+    holder.release()
+    take_when_free(waiting)
+    waiting.release()
 
 
 def test_who_lost_the_lock_and_does_not_know_writes_nothing(server: Server, name: str, database: Database) -> None:
@@ -159,8 +184,7 @@ def test_who_lost_the_lock_and_does_not_know_writes_nothing(server: Server, name
     put(led, 1)
     with psycopg.connect(server.conninfo(name)) as connection:
         connection.execute("SELECT pg_terminate_backend(%s::int)", (lock.session.split()[0],))
-    while not successor.take():
-        pass
+    take_when_free(successor)
     with pytest.raises(Unavailable) as refused:
         put(led, 2)
     assert refused.value.reason == "not-leading"
@@ -179,8 +203,7 @@ def test_a_new_leader_waits_for_what_the_one_before_had_begun(database: Database
         lock.release()
 
         def take() -> None:
-            while not successor.take():
-                pass
+            take_when_free(successor)
             order.put("leads")
 
         taking = threading.Thread(target=take)

@@ -163,6 +163,13 @@ def test_loopback_and_https_with_a_token_are_taken(url: str) -> None:
     check_address(url, TOKEN)
 
 
+def test_plain_http_elsewhere_is_taken_where_the_network_is_the_two_nodes_own_and_only_with_a_token() -> None:
+    check_address("http://ipfs:5001", TOKEN, plain=True)
+    for token, plain in ((TOKEN, False), ("", True), ("", False)):
+        with pytest.raises(Invalid):
+            check_address("http://ipfs:5001", token, plain=plain)
+
+
 @pytest.mark.parametrize(
     "url",
     ["", "127.0.0.1:5001", "http://", "http://127.0.0.1:5001/x", "http://127.0.0.1.example"]
