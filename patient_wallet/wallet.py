@@ -4,44 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from datetime import datetime
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from domain import leaves, messages
-from domain import wire as values
 from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered, Unavailable, YilianError
-from domain.identifiers import check_identifier, decode_bytes, encode_bytes, identifier
+from domain.identifiers import check_identifier, decode_bytes
 from domain.receipts import VerifiedReceipt
-from domain.statements import MAX_EPOCH, Enrol, Revoke, RevokeEverything, Session
+from domain.statements import MAX_EPOCH, Enrol, Revoke, RevokeEverything
 from domain.vocabulary import CATEGORIES
 from node_service.client import wire
 from node_service.client.answers import read_value
-from node_service.client.transport import Transport
 from node_service.client.wallet_client import WalletClient
 from offchain.envelope.composite import Member
 from offchain.envelope.content import PlainBytes
-from offchain.envelope.hpke import HPKE_HYBRID, RecipientPublicKey
-from offchain.envelope.messages import SealedMessage, open_message, seal_message
-from patient_wallet.drafts import Draft, GrantChoice, draft_dissent, draft_grant
+from offchain.envelope.messages import SealedMessage, open_message
+from patient_wallet.drafts import GrantChoice, draft_dissent
 from patient_wallet.erasure import Erasures
+from patient_wallet.granting import SALT_BYTES, Granting
+from patient_wallet.hospitals import Connect, Hospitals, Now, Random
 from patient_wallet.keys import derive
 from patient_wallet.members import BOX as MEMBERS_BOX
 from patient_wallet.members import KnownMembers, gather, renewed
 from patient_wallet.opening import MAX_RECORD_BYTES, OpenedRecord, fetch_object, open_member, open_record
-from patient_wallet.outgoing import Outgoing, all_outgoing, digest_of
 from patient_wallet.receipts import row_receipt, verified_rows, verify_own_receipt
 from patient_wallet.refusing import PROOF_WITHIN_S, Refused, Relay
-from patient_wallet.registration import SESSION_WITHIN, Registration, Signed
+from patient_wallet.registration import Registration, Signed
 from patient_wallet.told import Access, Granted, Request
-from patient_wallet.vault import INDEX_BOX, SEED_BOX, Vault
+from patient_wallet.vault import SEED_BOX, Vault
 from patient_wallet.words import seed_of
 
-_SALT_BYTES: Final = 32
 _NONE_FIRST_EPOCH: Final = 1
 
-Connect = Callable[[str], Transport]
-Random = Callable[[int], bytes]
-Now = Callable[[], datetime]
 Verified = TypeVar("Verified")
 Read = TypeVar("Read", wire.ReaderCard, wire.AccessRequestContent)
 
@@ -52,17 +45,17 @@ class Wallet:
     def __init__(
         self, vault: Vault, connect: Connect, random: Random, now: Now, *, proof_within_s: float = PROOF_WITHIN_S
     ) -> None:
-        self._vault, self._connect, self._random, self._now = vault, connect, random, now
+        self._vault, self._random, self._now = vault, random, now
+        self._hospitals = Hospitals(vault, connect, random, now)
+        self._granting = Granting(vault, self._hospitals, random, now)
         self._proof_within_s = proof_within_s
-        self._sessions: dict[str, tuple[WalletClient, datetime]] = {}
-        self._strangers: dict[str, WalletClient] = {}
         self._members: dict[str, KnownMembers] = {}
 
     # --- Hospitals --------------------------------------------------------------------------------------------------
 
     def hospitals(self) -> dict[str, str]:
         """MSP id → name of the hospitals at which this wallet is enrolled."""
-        return {msp_id: entry["name"] for msp_id, entry in self._vault.get(INDEX_BOX)["hospitals"].items()}
+        return self._hospitals.names()
 
     def registration(self, msp_id: str) -> Registration:
         """The registration at a hospital.
@@ -70,10 +63,7 @@ class Wallet:
         Raises:
             NotFound: the wallet is not enrolled there.
         """
-        if f"hospital:{msp_id}" not in self._vault.names():
-            known = ", ".join(self.hospitals()) or "none"
-            raise NotFound(f"this wallet is not enrolled at {msp_id}; known: {known}", reason="not-enrolled")
-        return Registration.from_box(self._vault.get(f"hospital:{msp_id}"))
+        return self._hospitals.registration(msp_id)
 
     def enrol(self, url: str, code: str) -> Registration:
         """Enrol at a hospital with the one-time code from its counter.
@@ -85,7 +75,7 @@ class Wallet:
             Denied: the code is not valid any more.
             Conflict: already enrolled there.
         """
-        client = self._stranger(url)
+        client = self._hospitals.stranger(url)
         try:
             offer = client.start_enrolment(code)
         except NotFound:
@@ -99,12 +89,12 @@ class Wallet:
         registration = Registration(
             card.msp_id, card.name, url, card.channel, offer.patient, keys, grant_epoch=_NONE_FIRST_EPOCH
         )
-        signed = registration.sign(Enrol(keys.public), statement=self._identifier(), now=self._now())
-        self._remember(registration)
+        signed = registration.sign(Enrol(keys.public), statement=self._hospitals.identifier(), now=self._now())
+        self._hospitals.remember(registration)
         try:
             client.finish_enrolment(wire.EnrolmentFinish(code=code, statement=signed.text, signature=signed.signature))
         except (Invalid, Denied, NotFound, Conflict):
-            self._forget(registration.msp_id)
+            self._hospitals.forget(registration.msp_id)
             raise
         return registration
 
@@ -112,7 +102,7 @@ class Wallet:
 
     def records(self, msp_id: str) -> Iterator[wire.RecordEntry]:
         """The own records at a hospital."""
-        client, after = self._session(msp_id), None
+        client, after = self._hospitals.session(msp_id), None
         while True:
             page = client.records(after)
             yield from page.items
@@ -130,7 +120,7 @@ class Wallet:
             Conflict: the hospital has not wrapped its key to this wallet yet; try again shortly.
         """
         check_identifier(record, "record")
-        registration, client = self.registration(msp_id), self._session(msp_id)
+        registration, client = self.registration(msp_id), self._hospitals.session(msp_id)
         sealed = client.sealed_record(record)
         if sealed.entry.record != record:
             raise Tampered("the hospital answered with another record", reason="other-record", place=record)
@@ -142,15 +132,13 @@ class Wallet:
 
     def open_member(self, msp_id: str, member: Member) -> PlainBytes:
         """Fetch, verify and open one member of a composite record."""
-        return open_member(member, fetch_object(self._session(msp_id), member.digest))
+        return open_member(member, fetch_object(self._hospitals.session(msp_id), member.digest))
 
     # --- Grants -----------------------------------------------------------------------------------------------------
 
     def preview(self, msp_id: str, choice: GrantChoice) -> wire.Preview:
         """What the reader would see today, and how much is withheld; nothing is signed."""
-        draft = self._draft(self.registration(msp_id), choice)
-        terms = values.to_json(draft.terms)
-        return self._session(msp_id).preview(wire.PreviewRequest(terms=terms, consent=draft.consent))
+        return self._granting.preview(msp_id, choice)
 
     def grant(self, msp_id: str, choice: GrantChoice, grantee_url: str) -> Granted:
         """Sign a grant, put it on the ledger through the custodian, and hand the package to the grantee.
@@ -163,36 +151,11 @@ class Wallet:
                 refuse.
             OutcomeUnknown: it may be in; choose the same again to be sure.
         """
-        outgoing = self._unanswered(msp_id, choice)
-        if outgoing is None:
-            with suppress(Unavailable):
-                self._seal_key_of(msp_id, choice.grantee, self._stranger(grantee_url))
-            outgoing = self._sign_grant(msp_id, choice, grantee_url)
-            try:
-                done = self._send_grant(outgoing)
-            except Unavailable as error:
-                if error.reason == "no-answer":  # it never left; otherwise the hospital may have it
-                    outgoing.forget(self._vault)
-                raise
-        else:
-            done = self._send_grant(outgoing)
-        grant = outgoing.package.grant
-        waiting = self.deliver_packages()
-        patient = outgoing.package.card.patient
-        return Granted(patient, grant, done.tx_id, done.block, delivered=grant not in waiting)
+        return self._granting.grant(msp_id, choice, grantee_url)
 
     def deliver_packages(self) -> dict[str, YilianError]:
         """Hand waiting packages to their grantees; return, by grant, why one could not be handed over now."""
-        waiting: dict[str, YilianError] = {}
-        for outgoing in all_outgoing(self._vault):
-            if outgoing.answered:
-                try:
-                    self._deliver(outgoing)
-                except YilianError as error:  # whatever a grantee answers, it stops no package for another
-                    waiting[outgoing.package.grant] = error
-                else:
-                    outgoing.forget(self._vault)
-        return waiting
+        return self._granting.deliver_packages()
 
     def revoke(self, msp_id: str, target: str, *, kind: str = "grant", through: str | None = None) -> Refused:
         """Revoke one grant or withdraw one dissent, through the custodian and other members at once.
@@ -201,7 +164,7 @@ class Wallet:
         further member that relays it.
         """
         registration = self.registration(msp_id)
-        signed = registration.sign(Revoke(kind, target), statement=self._identifier(), now=self._now())
+        signed = registration.sign(Revoke(kind, target), statement=self._hospitals.identifier(), now=self._now())
         return self._relay(registration, signed, through, self._grantee(msp_id, target))
 
     def revoke_all(self, msp_id: str, *, through: str | None = None) -> Refused:
@@ -211,15 +174,15 @@ class Wallet:
         another member, it works without an answer from the custodian too.
         """
         try:
-            registration = self._with_floor(msp_id, self._session(msp_id).grants().floor)
+            registration = self._hospitals.with_floor(msp_id, self._hospitals.session(msp_id).grants().floor)
         except YilianError:
             if through is None:
                 raise
             registration = self.registration(msp_id)
         floor = min(registration.grant_epoch + 1, MAX_EPOCH)
-        signed = registration.sign(RevokeEverything(floor), statement=self._identifier(), now=self._now())
+        signed = registration.sign(RevokeEverything(floor), statement=self._hospitals.identifier(), now=self._now())
         done = self._relay(registration, signed, through, None)
-        self._with_floor(msp_id, floor)
+        self._hospitals.with_floor(msp_id, floor)
         return done
 
     def dissent(
@@ -231,15 +194,15 @@ class Wallet:
         """
         registration = self.registration(msp_id)
         draft = draft_dissent(
-            categories, purposes, statement=self._identifier(), patient=registration.patient, custodian=msp_id,
-            salt=self._random(_SALT_BYTES), now=self._now(),
+            categories, purposes, statement=self._hospitals.identifier(), patient=registration.patient,
+            custodian=msp_id, salt=self._random(SALT_BYTES), now=self._now(),
         )  # fmt: skip
         signed = registration.sign(draft.terms, statement=draft.id, now=self._now())
         relays, own = self._relays(registration), registration.url.rstrip("/")
         taken: dict[str, wire.Committed] = {}
         others = [url for url in relays.addresses(None, None) if url != own]
         try:
-            taken[own] = self._session(msp_id).dissent(draft.signed(signed.text, signed.signature))
+            taken[own] = self._hospitals.session(msp_id).dissent(draft.signed(signed.text, signed.signature))
         except YilianError:
             taken |= relays.send(signed, others or [own])
         else:
@@ -249,7 +212,7 @@ class Wallet:
 
     def grants(self, msp_id: str) -> wire.GrantPage:
         """All grants and dissents at a hospital."""
-        return self._session(msp_id).grants()
+        return self._hospitals.session(msp_id).grants()
 
     # --- Who asks, who read -----------------------------------------------------------------------------------------
 
@@ -257,7 +220,7 @@ class Wallet:
         """The requests for access, opened; one that does not open hides no other."""
         registration = self.registration(msp_id)
         opened = []
-        for entry in self._session(msp_id).requests():
+        for entry in self._hospitals.session(msp_id).requests():
             info = messages.access_request(entry.id, registration.patient)
             content = self._read(registration, info, entry.message, wire.AccessRequestContent)
             opened.append(Request(entry.id, entry.requester, content))
@@ -268,7 +231,7 @@ class Wallet:
 
         With ``proven`` receipts are fetched and verified too; one that proves something else is Tampered.
         """
-        registration, client, after = self.registration(msp_id), self._session(msp_id), None
+        registration, client, after = self.registration(msp_id), self._hospitals.session(msp_id), None
         receipts = self._verified_rows(client, msp_id) if proven else {}
         while True:
             page = client.accesses(after)
@@ -285,7 +248,7 @@ class Wallet:
 
     def notices(self, msp_id: str) -> list[wire.NoticeEntry]:
         """What the hospital has to tell, a broken glass above all."""
-        return self._session(msp_id).notices()
+        return self._hospitals.session(msp_id).notices()
 
     @property
     def erasures(self) -> Erasures:
@@ -293,10 +256,10 @@ class Wallet:
         return Erasures(
             self._vault,
             self.registration,
-            self._session,
+            self._hospitals.session,
             self.members,
             self.members_anew,
-            self._stranger,
+            self._hospitals.stranger,
             self._random,
             self._now,
         )
@@ -315,9 +278,13 @@ class Wallet:
     def members_anew(self, msp_id: str) -> KnownMembers:
         """As :meth:`members`, whatever this wallet was told before."""
         registration, name = self.registration(msp_id), f"{MEMBERS_BOX}:{msp_id}"
-        before = KnownMembers.from_box(box) if (box := self._box(name)) else None
+        before = KnownMembers.from_box(box) if (box := self._hospitals.box(name)) else None
         try:
-            known = gather(self._stranger, registration.channel, [registration.url, *self._others(registration)])
+            known = gather(
+                self._hospitals.stranger,
+                registration.channel,
+                [registration.url, *self._hospitals.others(registration)],
+            )
         except Unavailable:
             if before is None:
                 raise
@@ -339,7 +306,7 @@ class Wallet:
             Tampered: it proves something else.
         """
         check_identifier(name, "id")
-        client = self._session(msp_id)
+        client = self._hospitals.session(msp_id)
         encoded = row_receipt(client, name) if kind == "access-row" else client.receipt(kind, name)
         registration = self.registration(msp_id)
         return encoded, self._by_members(
@@ -348,84 +315,6 @@ class Wallet:
 
     # --- Within -----------------------------------------------------------------------------------------------------
 
-    def _session(self, msp_id: str) -> WalletClient:
-        kept = self._sessions.get(msp_id)
-        if kept is not None and kept[1] > self._now():
-            return kept[0]
-        registration = self.registration(msp_id)
-        client = WalletClient(
-            self._connect(registration.url), decode_bytes(registration.keys.public.signing, "signing"),
-            registration.keys.sign_bytes, now_s=lambda: self._now().timestamp(),
-        )  # fmt: skip
-        nonce = client.nonce(registration.patient)
-        signed = registration.sign(
-            Session(msp_id, nonce.nonce), statement=self._identifier(), now=self._now(), within=SESSION_WITHIN
-        )
-        client.open_session(signed.text, signed.signature)
-        self._sessions[msp_id] = (client, self._now() + SESSION_WITHIN)
-        return client
-
-    def _draft(self, registration: Registration, choice: GrantChoice) -> Draft:
-        return draft_grant(
-            choice, statement=self._identifier(), patient=registration.patient, custodian=registration.msp_id,
-            salt=self._random(_SALT_BYTES), now=self._now(),
-        )  # fmt: skip
-
-    def _unanswered(self, msp_id: str, choice: GrantChoice) -> Outgoing | None:
-        digest = digest_of(choice)
-        for outgoing in all_outgoing(self._vault):
-            if not outgoing.answered and (outgoing.custodian, outgoing.choice) == (msp_id, digest):
-                if not outgoing.is_late(self._now()):
-                    return outgoing
-                outgoing.forget(self._vault)
-        return None
-
-    def _sign_grant(self, msp_id: str, choice: GrantChoice, grantee_url: str) -> Outgoing:
-        registration = self._with_floor(msp_id, self._session(msp_id).grants().floor)
-        draft = self._draft(registration, choice)
-        signed = registration.sign(draft.terms, statement=draft.id, now=self._now())
-        package = wire.GrantPackage(
-            grant=draft.id, card=registration.card, statement=signed.text, signature=signed.signature,
-            consent=draft.consent, salt=draft.salt_text,
-        )  # fmt: skip
-        outgoing = Outgoing(msp_id, choice.grantee, grantee_url, digest_of(choice), answered=False, package=package)
-        outgoing.keep(self._vault)
-        name = f"granted:{msp_id}"
-        self._vault.put(name, {**self._box(name), draft.id: choice.grantee})
-        return outgoing
-
-    def _send_grant(self, outgoing: Outgoing) -> wire.Committed:
-        try:
-            done = self._session(outgoing.custodian).grant(outgoing.body)
-        except (Invalid, Denied, NotFound, Conflict):
-            outgoing.forget(self._vault)
-            raise
-        outgoing.with_answer().keep(self._vault)
-        return done
-
-    def _deliver(self, outgoing: Outgoing) -> None:
-        client = self._stranger(outgoing.url)
-        key = self._seal_key_of(outgoing.custodian, outgoing.grantee, client)
-        info = messages.grant_package(outgoing.grantee)
-        sealed = seal_message(key, info, outgoing.package.model_dump_json().encode())
-        client.deliver_package(
-            wire.SealedMessage(kid=sealed.key_id, alg=sealed.alg, sealed=encode_bytes(sealed.sealed))
-        )
-
-    def _seal_key_of(self, custodian: str, grantee: str, client: WalletClient) -> RecipientPublicKey:
-        """The key of whoever answers, if the custodian reads the same from the ledger: two would have to lie together.
-
-        Raises:
-            Denied: another hospital answers, or not with a key of the registry.
-            NotFound: the registry has no such member.
-        """
-        card = client.hospital()
-        if card.msp_id != grantee:
-            raise Denied(f"{card.msp_id} answers there, not {grantee}", reason="other-hospital")
-        if card.seal_key not in self._stranger(self.registration(custodian).url).registry(grantee).seal_keys:
-            raise Denied(f"who answers there has not the key of {grantee} in the registry", reason="other-hospital")
-        return RecipientPublicKey.parse(HPKE_HYBRID, card.seal_key)
-
     def _by_members(self, msp_id: str, verify: Callable[[KnownMembers], Verified]) -> Verified:
         """What the members vouch for; before it is called wrong they are asked anew, for members and keys change."""
         try:
@@ -433,26 +322,15 @@ class Wallet:
         except Tampered:
             return verify(self.members_anew(msp_id))
 
-    def _stranger(self, url: str) -> WalletClient:
-        """A client that carries no session."""
-        if url not in self._strangers:
-            self._strangers[url] = WalletClient(self._connect(url), bytes(32), _refuse_to_sign)
-        return self._strangers[url]
-
     def _relays(self, registration: Registration) -> Relay:
         """Whatever is wrong with the members stops no refusal: it only stays unproven."""
         try:
             members: KnownMembers | None = self.members(registration.msp_id)
         except YilianError:
             members = None
-        return Relay(self._stranger, registration, members, self._proof_within_s, self._others(registration))
-
-    def _others(self, registration: Registration) -> list[str]:
-        """Addresses that no hospital names now: of the others where the wallet is enrolled, and of members before."""
-        enrolled = self._vault.get(INDEX_BOX)["hospitals"]
-        own = [one["url"] for one in enrolled.values() if one.get("channel") == registration.channel]
-        box = self._box(f"{MEMBERS_BOX}:{registration.msp_id}")
-        return [*own, *(KnownMembers.from_box(box).urls.values() if box else ())]
+        return Relay(
+            self._hospitals.stranger, registration, members, self._proof_within_s, self._hospitals.others(registration)
+        )
 
     def _relay(self, registration: Registration, signed: Signed, through: str | None, grantee: str | None) -> Refused:
         relays = self._relays(registration)
@@ -468,7 +346,7 @@ class Wallet:
 
     def _grantee(self, msp_id: str, grant: str) -> str | None:
         """Who was granted, as this wallet noted when it signed."""
-        noted = self._box(f"granted:{msp_id}").get(grant)
+        noted = self._hospitals.box(f"granted:{msp_id}").get(grant)
         return noted if isinstance(noted, str) else None
 
     @staticmethod
@@ -484,34 +362,3 @@ class Wallet:
             return read_value(kind, opened)
         except (Invalid, Denied, Tampered):
             return None
-
-    def _with_floor(self, msp_id: str, floor: int) -> Registration:
-        registration = self.registration(msp_id)
-        raised = registration.with_floor(floor)
-        if raised != registration:
-            self._vault.put(f"hospital:{msp_id}", raised.to_box())
-        return raised
-
-    def _remember(self, registration: Registration) -> None:
-        self._vault.put(f"hospital:{registration.msp_id}", registration.to_box())
-        index = self._vault.get(INDEX_BOX)
-        index["hospitals"][registration.msp_id] = {
-            "name": registration.name, "url": registration.url.rstrip("/"), "channel": registration.channel,
-        }  # fmt: skip
-        self._vault.put(INDEX_BOX, index)
-
-    def _forget(self, msp_id: str) -> None:
-        index = self._vault.get(INDEX_BOX)
-        index["hospitals"].pop(msp_id, None)
-        self._vault.put(INDEX_BOX, index)
-        self._vault.remove(f"hospital:{msp_id}")
-
-    def _box(self, name: str) -> dict[str, Any]:
-        return self._vault.get(name) if name in self._vault.names() else {}
-
-    def _identifier(self) -> str:
-        return identifier(self._random(16))
-
-
-def _refuse_to_sign(_message: bytes) -> bytes:
-    raise Denied("this call carries no session", reason="unauthenticated")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgresql import CHOSEN, instead_of_sqlite, require, running_server
+from scripts.postgresql import running_server
+from tests.postgresql import CHOSEN, instead_of_sqlite, require
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 

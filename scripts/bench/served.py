@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -25,10 +25,24 @@ class Served:
 
 
 @contextmanager
-def served(place: Place, ground: Ground | None = None, *, witnesses: bool = False) -> Iterator[Served]:
-    """Start the nodes on a ledger, by default an embedded one, and open accounts; witnesses if asked for."""
-    with Network(place.folder / "network", NAMES, witnesses=witnesses, ground=ground) as network:
-        north = network.hospitals[0]
-        records = north.employ("records", "Records", "medical-records").client
-        clinician = north.employ("doctor", "Doctor", "clinician").client
-        yield Served(network, north, records, clinician)
+def served(
+    place: Place,
+    ground: Ground | None = None,
+    *,
+    witnesses: bool = False,
+    north: Mapping[str, str] | None = None,
+    name: str = "network",
+) -> Iterator[Served]:
+    """Start the nodes on a ledger, by default an embedded one, and open accounts.
+
+    Args:
+        witnesses: whether each hospital runs one.
+        north: settings of the one that is measured, without their prefix.
+        name: of the folder.
+    """
+    settings = {"NorthMSP": north or {}}
+    with Network(place.folder / name, NAMES, witnesses=witnesses, ground=ground, settings=settings) as network:
+        measured = network.hospitals[0]
+        records = measured.employ("records", "Records", "medical-records").client
+        clinician = measured.employ("doctor", "Doctor", "clinician").client
+        yield Served(network, measured, records, clinician)

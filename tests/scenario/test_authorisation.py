@@ -319,7 +319,7 @@ def test_a_wallet_sees_of_another_patients_record_what_it_sees_of_none(
     wallet = new_wallet()
     enrolled(renhe, wallet, own)
     list(wallet.records("RenheMSP"))
-    client, _ = wallet._sessions["RenheMSP"]
+    client = wallet._hospitals.session("RenheMSP")
     answers = [
         http.get(path, headers=dict(client._authorise("GET", renhe.url + path)))
         for path in (f"/wallet/records/{foreign}/sealed", f"/wallet/records/{SOMEBODY}/sealed")
@@ -335,7 +335,7 @@ def test_a_wallets_token_is_worth_nothing_without_a_fresh_proof_of_its_key(
     wallet = new_wallet()
     enrolled(renhe, wallet, patient)
     list(wallet.records("RenheMSP"))
-    client, _ = wallet._sessions["RenheMSP"]
+    client = wallet._hospitals.session("RenheMSP")
     url = f"{renhe.url}/wallet/notices"
     right = dict(client._authorise("GET", url))
     token = right["Authorization"].removeprefix("DPoP ")

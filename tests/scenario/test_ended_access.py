@@ -111,7 +111,7 @@ def patient(renhe: Hospital, new_wallet: Callable[[], Wallet]) -> Enrolled:
     wallet = new_wallet()
     enrolled(renhe, wallet, own)
     list(wallet.records("RenheMSP"))
-    return Enrolled(wallet, wallet._sessions["RenheMSP"][0], foreign)
+    return Enrolled(wallet, wallet._hospitals.session("RenheMSP"), foreign)
 
 
 def test_a_wallets_session_over_five_minutes_opens_nothing(

@@ -21,9 +21,10 @@ from node_service.client.node_client import StaffClient
 from node_service.client.shared_client import SharedClient
 from node_service.client.transport import Transport
 from patient_wallet.drafts import GrantChoice
+from patient_wallet.hospitals import Connect
 from patient_wallet.seeding import create_wallet
 from patient_wallet.vault import Vault
-from patient_wallet.wallet import Connect, Wallet
+from patient_wallet.wallet import Wallet
 from yilian.audit_export import verify_folder
 from yilian.audit_query import rows_of
 from yilian.contract_versions import CONTRACT

@@ -63,7 +63,9 @@ CASES: Final[Mapping[str, Case]] = MappingProxyType(
         "revoke-refused": latency.refused,
         "ingestion": ingestion.case,
         "fhir-read": fhir_read.case,
-        "writers": writers.case,
+        "writers": writers.on_sqlite,
+        "writers-postgresql": writers.on_postgresql,
+        "postgresql": writers.databases,
         **fabric.CASES,
     }
 )

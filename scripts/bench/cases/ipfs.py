@@ -9,15 +9,15 @@ from contextlib import closing, contextmanager
 from typing import Final
 
 from node_service.composition import SystemClock
-from offchain.envelope.sealed import SealedBytes, received
+from offchain.envelope.sealed import SealedBytes
 from offchain.stores import SealedStore
 from offchain.stores.ipfs.rpc import KuboRpc
 from offchain.stores.ipfs.store import IpfsStore
 from offchain.stores.local import LocalStore
 from offchain.stores.mirrored import MirroredStore
-from scripts.bench.cases.kubo import BATCH, seal_anew, sealed_small
+from scripts.bench.cases.kubo import BATCH, add_file, put_file, seal_anew, sealed_small
 from scripts.bench.comparison import Comparison, Figure, Goal, Place, Side
-from scripts.bench.inputs import MIB, content_file, pieces
+from scripts.bench.inputs import content_file
 from scripts.bench.kubo import Kubo, kubo
 
 _AT_MOST_15_PERCENT_LONGER: Final = 0.87
@@ -28,19 +28,11 @@ def large(place: Place) -> Iterator[Comparison]:
     """Both take the sealed bytes from a file and are durable; ours also hashes them and has them whole before."""
     content, sealed = content_file(place), place.folder / "sealed"
     with _ipfs(place) as (daemon, store), ThreadPoolExecutor(2) as hashing:
-
-        def put() -> float:
-            stream = received(pieces(sealed), max_bytes=sealed.stat().st_size, executor=hashing)
-            return store.put(stream).total_bytes / MIB
-
-        def add() -> float:
-            return sealed.stat().st_size / MIB if daemon.add([pieces(sealed)]) else 0.0
-
         yield Comparison(
             operation=f"IPFS store put, one object of {place.mebibytes} MiB",
             unit="MiB",
-            ours=Side("IpfsStore.put", put, lambda: seal_anew(content, sealed)),
-            peer=Side("Kubo add (RPC)", add, lambda: seal_anew(content, sealed)),
+            ours=Side("IpfsStore.put", lambda: put_file(store, sealed, hashing), lambda: seal_anew(content, sealed)),
+            peer=Side("Kubo add (RPC)", lambda: add_file(daemon, sealed), lambda: seal_anew(content, sealed)),
             goal=Goal(Figure.SPEED, _AT_MOST_15_PERCENT_LONGER),
             note="the CPU of Kubo's daemon is not counted",
         )
@@ -73,16 +65,17 @@ def mirrored(place: Place) -> Iterator[Comparison]:
     with _ipfs(place) as (_, store), ThreadPoolExecutor(2) as hashing:
         named: list[tuple[str, SealedStore]] = [("local", LocalStore(place.folder / "store")), ("ipfs", store)]
         with closing(MirroredStore(named, place.folder / "mirrors", SystemClock(), quorum=2)) as both:
-
-            def put(into: SealedStore) -> float:
-                stream = received(pieces(sealed), max_bytes=sealed.stat().st_size, executor=hashing)
-                return into.put(stream).total_bytes / MIB
-
             yield Comparison(
                 operation=f"mirrored store put, one object of {place.mebibytes} MiB",
                 unit="MiB",
-                ours=Side("MirroredStore.put (disk and IPFS)", lambda: put(both), lambda: seal_anew(content, sealed)),
-                peer=Side("IpfsStore.put", lambda: put(store), lambda: seal_anew(content, sealed)),
+                ours=Side(
+                    "MirroredStore.put (disk and IPFS)",
+                    lambda: put_file(both, sealed, hashing),
+                    lambda: seal_anew(content, sealed),
+                ),
+                peer=Side(
+                    "IpfsStore.put", lambda: put_file(store, sealed, hashing), lambda: seal_anew(content, sealed)
+                ),
                 note="the CPU of Kubo's daemon is not counted",
             )
 

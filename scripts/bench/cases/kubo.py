@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -12,10 +12,11 @@ from typing import Final
 from offchain.envelope.content import PlainBytes
 from offchain.envelope.seal import seal, seal_stream
 from offchain.envelope.sealed import SealedBytes, received
+from offchain.stores import SealedStore
 from offchain.stores.local import LocalStore
 from scripts.bench.comparison import Comparison, Figure, Goal, Place, Side
 from scripts.bench.inputs import DESCRIPTION, MIB, content_file, fresh_header, fresh_key, pieces
-from scripts.bench.kubo import kubo
+from scripts.bench.kubo import Kubo, kubo
 
 BATCH: Final = 500
 _CONTENT_BYTES: Final = 2_000
@@ -27,19 +28,11 @@ def large(place: Place) -> Iterator[Comparison]:
     content, sealed = content_file(place), place.folder / "sealed"
     store = LocalStore(place.folder / "store")
     with kubo(place.folder / "kubo") as daemon, ThreadPoolExecutor(2) as hashing:
-
-        def put() -> float:
-            stream = received(pieces(sealed), max_bytes=sealed.stat().st_size, executor=hashing)
-            return store.put(stream).total_bytes / MIB
-
-        def add() -> float:
-            return sealed.stat().st_size / MIB if daemon.add([pieces(sealed)]) else 0.0
-
         yield Comparison(
             operation=f"local store put, one object of {place.mebibytes} MiB",
             unit="MiB",
-            ours=Side("LocalStore.put", put, lambda: seal_anew(content, sealed)),
-            peer=Side("Kubo add (RPC)", add, lambda: seal_anew(content, sealed)),
+            ours=Side("LocalStore.put", lambda: put_file(store, sealed, hashing), lambda: seal_anew(content, sealed)),
+            peer=Side("Kubo add (RPC)", lambda: add_file(daemon, sealed), lambda: seal_anew(content, sealed)),
             goal=Goal(Figure.SPEED, 2.5),
             note="both get sealed bytes; the CPU of Kubo's daemon is not counted",
         )
@@ -63,6 +56,17 @@ def small(place: Place) -> Iterator[Comparison]:
             goal=Goal(Figure.SPEED, 10),
             note="the CPU of Kubo's daemon is not counted",
         )
+
+
+def put_file(store: SealedStore, sealed: Path, hashing: Executor) -> float:
+    """Put a sealed file into a store of ours; MiB."""
+    stream = received(pieces(sealed), max_bytes=sealed.stat().st_size, executor=hashing)
+    return store.put(stream).total_bytes / MIB
+
+
+def add_file(daemon: Kubo, sealed: Path) -> float:
+    """Add a sealed file to Kubo; MiB."""
+    return sealed.stat().st_size / MIB if daemon.add([pieces(sealed)]) else 0.0
 
 
 def seal_anew(content: Path, sealed: Path) -> None:

@@ -47,7 +47,7 @@ class Principals:
     def headers(self, method: str, path: str, role: str) -> dict[str, str]:
         """Of a wallet, a hospital, or somebody of the staff with the role."""
         if path.startswith("/wallet/"):
-            client, _ = self.wallet._sessions[MSP_ID]
+            client = self.wallet._hospitals.session(MSP_ID)
             return dict(client._authorise(method, self.hospital.url + path))
         token = self.hospital_token if path.startswith("/exchange/") else self.staff_token(role)
         return {"Authorization": f"Bearer {token}"}

@@ -11,8 +11,9 @@ import psycopg
 import pytest
 
 from node_service.database.postgresql import LEADER_LOCK
+from scripts.postgresql import Server, running_server
 from tests.fabric.faults.consortium import AWAY, HOME, NAMES, People, settle
-from tests.postgresql import Server, require, running_server
+from tests.postgresql import require
 from tests.scenario.actors import acting
 
 WORKERS = {HOME: 3, AWAY: 2}

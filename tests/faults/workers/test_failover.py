@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 import pytest
 
+from scripts.postgresql import Server, replica_of, running_server
 from tests.fabric.faults.consortium import AWAY, HOME
 from tests.fabric.faults.facts import Facts
 from tests.fabric.faults.striking import measured
 from tests.faults.workers.conftest import Shared, settled
 from tests.faults.workers.test_workers import survive, wait
-from tests.postgresql import Server, replica_of, require, running_server
+from tests.postgresql import require
 
 pytestmark = pytest.mark.slow
 

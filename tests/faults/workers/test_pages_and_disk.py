@@ -23,10 +23,11 @@ from node_service.node_status import node_status
 from node_service.own_reading import read_record
 from node_service.records.ingest import ingest_fhir
 from node_service.records.reading import open_version
+from scripts.postgresql import Server, running_server
 from tests.faults.counts import repetitions
 from tests.faults.node.test_damage import READER, fill, observation
 from tests.faults.node.test_full_disk import Full, mounted, settle, write
-from tests.postgresql import Server, instead_of_sqlite, name_of, require, running_server
+from tests.postgresql import instead_of_sqlite, name_of, require
 from tests.unit.node_service.records.hospital import Hospital, start_hospital
 
 pytestmark = pytest.mark.slow

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.postgresql import Server, require, running_server
+from scripts.postgresql import Server, running_server
+from tests.postgresql import require
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ from sqlalchemy.exc import ProgrammingError
 from domain.errors import Conflict, Invalid, Unavailable
 from node_service.database.engine import Database
 from node_service.database.postgresql import LeaderLock
-from tests.postgresql import Server
+from scripts.postgresql import Server
 
 WAIT_S = 20.0
 
