@@ -17,6 +17,8 @@ EVIL ?=
 LEDGER ?= embedded
 TESTS ?= tests
 WORKERS ?= 2
+# Thirty containers need both cores: what runs beside them would wait too long.
+TESTS_ALONE := tests/fabric/test_compose.py
 # What touches a node's database is tested on SQLite with all the rest, and on PostgreSQL once more.
 TESTS_OF_DATABASE := tests/unit/node_service tests/scenario
 FUZZ ?= all
@@ -116,8 +118,9 @@ patient_wallet/node_modules/.installed: patient_wallet/package-lock.json
 
 test: install .tools/other/.installed .tools/hfc/.installed .tools/ipfshttpclient/.installed .tools/tuspy/.installed patient_wallet/node_modules/.installed ## all tests; the nodes' again on PostgreSQL
 	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export TESTS_OTHER_PYTHON="$$other"; \
-	  $(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile
+	  $(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile $(if $(filter tests,$(TESTS)),--ignore $(TESTS_ALONE))
 ifeq ($(TESTS),tests)
+	$(RUN)python -m pytest $(TESTS_ALONE) -n 0
 	TESTS_DATABASE=postgresql $(RUN)python -m pytest $(TESTS_OF_DATABASE) -n $(WORKERS) --dist loadfile
 endif
 
