@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from node_service.client import resumable_client
+from node_service.client.resumable_client import LargeUpload
 from tests.fabric.faults.claims import (
     check_backlog,
     check_entries,
@@ -24,12 +28,14 @@ from tests.faults.counts import repetitions
 from tests.faults.node.wholeness import check_node
 from tests.faults.workers.conftest import WORKERS, Shared
 from tests.simulation.files import plaintext
+from tests.unit.node_service.records.test_series import instance
 
 pytestmark = pytest.mark.slow
 KILLS = repetitions(1, 20)
 RECOVERY_TIMEOUT_S = 300.0
 HOLD_S = 2.0
 TAKEOVER_TIMEOUT_S = 30.0
+MIB = 1 << 20
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +107,36 @@ def test_the_process_that_watches_the_others_is_killed_and_the_node_started_agai
         home.wait_ready()
 
     survive(shared, facts, strike)
+
+
+def test_an_upload_goes_on_in_another_process_where_the_one_that_took_it_was_killed(
+    shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resumable_client, "PART_BYTES", 2 * MIB)
+    home = shared.people.actors.home
+    client = home.employ("archive-of-uploads", "Archive", "medical-records").client
+    path = tmp_path / "large.dcm"
+    path.write_bytes(instance(1, pixels=os.urandom(12 * MIB), series="1.2.3.4711"))
+    struck = set[int]()
+
+    def strike(sent: int, length: int) -> None:
+        if 0 < sent < length and len(struck) < 3:
+            serving = {shared.leader(HOME), *shared.others(HOME)} - {None}
+            struck.add(sent)
+            for process in serving:
+                with suppress(ProcessLookupError):
+                    os.kill(process, signal.SIGKILL)  # type: ignore[arg-type]
+
+    patient = shared.people.wallet.registration(HOME).patient
+    series = LargeUpload(client, "pacs", "uploads", patient).send(path, strike)
+    assert len(struck) == 3
+    client.close_dicom(upload="uploads")
+    doctor = home.employ("doctor-of-uploads", "Doctor", "clinician").client
+    (member,) = doctor.record_members(series)
+    read = hashlib.sha256(b"".join(doctor.record_member(series, member.object_id)))
+    assert read.digest() == hashlib.sha256(path.read_bytes()).digest()
+    left = home.folder / "uploads"
+    assert not left.exists() or list(left.iterdir()) == []
 
 
 def test_nothing_stands_in_clear_on_the_disks_of_nodes_and_server(shared: Shared) -> None:
