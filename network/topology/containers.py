@@ -54,8 +54,6 @@ DATABASE_HOST: Final = "database"
 """How a node, and nobody else, reaches its hospital's server."""
 PASSWORD_FILE: Final = "database-password"  # noqa: S105 - a file's name
 PASSFILE: Final = "database-passfile"
-IPFS_HOST: Final = "ipfs"
-"""How a node, and nobody else, reaches its hospital's Kubo node."""
 IPFS_PORT: Final = 5001
 TOKEN_FILE: Final = "ipfs-token"  # noqa: S105 - a file's name
 START_IPFS: Final = Path(__file__).parent / "ipfs" / "start.sh"
@@ -193,6 +191,7 @@ def _hand_out(container: Container) -> None:
                 target.parent.mkdir(mode=DIRECTORY_MODE, parents=True, exist_ok=True)
                 shutil.copy2(path, target)
         if container.probe:
+            (volume / "probe").unlink(missing_ok=True)  # a link of the container's would be followed
             shutil.copy2(PROGRAMS / "probe", volume / "probe")
         if container.role == "ipfs":
             write_file(volume / START_IPFS.name, START_IPFS.read_bytes())
@@ -222,18 +221,22 @@ def _introduce(layout: Layout, organization: Organization) -> None:
 
 def _make_password(organization: Organization) -> None:
     """A password of the hospital's database; its server and its node see it, and nobody else."""
-    password = _made_once(HANDED_OUT / f"postgresql-{organization.name}" / PASSWORD_FILE)
+    password = _made_once(organization, PASSWORD_FILE)
+    write_file(HANDED_OUT / f"postgresql-{organization.name}" / PASSWORD_FILE, password.encode())
     line = f"{DATABASE_HOST}:5432:{DATABASE}:{DATABASE}:{password}\n"
     write_file(HANDED_OUT / f"node-{organization.name}" / PASSFILE, line.encode())
 
 
 def _make_token(organization: Organization) -> None:
     """A token of the RPC of the hospital's Kubo node; that one and the hospital's node see it, and nobody else."""
-    token = _made_once(HANDED_OUT / f"ipfs-{organization.name}" / TOKEN_FILE)
-    write_file(HANDED_OUT / f"node-{organization.name}" / TOKEN_FILE, token.encode())
+    token = _made_once(organization, TOKEN_FILE)
+    for role in ("ipfs", "node"):
+        write_file(HANDED_OUT / f"{role}-{organization.name}" / TOKEN_FILE, token.encode())
 
 
-def _made_once(kept: Path) -> str:
+def _made_once(organization: Organization, name: str) -> str:
+    """A secret, from where no container but the one-shots looks: what a container says is not read back from it."""
+    kept = FOLDER / "made" / organization.name / name
     with disk_errors(kept):
         if not kept.exists():
             write_file(kept, secrets.token_urlsafe(_PASSWORD_BYTES).encode())

@@ -131,7 +131,7 @@ class Witness:
             height = self._source.height()
             if height < self.size:
                 raise Tampered("blocks that were there are gone", reason="shortened", place=f"block {height}")
-            if height > self.size:
+            if height > self.size or self._verified:
                 self._take(now)
         except (Tampered, Invalid) as error:
             self._alarm = Alarm(error.reason, error.place)

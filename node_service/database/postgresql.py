@@ -10,6 +10,7 @@ import json
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from typing import Any, Final
@@ -31,6 +32,8 @@ BUSY_MS: Final = 10_000
 CONNECT_S: Final = 5
 POOL: Final = 10
 LISTEN_S: Final = 0.5
+ASKED_S: Final = 30.0
+"""So long one connection is asked for the lock: the name of the server may lead to another one by then."""
 MAX_TOLD_CHARACTERS: Final = 200
 _KEEPALIVE: Final[Mapping[str, int]] = {
     "connect_timeout": CONNECT_S, "keepalives_idle": 2, "keepalives_interval": 1, "keepalives_count": 3,
@@ -115,6 +118,7 @@ class LeaderLock:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._connection: psycopg.Connection[Any] | None = None
+        self._since = 0.0
         self._session = ""
 
     @property
@@ -123,16 +127,19 @@ class LeaderLock:
         return self._session
 
     def take(self) -> bool:
-        """Take it if nobody has it; the connection is kept for the next try.
+        """Take it if nobody has it; the connection is kept for the next tries.
 
         Raises:
-            Unavailable: the server does not answer.
+            Unavailable: the server does not answer, or does not write now.
         """
-        if self._session:
+        if self._session or time.monotonic() - self._since > ASKED_S:
             self.release()
         try:
             if self._connection is None:
-                self._connection = _connect(self._engine)
+                self._connection, self._since = _connect(self._engine), time.monotonic()
+            if not _writes(self._connection):
+                self.release()
+                raise Unavailable("the database does not write now", reason="database")
             row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (LEADER_LOCK,)).fetchone()
             if row is None or not row[0]:
                 return False
@@ -146,15 +153,14 @@ class LeaderLock:
         return True
 
     def is_held(self) -> bool:
-        """Whether the session that holds it is still there."""
+        """Whether the session that holds it is still there, on a server that writes."""
         if self._connection is None or not self._session:
             return False
-        try:
-            self._connection.execute("SELECT 1")
-        except psycopg.Error:
-            self.release()
-            return False
-        return True
+        with suppress(psycopg.Error):
+            if _writes(self._connection):
+                return True
+        self.release()
+        return False
 
     def release(self) -> None:
         """Leave it to somebody else."""
@@ -211,6 +217,12 @@ class NotificationListener:
             self._heard(_told(payload))
         if not payloads:
             self._heard(None)
+
+
+def _writes(connection: psycopg.Connection[Any]) -> bool:
+    """No replica, and no server that was made read-only because another one took over."""
+    row = connection.execute("SELECT pg_is_in_recovery(), current_setting('transaction_read_only')").fetchone()
+    return row is not None and row == (False, "off")
 
 
 def tell(engine: Engine, told: Mapping[str, Any]) -> None:

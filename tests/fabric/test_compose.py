@@ -27,7 +27,7 @@ from node_service.client.node_client import StaffClient
 from tests.fabric.composed import ROOT, Composed, eventually
 from tests.fabric.docker_engine import docker_engine, require
 from yilian.demo.commands import synthetic, tell_story
-from yilian.demo.containers import ContainedNetwork, published_ports
+from yilian.demo.containers import ContainedNetwork, own_addresses
 from yilian.demo.report import Report
 from yilian.language import text
 
@@ -45,7 +45,7 @@ def composed(binaries: Binaries) -> Iterator[Composed]:
         )  # fmt: skip
         assert made.returncode == 0, made.stderr[-3000:]
         images = dict(line.split("=", 1) for line in made.stdout.split())
-        running = Composed({**environment, **images, **published_ports(), "CONSENSUS": "raft"})
+        running = Composed({**environment, **images, **own_addresses(), "CONSENSUS": "raft"})
         try:
             running.project.up()
             _wait_healthy(running)

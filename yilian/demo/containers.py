@@ -80,7 +80,7 @@ class Compose:
             or not _answers(("docker", "image", "inspect"), given, images(given))
         ):
             return None
-        return cls(command, f"yilian-demo-{secrets.token_hex(3)}", {**given, **published_ports()})
+        return cls(command, f"yilian-demo-{secrets.token_hex(3)}", {**given, **own_addresses()})
 
     def run(self, *arguments: str, timeout_s: float = ASK_TIMEOUT_S) -> bytes:
         """Run the command and return what it printed.
@@ -261,10 +261,11 @@ class ContainedNetwork:
         return self.hospitals[-1].service
 
 
-def published_ports() -> dict[str, str]:
-    """Free ports for the four nodes and witnesses, in the words of the file: without their last digit."""
+def own_addresses() -> dict[str, str]:
+    """Free ports for the four nodes and witnesses, and private addresses, as the file's variables take them."""
     tens = -(-(free_ports(4) - 1) // 10)
-    return {"NODE_PORTS": str(tens), "WITNESS_PORTS": str(tens + 1)}
+    network = f"10.{200 + secrets.randbelow(50)}.{secrets.randbelow(256)}"
+    return {"NODE_PORTS": str(tens), "WITNESS_PORTS": str(tens + 1), "IPFS_NETWORK": network}
 
 
 def images(environment: Mapping[str, str]) -> Sequence[str]:

@@ -60,7 +60,8 @@ def check_address(url: str, token: str, *, plain: bool = False) -> None:
     """Whoever reaches the RPC owns the node: without a token on loopback alone, elsewhere by https.
 
     Args:
-        plain: lets a token go over plain HTTP, for a network that leads to the two of them and nowhere else.
+        plain: lets a token go over plain HTTP to a private address that is given as such, for a network that leads to
+            the two of them and nowhere else; by a name somebody else could be reached.
 
     Raises:
         Invalid: the address is none, or not safe.
@@ -71,7 +72,8 @@ def check_address(url: str, token: str, *, plain: bool = False) -> None:
         raise Invalid("an address of Kubo's RPC is like http://127.0.0.1:5001", reason="ipfs-address")
     if token and (len(token) < MIN_TOKEN_CHARACTERS or not token.isascii() or not token.isprintable() or " " in token):
         raise Invalid(f"a token of Kubo's RPC has {MIN_TOKEN_CHARACTERS} characters or more", reason="ipfs-token")
-    if not _is_loopback(parsed.host) and not (token and (plain or parsed.scheme == "https")):
+    is_guarded = parsed.scheme == "https" or (plain and _is_private(parsed.host))
+    if not _is_loopback(parsed.host) and not (token and is_guarded):
         raise Invalid("Kubo's RPC is reached on loopback, or by https with a token", reason="ipfs-address")
 
 
@@ -271,6 +273,13 @@ def _is_loopback(host: str) -> bool:
         return ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return ip_address(host).is_private
+    except ValueError:
+        return False
 
 
 def _refusal(status: int, body: bytes) -> YilianError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from network.topology.containers import (
     FOLDER,
     HANDED_OUT,
     HOSPITALS,
+    IPFS_PORT,
     NODE_PORT,
     PLACEMENT,
     USER,
@@ -142,6 +144,21 @@ def test_a_node_knows_its_own_addresses_and_may_call_all_others(
     assert set(settings["YILIAN_ALLOWED_NODES"].split()) == everybody
 
 
+@pytest.mark.parametrize("organization", TOPOLOGY.organizations, ids=lambda item: item.name)
+def test_a_node_reaches_its_kubo_by_an_address_that_nobody_else_can_have(
+    file: dict[str, Any], organization: Organization
+) -> None:
+    name, services = f"ipfs-{organization.name}", file["services"]
+    (subnet,) = (item["subnet"] for item in file["networks"][name]["ipam"]["config"])
+    kubo, node = services[name]["networks"], services[f"node-{organization.name}"]["networks"]
+    assert set(kubo) == {name}
+    assert file["networks"][name]["internal"] is True
+    hosts = [str(host) for host in ip_network(_told(subnet)).hosts()][1:3]  # the first is the bridge's own
+    assert [_told(kubo[name]["ipv4_address"]), _told(node[name]["ipv4_address"])] == hosts
+    stores = services[f"node-{organization.name}"]["environment"]["YILIAN_STORES"]
+    assert _told(stores).split() == ["local", f"http://{hosts[0]}:{IPFS_PORT}"]
+
+
 def test_there_is_no_secret_in_the_file() -> None:
     """A setting may name a file that ``material`` made."""
     text = (ROOT / "docker-compose-fabric.yaml").read_text()
@@ -188,6 +205,11 @@ def test_node_and_witness_of_a_hospital_hold_each_their_own_key_alone(organizati
         assert own / "msp" in files
         assert not [path for path in files if path.is_relative_to(other) or other.is_relative_to(path)]
         assert not [path for path in files if path == own or path.is_relative_to(own / "tls")]  # nobody asks for it
+
+
+def _told(text: str) -> str:
+    """With the file's own choice of the variable."""
+    return text.replace("${IPFS_NETWORK:-10.201.17}", "10.201.17")
 
 
 def _fabric_image(service: dict[str, Any]) -> str:

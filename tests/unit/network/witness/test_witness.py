@@ -405,6 +405,30 @@ def test_where_nothing_is_new_the_peer_is_asked_once(world: World) -> None:
     assert source.asked == 1
 
 
+def test_a_block_that_the_disk_refused_is_not_forgotten_when_the_peer_takes_it_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = list(world.source().blocks(0))
+    source = Altered(raw[:-1])
+    witness = world.witness("AMSP", source=source)
+    catch_up(witness)
+
+    def refuse(*_given: object) -> None:
+        raise Unavailable("the disk is full")
+
+    source.raw = raw
+    with monkeypatch.context() as patched:
+        patched.setattr(witness._database, "append", refuse)
+        with pytest.raises(Unavailable):
+            witness.step(NOW)
+    source.raw = raw[:-1]
+    witness.step(NOW)
+    assert witness.size == len(raw)
+    with pytest.raises(Tampered):
+        witness.step(NOW)
+    assert set(refusals(witness)) == {"alarm"}
+
+
 class Endless:
     """A peer whose blocks come one by one, more than the witness takes at a time."""
 

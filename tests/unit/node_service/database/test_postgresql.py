@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import psycopg
 import pytest
@@ -175,6 +175,29 @@ def test_who_waits_for_the_lock_asks_on_one_connection(server: Server, name: str
     holder.release()
     take_when_free(waiting)
     waiting.release()
+
+
+def test_nobody_leads_on_a_server_that_does_not_write(server: Server, database: Database) -> None:
+    lock, other = LeaderLock(database.engine), LeaderLock(database.engine)
+    assert lock.take()
+    server.set("default_transaction_read_only", "on")
+    try:
+        deadline = time.monotonic() + WAIT_S
+        while lock.is_held():
+            assert time.monotonic() < deadline
+        with pytest.raises(Unavailable):
+            other.take()
+    finally:
+        with psycopg.connect(server.conninfo(), autocommit=True) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            connection.execute("SELECT pg_reload_conf()")
+    deadline = time.monotonic() + WAIT_S
+    while not lock.is_held():
+        assert time.monotonic() < deadline
+        with suppress(Unavailable):
+            lock.take()
+    lock.release()
 
 
 def test_who_lost_the_lock_and_does_not_know_writes_nothing(server: Server, name: str, database: Database) -> None:

@@ -164,10 +164,16 @@ def test_loopback_and_https_with_a_token_are_taken(url: str) -> None:
 
 
 def test_plain_http_elsewhere_is_taken_where_the_network_is_the_two_nodes_own_and_only_with_a_token() -> None:
-    check_address("http://ipfs:5001", TOKEN, plain=True)
+    check_address("http://10.201.17.2:5001", TOKEN, plain=True)
     for token, plain in ((TOKEN, False), ("", True), ("", False)):
         with pytest.raises(Invalid):
-            check_address("http://ipfs:5001", token, plain=plain)
+            check_address("http://10.201.17.2:5001", token, plain=plain)
+
+
+@pytest.mark.parametrize("host", ["ipfs", "8.8.8.8", "kubo.example.org", "[2001:4860:4860::8888]"])
+def test_plain_http_goes_to_no_name_and_to_no_public_address(host: str) -> None:
+    with pytest.raises(Invalid):
+        check_address(f"http://{host}:5001", TOKEN, plain=True)
 
 
 @pytest.mark.parametrize(
