@@ -12,7 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 
 from domain import jcs
-from domain.errors import Conflict
+from domain.errors import Conflict, OutcomeUnknown
 from domain.jcs import JsonObject
 from domain.ports import CommittedTransaction, Ledger
 from domain.transactions import UpdateOrganization, encode
@@ -30,6 +30,7 @@ MSP = "RenheMSP"
 VALID, CONFLICT = "VALID", "MVCC_READ_CONFLICT"
 PAIRS = 5
 SECRET = "transient-marker-6f1c"
+MAX_SUBMITTED = 3
 
 
 @pytest.fixture(scope="session")
@@ -64,10 +65,18 @@ def committed_from(ledger: Ledger, height: int) -> list[CommittedTransaction]:
 
 
 def assert_nothing_else_came(ledger: Ledger, height: int) -> None:
-    """No transaction of the contract was ordered since a height: one that is ordered now is the first."""
-    tx_id = ledger.submit(*moved(f"https://after-{height}.example"))
-    decided(ledger, tx_id)
-    assert [item.tx_id for item in committed_from(ledger, height)] == [tx_id]
+    """No transaction of the contract was ordered since a height: those that are ordered now are the first."""
+    own = list[str]()
+    while len(own) < MAX_SUBMITTED:
+        try:
+            own.append(ledger.submit(*moved(f"https://after-{height}.example")))
+            break
+        except OutcomeUnknown as error:  # a busy ordering service; it may be in later
+            own.append(error.tx_id)
+    decided(ledger, own[-1])
+    came = [item.tx_id for item in committed_from(ledger, height)]
+    assert own[-1] in came
+    assert set(came) <= set(own)
 
 
 def test_a_query_by_hfc_answers_what_the_ledger_answers(ledger: Ledger, hfc: Hfc) -> None:
