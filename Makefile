@@ -116,7 +116,7 @@ demo: install $(if $(filter fabric,$(LEDGER)),$(FABRIC_DEMO)) $(if $(filter fabr
 patient_wallet/node_modules/.installed: patient_wallet/package-lock.json
 	@! command -v npm >/dev/null || { npm ci --prefix patient_wallet --silent --no-audit --no-fund && touch $@; }
 
-test: install .tools/other/.installed .tools/hfc/.installed .tools/ipfshttpclient/.installed .tools/tuspy/.installed patient_wallet/node_modules/.installed ## all tests; the nodes' again on PostgreSQL
+test: install .tools/other/.installed .tools/hfc/.installed .tools/ipfshttpclient/.installed .tools/tuspy/.installed patient_wallet/node_modules/.installed ## all tests, the containers' by themselves; the nodes' again on PostgreSQL
 	other=$(CURDIR)/.tools/other/bin/python; [ ! -x "$$other" ] || export TESTS_OTHER_PYTHON="$$other"; \
 	  $(RUN)python -m pytest $(TESTS) -n $(WORKERS) --dist loadfile $(if $(filter tests,$(TESTS)),--ignore $(TESTS_ALONE))
 ifeq ($(TESTS),tests)

@@ -141,16 +141,7 @@ class Wallet:
         return self._granting.preview(msp_id, choice)
 
     def grant(self, msp_id: str, choice: GrantChoice, grantee_url: str) -> Granted:
-        """Sign a grant, put it on the ledger through the custodian, and hand the package to the grantee.
-
-        It is kept before it is sent: where the answer is lost, the same choice again sends the same grant again. A
-        grantee that cannot be reached now gets its package later; one that is not who it should be stops everything.
-
-        Raises:
-            Denied: another hospital answers at the grantee's address (nothing was signed), or custodian or contract
-                refuse.
-            OutcomeUnknown: it may be in; choose the same again to be sure.
-        """
+        """Sign a grant, put it on the ledger, hand the package over: see :meth:`Granting.grant`, for errors too."""
         return self._granting.grant(msp_id, choice, grantee_url)
 
     def deliver_packages(self) -> dict[str, YilianError]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 from ipaddress import ip_network
 from pathlib import Path
@@ -18,6 +19,7 @@ from network.topology.containers import (
     IPFS_PORT,
     NODE_PORT,
     PLACEMENT,
+    START_IPFS,
     USER,
     WITNESS_FOLDER,
     WITNESS_PORT,
@@ -30,6 +32,7 @@ from network.topology.engine import EngineVersion
 from network.topology.layout import Layout
 from network.topology.profile import PROFILE, channel_profile
 from network.witness.folder import PUBLIC_KEY_FILE
+from scripts.kubo import OFFLINE
 
 ROOT: Final = Path(__file__).resolve().parents[4]
 TOPOLOGY: Final = compose_topology("bft")
@@ -157,6 +160,13 @@ def test_a_node_reaches_its_kubo_by_an_address_that_nobody_else_can_have(
     assert [_told(kubo[name]["ipv4_address"]), _told(node[name]["ipv4_address"])] == hosts
     stores = services[f"node-{organization.name}"]["environment"]["YILIAN_STORES"]
     assert _told(stores).split() == ["local", f"http://{hosts[0]}:{IPFS_PORT}"]
+
+
+def test_kubo_is_started_with_the_settings_of_all_other_tests_of_it() -> None:
+    set_there = dict(re.findall(r"^set_to ([A-Za-z.]+) '?(.+?)'?$", START_IPFS.read_text(), re.MULTILINE))
+    for name, value in OFFLINE.items():
+        if name != "Addresses.API":
+            assert set_there[name] == json.dumps(value)
 
 
 def test_there_is_no_secret_in_the_file() -> None:
