@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from node_service.api.server_protocol import MAX_HEAD_BYTES
+from tests.cpu import is_frugal
 from tests.faults.counts import repetitions
 from tests.hostile.victim import MAX_ANSWER_S, MAX_CPU_S, SECRET, Answer, Victim
 
@@ -46,7 +47,7 @@ def test_a_request_that_breaks_the_protocol_gets_no_answer_but_a_refusal(victim:
     answer = victim.send_raw([REFUSED[name]])
     assert answer.status == 0 or 400 <= answer.status < 500, answer.head
     assert SECRET not in answer.head + answer.body
-    assert answer.cpu_s <= MAX_CPU_S
+    assert is_frugal(answer.cpu_s, MAX_CPU_S)
 
 
 def test_a_head_of_64_kib_is_cut_off(victim: Victim) -> None:
@@ -99,7 +100,7 @@ def test_many_idle_and_slow_connections_hold_up_nobody(victim: Victim) -> None:
                 connection.sendall(POST + b"Content-Length: 1000\r\n\r\n{")
         answer = victim.send("GET", "/ready", {"Connection": "close"})
         assert answer.status == 200
-        assert answer.cpu_s <= MAX_CPU_S
+        assert is_frugal(answer.cpu_s, MAX_CPU_S)
 
 
 def test_a_strange_identifier_in_any_path_finds_nothing(victim: Victim) -> None:
@@ -156,4 +157,4 @@ def test_an_expensive_or_strange_search_is_refused_or_cheap(victim: Victim, quer
     for path, role in (("/api/patients", "medical-records"), ("/api/erasures", "privacy-officer")):
         answer = victim.send("GET", f"{path}?{query}", victim.headers(role, Connection="close"))
         assert answer.status in (0, 200, 400), answer.body
-        assert answer.cpu_s <= MAX_CPU_S
+        assert is_frugal(answer.cpu_s, MAX_CPU_S)

@@ -18,6 +18,7 @@ from domain.errors import Invalid, YilianError
 from node_service.dicom.header import MAX_READS, parse_header
 from node_service.records.instances import receive_instance
 from node_service.records.series import close_upload
+from tests.cpu import frugal, is_frugal
 from tests.fuzz import dicom
 from tests.hostile.victim import MAX_ANSWER_S, MAX_CPU_S, Victim
 from tests.unit.node_service.records.hospital import Hospital, start_hospital
@@ -59,7 +60,7 @@ def test_every_published_file_comes_back_byte_for_byte_or_is_refused_with_a_plac
         except YilianError as error:
             refused[error.reason] += 1
             placeless += [path.name] if not error.place else []
-        assert time.process_time() - begun <= MAX_CPU_S, path.name
+        assert is_frugal(time.process_time() - begun, MAX_CPU_S), path.name
     assert close_upload(hospital.node, "all").dicom_instances >= 150
     for path, record in taken.items():
         assert path.read_bytes() in content(hospital, record), path.name
@@ -85,11 +86,14 @@ FLOODS: Final[dict[str, Callable[[], bytes]]] = {
 @pytest.mark.parametrize("name", FLOODS)
 def test_a_million_items_or_elements_are_refused_in_bounded_time_and_memory(name: str) -> None:
     body = FLOODS[name]()
-    begun = time.process_time()
-    with pytest.raises(Invalid) as refused:
-        parse_header(body, "s", len(body))
-    assert time.process_time() - begun <= MAX_CPU_S
-    assert (refused.value.reason, refused.value.place[:5]) == ("too-many", "byte ")
+
+    def read() -> Invalid:
+        with pytest.raises(Invalid) as refused:
+            parse_header(body, "s", len(body))
+        return refused.value
+
+    refusal = frugal(MAX_CPU_S, read)
+    assert (refusal.reason, refusal.place[:5]) == ("too-many", "byte ")
 
 
 def test_the_most_items_that_are_read_take_bounded_memory() -> None:
@@ -106,11 +110,9 @@ def test_groups_of_a_hundred_thousand_frames_are_not_read() -> None:
     """What stands behind the elements that name an image (PS3.3 C.7.6.16 among it) costs nothing."""
     pixels = WHOLE.index(b"\xe0\x7f\x10\x00")
     frames = b"\x00\x52\x30\x92SQ\0\0" + ENDLESS + (ITEM + ENDLESS + ITEM_END) * 100_000 + SEQUENCE_END
-    begun = time.process_time()
-    header = parse_header(WHOLE[:pixels] + frames + WHOLE[pixels:], "s", 0)
+    header = frugal(MAX_CPU_S / 4, lambda: parse_header(WHOLE[:pixels] + frames + WHOLE[pixels:], "s", 0))
     assert header is not None
     assert header.instance_number == 7
-    assert time.process_time() - begun <= MAX_CPU_S / 4
 
 
 def test_an_image_that_claims_terabytes_of_pixels_is_kept_as_it_is(hospital: Hospital) -> None:

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from domain import jcs
 from node_service.api import problems
 from node_service.api.strict_json import MAX_JSON_TOKENS, MAX_LOOP_BYTES, StrictRoute
+from tests.cpu import frugal
 from tests.unit.node_service.api.asgi import ask
 
 JSON = {"Content-Type": "application/json"}
@@ -69,7 +70,5 @@ def test_long_bodies_are_read_beside_the_loop_that_serves_everybody(
 @pytest.mark.parametrize("before", [b"", b"[]" * 40])
 def test_a_text_that_never_ends_is_refused_in_the_time_of_its_length(app: FastAPI, before: bytes) -> None:
     body = b'{"values":[' + before + b'"' + b'\\"' * 100_000
-    begun = time.process_time()
-    answer = ask(app, "POST", "/count", content=body, headers=JSON)
+    answer = frugal(2.0, lambda: ask(app, "POST", "/count", content=body, headers=JSON), clock=time.process_time)
     assert answer.status_code == 400
-    assert time.process_time() - begun < 2
