@@ -44,6 +44,13 @@ def kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
         yield started
 
 
+@pytest.fixture(scope="session")
+def other_kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """A second one, for stores that lie on two."""
+    with daemon(tmp_path_factory.mktemp("other-kubo")) as started:
+        yield started
+
+
 def ipfs_store(url: str, folder: Path, waits: Waits | None = None) -> IpfsStore:
     """A store whose pins are named by its folder."""
     return IpfsStore(KuboRpc(url, waits=waits), folder, name=str(folder)[-100:])

@@ -1,5 +1,5 @@
-"""The engine of the IPFS store."""
+"""The engines of the IPFS store."""
 
-from tests.kubo import kubo
+from tests.kubo import kubo, other_kubo
 
-__all__ = ["kubo"]
+__all__ = ["kubo", "other_kubo"]

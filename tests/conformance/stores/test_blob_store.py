@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from offchain.stores.local import LocalStore
 from offchain.stores.mirrored import MirroredStore
 from tests.kubo import ipfs_store
 
-ADAPTERS = ("local", "ipfs", "mirrored")
+ADAPTERS = ("local", "ipfs", "mirrored", "two-ipfs")
 KEY = DataKey(bytes(range(32)))
 LARGE = 2_500_000
 
@@ -33,17 +33,26 @@ LARGE = 2_500_000
 @pytest.fixture(params=ADAPTERS)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SealedStore]:
     """An empty store of each adapter."""
-    local = LocalStore(tmp_path / "local")
-    if request.param == "local":
-        yield local
-        return
-    with closing(ipfs_store(request.getfixturevalue("kubo").url, tmp_path / "ipfs")) as ipfs:
-        if request.param == "ipfs":
-            yield ipfs
-            return
-        named = (("local", local), ("ipfs", ipfs))
-        with closing(MirroredStore(named, tmp_path / "mirrors", SystemClock(), quorum=2)) as mirrored:
-            yield mirrored
+    local = ("local", LocalStore(tmp_path / "local"))
+    with ExitStack() as opened:
+
+        def ipfs(fixture: str) -> tuple[str, SealedStore]:
+            store = ipfs_store(request.getfixturevalue(fixture).url, tmp_path / fixture)
+            return fixture, opened.enter_context(closing(store))
+
+        def mirrored(*named: tuple[str, SealedStore]) -> SealedStore:
+            store = MirroredStore(named, tmp_path / "mirrors", SystemClock(), quorum=2)
+            return opened.enter_context(closing(store))
+
+        match request.param:
+            case "local":
+                yield local[1]
+            case "ipfs":
+                yield ipfs("kubo")[1]
+            case "mirrored":
+                yield mirrored(local, ipfs("kubo"))
+            case "two-ipfs":
+                yield mirrored(ipfs("kubo"), ipfs("other_kubo"))
 
 
 def _object(number: int, size: int = 2_000) -> SealedBytes:
