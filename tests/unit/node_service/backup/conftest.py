@@ -68,7 +68,7 @@ class Site:
         return restore_backup(self.settings, backup, self.root_key, custody)
 
     def open(self) -> Any:
-        self.hospital = open_hospital(self.folder, at=self.hospital.clock.at)
+        self.hospital = open_hospital(self.folder, at=self.hospital.clock.at, stores=self.settings.stores)
         self.hospital.follow()
         return self.hospital.node
 

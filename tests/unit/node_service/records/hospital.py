@@ -1,8 +1,9 @@
-"""A hospital's node on the real engines in a folder: embedded ledger, local store, file keyring, SQLite."""
+"""A hospital's node on the real engines in a folder: embedded ledger, local or chosen store, file keyring, SQLite."""
 
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from domain.transactions import OrganizationKey, RegisterOrganization, encode
 from network.embedded.founding import init
 from network.embedded.ledger import EmbeddedLedger
 from node_service import secrets
+from node_service.composition import open_blobs
 from node_service.context import Limits, Node
 from node_service.database.engine import Database
 from node_service.database.models import Base
@@ -26,7 +28,6 @@ from node_service.ledger_sync.submission import Resubmitter
 from node_service.settings import Settings
 from node_service.witnessing.voices import LedgerVoices
 from offchain.custody.file_keyring import FileKeyring
-from offchain.stores.local import LocalStore
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 MSP_ID = "RenjiMSP"
@@ -54,6 +55,7 @@ class Hospital:
     clock: MovableClock
     ledger: EmbeddedLedger
     commits: ProjectedCommits
+    opened: ExitStack
     follower: Follower = field(init=False)
     anchorer: Anchorer = field(init=False)
     resubmitter: Resubmitter = field(init=False)
@@ -84,6 +86,7 @@ class Hospital:
     def close(self) -> None:
         self.node.database.close()
         self.ledger.close()
+        self.opened.close()
 
 
 def found(directory: Path) -> None:
@@ -109,12 +112,12 @@ def open_hospital(directory: Path, *, at: datetime = START, **settings: Any) -> 
     chosen = Settings.model_validate(values | settings)
     ledger = EmbeddedLedger(chosen.embedded_folder, MSP_ID, clock, os.urandom)
     database = Database(chosen.sqlalchemy_url)
-    commits = ProjectedCommits(database)
+    commits, opened = ProjectedCommits(database), ExitStack()
     node = Node(
         settings=chosen,
         database=database,
         ledger=ledger,
-        blobs=LocalStore(data / "objects"),
+        blobs=open_blobs(chosen, clock, opened),
         custody=FileKeyring(data / "custody"),
         secrets=secrets.load(data),
         clock=clock,
@@ -123,7 +126,7 @@ def open_hospital(directory: Path, *, at: datetime = START, **settings: Any) -> 
         voices=LedgerVoices(ledger, CapacityLimiter(32)),
         limits=Limits(CapacityLimiter(32), CapacityLimiter(16), CapacityLimiter(4)),
     )
-    return Hospital(node, clock, ledger, commits)
+    return Hospital(node, clock, ledger, commits, opened)
 
 
 def register(ledger: EmbeddedLedger, at: str = "2026-03-01T08:00:00Z") -> None:
