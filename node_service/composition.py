@@ -65,7 +65,7 @@ from node_service.witnessing.voices import LedgerVoices, WitnessVoices
 from offchain.custody.file_keyring import FileKeyring
 from offchain.custody.replica.remote import RemoteMirror, parse_address
 from offchain.stores import SealedStore
-from offchain.stores.opening import open_store, read_token
+from offchain.stores.opening import open_store, read_authorities, read_token
 
 STOP_TIMEOUT_S: Final = 5.0
 WANTED: Final = "wanted"
@@ -74,6 +74,7 @@ MEASURE_INTERVAL: Final = timedelta(seconds=2)
 HASHING_THREADS: Final = 2
 """Of one upload its plaintext and its ciphertext are hashed; two threads take in what one core cannot."""
 
+_STORE_FILES: Final = {"ipfs-token": "YILIAN_IPFS_TOKEN_FILE", "ipfs-ca": "YILIAN_IPFS_CA_FILE"}
 CUSTODY_FOLDER: Final = "custody"
 CHANNEL_FOLDER: Final = "channel"
 FOLLOWER_QUIET: Final = timedelta(milliseconds=20)
@@ -281,17 +282,18 @@ def open_blobs(settings: Settings, clock: Clock, opened: ExitStack) -> SealedSto
     """The store, or the mirrored stores, that the settings name.
 
     Raises:
-        Invalid: an address of Kubo's RPC is not safe, or its token's file cannot be used.
+        Invalid: an address of Kubo's RPC is not safe, or the file of its token or authorities cannot be used.
         Unavailable, Tampered: a folder or an index cannot be opened.
     """
     try:
         token = read_token(Path(settings.ipfs_token_file) if settings.ipfs_token_file else None)
+        trusted = read_authorities(Path(settings.ipfs_ca_file) if settings.ipfs_ca_file else None)
         return open_store(
-            settings.stores, settings.data_dir, clock, opened,
-            name=settings.msp_id, token=token, plain=settings.profile == "demo", quorum=settings.store_quorum,
+            settings.stores, settings.data_dir, clock, opened, name=settings.msp_id, token=token,
+            plain=settings.profile == "demo", trusted=trusted, quorum=settings.store_quorum,
         )  # fmt: skip
     except Invalid as error:
-        place = "YILIAN_IPFS_TOKEN_FILE" if error.reason == "ipfs-token" else "YILIAN_STORES"
+        place = _STORE_FILES.get(error.reason, "YILIAN_STORES")
         raise Invalid(error.detail, reason=error.reason, place=place) from None
 
 

@@ -42,6 +42,9 @@ class Settings(BaseModel):
         0, ge=0, le=8, description="how many of these have an object before it counts as stored; 0: all"
     )
     ipfs_token_file: str = Field("", description="file with the token of Kubo's RPC; empty: none, on loopback only")
+    ipfs_ca_file: str = Field(
+        "", description="file with the authorities (PEM) of Kubo's https certificate; empty: the public ones"
+    )
     public_url: str = Field("http://127.0.0.1:8001", description="address under which other hospitals reach the node")
     witness_url: str = Field(
         "", description="address under which others reach the hospital's witness; empty: it has none"

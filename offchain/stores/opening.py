@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import ssl
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -65,6 +66,22 @@ def read_token(path: Path | None) -> str:
     return text.decode("ascii", "replace").strip()
 
 
+def read_authorities(path: Path | None) -> ssl.SSLContext | None:
+    """Whose certificates count at https addresses of Kubo's RPC: those of the file alone; without one None.
+
+    Raises:
+        Invalid: the file cannot be read, or holds no certificate (PEM).
+    """
+    if path is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=path)
+    except ssl.SSLError:
+        raise Invalid("the file of authorities holds no certificates (PEM)", reason="ipfs-ca") from None
+    except OSError as error:
+        raise Invalid(f"the file of authorities cannot be read: {error.strerror}", reason="ipfs-ca") from None
+
+
 def open_store(
     places: Sequence[str],
     data_dir: Path,
@@ -74,6 +91,7 @@ def open_store(
     name: str,
     token: str = "",
     plain: bool = False,
+    trusted: ssl.SSLContext | None = None,
     quorum: int = 0,
 ) -> SealedStore:
     """The store of one node: at one place, or mirrored at several.
@@ -81,6 +99,7 @@ def open_store(
     Args:
         name: of the pins in Kubo, beside the store's own id; it does not leave that node.
         plain: the token may go over plain HTTP, see :func:`offchain.stores.ipfs.rpc.check_address`.
+        trusted: whose certificates count at https addresses; None: those of the public authorities.
         quorum: of a mirrored store; 0 means all.
 
     Raises:
@@ -91,7 +110,8 @@ def open_store(
 
     def ipfs(place: str) -> IpfsStore:
         folder = data_dir / IPFS_FOLDER / _mirror_name(place)
-        return IpfsStore(KuboRpc(place, token, plain=plain), folder, name=f"{name}/{store_id(data_dir)}")
+        rpc = KuboRpc(place, token, plain=plain, trusted=trusted)
+        return IpfsStore(rpc, folder, name=f"{name}/{store_id(data_dir)}")
 
     stores: list[tuple[str, SealedStore]] = [
         (LOCAL, LocalStore(data_dir / OBJECTS_FOLDER))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -39,6 +40,7 @@ _ALTERED: Final = (
     "wrong wireType",
 )
 _FULL: Final = "no space left on device"
+_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ class KuboRpc:
         token: str = "",
         *,
         plain: bool = False,
+        trusted: ssl.SSLContext | None = None,
         waits: Waits | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
@@ -93,6 +96,7 @@ class KuboRpc:
 
         Args:
             plain: see :func:`check_address`.
+            trusted: whose certificates count at an https address; None: those of the public authorities.
             transport: instead of connections over the network.
 
         Raises:
@@ -103,7 +107,12 @@ class KuboRpc:
         self._waits = waits or Waits()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
-            trust_env=False, follow_redirects=False, headers=headers, limits=_CONNECTIONS, transport=transport
+            verify=True if trusted is None else trusted,
+            trust_env=False,
+            follow_redirects=False,
+            headers=headers,
+            limits=_CONNECTIONS,
+            transport=transport,
         )
 
     def close(self) -> None:
@@ -265,6 +274,8 @@ class KuboRpc:
                     raise _refusal(answer.status_code, _bounded(answer.iter_bytes()))
                 yield answer.iter_bytes()
         except httpx.HTTPError as error:
+            if _UNTRUSTED in str(error):
+                raise Unavailable("the certificate of Kubo's RPC is not trusted", reason="ipfs-certificate") from error
             raise Unavailable(f"Kubo does not answer: {type(error).__name__}", reason="ipfs") from error
 
 

@@ -21,38 +21,11 @@ from node_service.records.ingest import ingest_fhir
 from node_service.records.scrub import check_objects
 from node_service.settings import Settings
 from scripts.kubo import Daemon
-from tests.kubo import need_kubo
+from tests.conformance.stores.conftest import TOKEN
 from tests.unit.node_service.records.ingesting import RESOURCES, bundle
 
 MSP_ID: Final = "RenjiMSP"
-TOKEN: Final = "a-token-of-this-test-alone"
-CALLS: Final = (
-    "add", "cat", "refs", "block/get", "pin/ls", "pin/rm", "block/stat", "repo/gc", "repo/stat", "version"
-)  # fmt: skip
-"""All that the store asks of Kubo, as docs/operations.md lists it; the other calls are refused to its token."""
 WITHIN_S: Final = 30.0
-
-
-@pytest.fixture
-def kubo(tmp_path: Path) -> Iterator[Daemon]:
-    """A daemon that wants a token."""
-    need_kubo()
-    allowed = [f"/api/v0/{name}" for name in CALLS]
-    others = {"owner": {"AuthSecret": "bearer:of-the-test", "AllowedPaths": ["/api/v0"]}}
-    node = {"node": {"AuthSecret": f"bearer:{TOKEN}", "AllowedPaths": allowed}}
-    daemon = Daemon(tmp_path / "kubo", {"API.Authorizations": {**others, **node}})
-    daemon.initialise()
-    daemon.start(token="of-the-test")
-    yield daemon
-    daemon.stop()
-
-
-@pytest.fixture
-def token(tmp_path: Path) -> Path:
-    path = tmp_path / "token"
-    path.write_text(TOKEN + "\n")
-    path.chmod(0o600)
-    return path
 
 
 def settings(folder: Path, **chosen: Any) -> Settings:
@@ -80,16 +53,22 @@ def settings(folder: Path, **chosen: Any) -> Settings:
         ({"stores": ("local",), "ipfs_token_file": "missing"}, "YILIAN_IPFS_TOKEN_FILE"),
         ({"stores": ("local", "http://127.0.0.1:5001"), "ipfs_token_file": "short"}, "YILIAN_IPFS_TOKEN_FILE"),
         ({"stores": ("local",), "ipfs_token_file": "open"}, "YILIAN_IPFS_TOKEN_FILE"),
+        ({"stores": ("local",), "ipfs_ca_file": "missing"}, "YILIAN_IPFS_CA_FILE"),
+        ({"stores": ("local",), "ipfs_ca_file": "folder"}, "YILIAN_IPFS_CA_FILE"),
+        ({"stores": ("local",), "ipfs_ca_file": "empty"}, "YILIAN_IPFS_CA_FILE"),
+        ({"stores": ("local",), "ipfs_ca_file": "short"}, "YILIAN_IPFS_CA_FILE"),
     ],
 )
 def test_stores_that_are_none_or_unsafe_are_refused_by_the_name_of_the_setting(
     tmp_path: Path, token: Path, chosen: dict[str, Any], place: str
 ) -> None:
-    for name, content, mode in (("short", "short", 0o600), ("open", TOKEN, 0o644)):
+    written = {"short": ("short", 0o600), "open": (TOKEN, 0o644), "empty": ("", 0o644)}
+    for name, (content, mode) in written.items():
         (tmp_path / name).write_text(content)
         (tmp_path / name).chmod(mode)
-    if "ipfs_token_file" in chosen:
-        chosen = {**chosen, "ipfs_token_file": str(tmp_path / chosen["ipfs_token_file"])}
+    (tmp_path / "folder").mkdir()
+    for name in chosen.keys() & {"ipfs_token_file", "ipfs_ca_file"}:
+        chosen = {**chosen, name: str(tmp_path / chosen[name])}
     with pytest.raises(Invalid) as caught, ExitStack() as opened:
         open_blobs(settings(tmp_path, **chosen), SystemClock(), opened)
     assert caught.value.place == place
@@ -97,23 +76,25 @@ def test_stores_that_are_none_or_unsafe_are_refused_by_the_name_of_the_setting(
 
 
 @pytest.fixture
-def running(tmp_path: Path, kubo: Daemon, token: Path) -> Iterator[RunningNode]:
+def running(tmp_path: Path, guarded_kubo: Daemon, token: Path) -> Iterator[RunningNode]:
     """A node on its own disk and on IPFS, both of which must have an object."""
     init(tmp_path / "ledger", "yilian", [MSP_ID, "HuashanMSP"], clock=SystemClock(), random=os.urandom)
-    chosen = settings(tmp_path, stores=("local", kubo.url), ipfs_token_file=str(token))
+    chosen = settings(tmp_path, stores=("local", guarded_kubo.url), ipfs_token_file=str(token))
     initialise(chosen)
     with build(chosen) as node:
         yield node
 
 
-def test_a_node_is_ready_while_enough_stores_are_up_and_goes_on_by_itself(running: RunningNode, kubo: Daemon) -> None:
+def test_a_node_is_ready_while_enough_stores_are_up_and_goes_on_by_itself(
+    running: RunningNode, guarded_kubo: Daemon
+) -> None:
     until(lambda: obstacles(running) == [])
     ingest_fhir(running.node, bundle(0), "application/fhir+json", "his")
     assert check_objects(running.node) == []
     digests = set(running.node.blobs.digests())
     assert len(digests) == RESOURCES + 1
 
-    kubo.strike(signal.SIGKILL)
+    guarded_kubo.strike(signal.SIGKILL)
     with pytest.raises(Unavailable):
         ingest_fhir(running.node, bundle(1), "application/fhir+json", "his")
     until(lambda: obstacles(running) == ["store"])
@@ -121,7 +102,7 @@ def test_a_node_is_ready_while_enough_stores_are_up_and_goes_on_by_itself(runnin
     assert (status.stores_down, status.store_ready) == (1, False)
     assert check_objects(running.node) == [], "reading goes on"
 
-    kubo.start(token="of-the-test")
+    guarded_kubo.start(token="of-the-test")
     until(lambda: obstacles(running) == [])
     until(lambda: len(ingest_fhir(running.node, bundle(1), "application/fhir+json", "his").stored) == RESOURCES)
     assert check_objects(running.node) == []
