@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -24,6 +23,7 @@ from offchain.stores.local import LocalStore
 from offchain.stores.mirrored import MirroredStore
 from scripts.kubo import Daemon
 from tests.faults.counts import repetitions
+from tests.faults.stores.mounting import small_file_system
 from tests.faults.stores.repository import LARGE, block_files
 from tests.kubo import IMPATIENT, ipfs_store
 from tests.unit.offchain.sealing import KEY, fresh_id, sealed_of
@@ -127,22 +127,14 @@ def crowded(own: Daemon, tmp_path: Path) -> Iterator[IpfsStore]:
     kept = own.blocks.with_name("kept")
     own.blocks.rename(kept)
     own.blocks.mkdir()
-    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    options = f"size=12m,mode=700,uid={os.geteuid()},gid={os.getegid()}"
-    command = [*as_root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(own.blocks)]
-    mounted = subprocess.run(command, check=False, capture_output=True)
-    if mounted.returncode != 0:
-        if os.environ.get("CI") == "true":
-            pytest.fail("mounting is not allowed here: " + mounted.stderr.decode())
-        pytest.skip("a small file system needs to be mounted: run as root")
-    try:
+    with small_file_system(own.blocks, 12):
         shutil.copytree(kept, own.blocks, dirs_exist_ok=True)
         own.start()
-        with closing(ipfs_store(own.url, tmp_path / "crowded", IMPATIENT)) as opened:
-            yield opened
-    finally:
-        own.stop()
-        subprocess.run([*as_root, "umount", str(own.blocks)], check=True)
+        try:
+            with closing(ipfs_store(own.url, tmp_path / "crowded", IMPATIENT)) as opened:
+                yield opened
+        finally:
+            own.stop()
 
 
 def test_a_full_disk_is_told_and_what_was_stored_stays(crowded: IpfsStore) -> None:

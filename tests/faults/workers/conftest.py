@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import psycopg
 import pytest
 
 from node_service.database.postgresql import LEADER_LOCK
 from scripts.postgresql import Server, running_server
-from tests.fabric.faults.consortium import AWAY, HOME, NAMES, People, settle
+from tests.fabric.faults.consortium import AWAY, HOME, People
+from tests.faults.surviving import settled
 from tests.postgresql import require
-from tests.scenario.actors import acting
 
 WORKERS = {HOME: 3, AWAY: 2}
 _HOLDING = (
@@ -68,10 +66,3 @@ def shared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     }
     with settled(tmp_path_factory.mktemp("workers"), settings) as people:
         yield Shared(people, server)
-
-
-@contextmanager
-def settled(folder: Path, settings: Mapping[str, Mapping[str, str]]) -> Iterator[People]:
-    """Hospitals with these settings, and everybody at work."""
-    with acting(folder / "network", NAMES, witnesses=True, settings=settings) as actors:
-        yield settle(actors, folder / "wallet.json")

@@ -12,8 +12,9 @@ from scripts.postgresql import Server, replica_of, running_server
 from tests.fabric.faults.consortium import AWAY, HOME
 from tests.fabric.faults.facts import Facts
 from tests.fabric.faults.striking import measured
-from tests.faults.workers.conftest import Shared, settled
-from tests.faults.workers.test_workers import survive, wait
+from tests.faults.surviving import settled, survive
+from tests.faults.workers.conftest import Shared
+from tests.faults.workers.test_workers import wait
 from tests.postgresql import require
 
 pytestmark = pytest.mark.slow
@@ -57,5 +58,5 @@ def test_the_database_fails_over_to_its_replica(pair: Pair, doubled: Shared) -> 
         wait(lambda: doubled.leader(HOME) is not None)
         measured({"fault": "database failed over", "takeover_s": round(time.monotonic() - struck, 1)})
 
-    survive(doubled, Facts(), strike)
+    survive(doubled.people, Facts(), strike)
     assert doubled.leader(AWAY) is not None

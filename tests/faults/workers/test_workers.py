@@ -14,25 +14,17 @@ import pytest
 
 from node_service.client import resumable_client
 from node_service.client.resumable_client import LargeUpload
-from tests.fabric.faults.claims import (
-    check_backlog,
-    check_entries,
-    check_nobody_reads,
-    check_stored_once,
-)
 from tests.fabric.faults.consortium import AWAY, CANARY, HOME
 from tests.fabric.faults.facts import Facts
-from tests.fabric.faults.load import KINDS, load
 from tests.fabric.faults.striking import measured
 from tests.faults.counts import repetitions
-from tests.faults.node.wholeness import check_node
+from tests.faults.surviving import survive
 from tests.faults.workers.conftest import WORKERS, Shared
 from tests.simulation.files import plaintext
 from tests.unit.node_service.records.test_series import instance
 
 pytestmark = pytest.mark.slow
 KILLS = repetitions(1, 20)
-RECOVERY_TIMEOUT_S = 300.0
 HOLD_S = 2.0
 TAKEOVER_TIMEOUT_S = 30.0
 MIB = 1 << 20
@@ -61,13 +53,13 @@ def test_the_process_that_leads_is_killed(shared: Shared, facts: Facts, msp_id: 
         wait(lambda: shared.leader(msp_id) not in (None, leader))
         measured({"fault": f"leading process of {msp_id}", "takeover_s": round(time.monotonic() - struck, 1)})
 
-    survive(shared, facts, strike)
+    survive(shared.people, facts, strike)
     wait(lambda: len(shared.others(msp_id)) == WORKERS[msp_id] - 1)
 
 
 @pytest.mark.parametrize("_time", range(KILLS))
 def test_a_process_that_does_not_lead_is_killed(shared: Shared, facts: Facts, _time: int) -> None:
-    survive(shared, facts, lambda: os.kill(shared.others(HOME)[0], signal.SIGKILL))
+    survive(shared.people, facts, lambda: os.kill(shared.others(HOME)[0], signal.SIGKILL))
 
 
 def test_the_process_that_leads_is_suspended_and_loses_its_lock(shared: Shared, facts: Facts) -> None:
@@ -82,7 +74,7 @@ def test_the_process_that_leads_is_suspended_and_loses_its_lock(shared: Shared, 
         with suppress(ProcessLookupError):
             os.kill(leader, signal.SIGCONT)
 
-    survive(shared, facts, strike)
+    survive(shared.people, facts, strike)
 
 
 @pytest.mark.parametrize("mode", ["fast", "immediate"])
@@ -92,7 +84,7 @@ def test_the_database_server_ends_and_comes_back(shared: Shared, facts: Facts, m
         time.sleep(HOLD_S)
         shared.server.start()
 
-    survive(shared, facts, strike)
+    survive(shared.people, facts, strike)
 
 
 def test_the_process_that_watches_the_others_is_killed_and_the_node_started_again(shared: Shared, facts: Facts) -> None:
@@ -106,7 +98,7 @@ def test_the_process_that_watches_the_others_is_killed_and_the_node_started_agai
         home.start()
         home.wait_ready()
 
-    survive(shared, facts, strike)
+    survive(shared.people, facts, strike)
 
 
 def test_an_upload_goes_on_in_another_process_where_the_one_that_took_it_was_killed(
@@ -142,21 +134,6 @@ def test_an_upload_goes_on_in_another_process_where_the_one_that_took_it_was_kil
 def test_nothing_stands_in_clear_on_the_disks_of_nodes_and_server(shared: Shared) -> None:
     for folder in (shared.people.actors.network.folder, shared.server.folder / "data"):
         assert list(plaintext(folder, CANARY.encode())) == []
-
-
-def survive(shared: Shared, facts: Facts, strike: Callable[[], object]) -> None:
-    """Strike under load, wait until all kinds of requests are answered again; every claim is checked."""
-    people = shared.people
-    with load(people, facts):
-        strike()
-        healed = time.monotonic()
-        facts.wait_for(KINDS, healed, RECOVERY_TIMEOUT_S)
-    assert facts.findings == []
-    check_backlog(people, healed)
-    check_stored_once(people, facts)
-    check_entries(people, facts)
-    check_nobody_reads(people, facts)
-    check_node(people.actors.home)
 
 
 def wait(condition: Callable[[], bool]) -> None:
