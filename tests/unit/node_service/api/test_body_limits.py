@@ -23,7 +23,7 @@ from node_service.cda import header_xml
 from node_service.documents import pdf_file
 from tests.unit.node_service.api.asgi import ask
 
-LIMITS = BodyLimits(max_upload_bytes=4 << 20, grace_s=0.05, min_bytes_per_s=1_000_000, patience_s=0.05)
+LIMITS = BodyLimits(max_upload_bytes=4 << 20, grace_s=0.05, min_bytes_per_s=100_000, patience_s=0.05)
 
 
 @pytest.fixture
@@ -66,12 +66,12 @@ def test_a_length_that_is_no_number_is_refused(app: FastAPI, length: str) -> Non
 
 def test_a_sender_who_was_fast_may_not_stop_for_long(app: FastAPI) -> None:
     async def fast_then_stalled() -> AsyncIterator[bytes]:
-        yield bytes(1 << 20)  # at the least speed allowed this would be worth a second of silence
+        yield bytes(1 << 20)  # at the least speed allowed this would be worth ten seconds of silence
         await asyncio.Event().wait()
 
     begun = time.monotonic()
     assert ask(app, "POST", "/fhir", content=fast_then_stalled()).status_code == 408
-    assert time.monotonic() - begun < 0.9
+    assert time.monotonic() - begun < 9
 
 
 def test_a_sender_who_stops_is_given_up(app: FastAPI) -> None:
