@@ -55,6 +55,11 @@ class Server:
             connection.execute(f'CREATE DATABASE "{database}"{template}'.encode())
         return self.url(database)
 
+    def drop(self, database: str) -> None:
+        """Drop a database, whoever is connected to it."""
+        with psycopg.connect(self.conninfo(), autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{database}" WITH (FORCE)'.encode())
+
     def start(self) -> None:
         """Start the server and wait until it answers."""
         self.run("pg_ctl", "start", "-w", "-t", str(_START_TIMEOUT_S), "-l", str(self.folder / "log"))

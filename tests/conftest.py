@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scripts.postgresql import running_server
-from tests.postgresql import CHOSEN, instead_of_sqlite, require
+from tests.postgresql import CHOSEN, drop_below, instead_of_sqlite, place, require
 
 SHARED_DATA = Path(__file__).resolve().parents[1].parent / "shared" / "data"
 
@@ -33,8 +33,18 @@ def chosen_database() -> Iterator[None]:
         yield
         return
     require()
-    with running_server(durable=False) as server, instead_of_sqlite(server):
+    with place() as folder, running_server(durable=False, folder=folder) as server, instead_of_sqlite(server):
         yield
+
+
+@pytest.fixture(autouse=True)
+def dropped_database(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The databases of a test are gone after it, as its files are in the end."""
+    own = CHOSEN != "sqlite" and "tmp_path" in request.fixturenames
+    folder: Path | None = request.getfixturevalue("tmp_path") if own else None
+    yield
+    if folder is not None:
+        drop_below(folder)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,7 +32,29 @@ def require() -> None:
         pytest.skip(HOW_TO_GET)
 
 
+MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a file system in memory where there is one
+ROOM_BYTES: Final = 8 << 30
+"""What the databases of one test process may take; each has 7 MiB, and a test's own are dropped after it."""
 _STANDING_IN: list[Server] = []
+_MADE: dict[Path, str] = {}
+
+
+@contextmanager
+def place() -> Iterator[Path | None]:
+    """A folder in memory for the server's data, where there is room; None: anywhere."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        yield None
+        return
+    with tempfile.TemporaryDirectory(prefix="yilian-pg-", dir=MEMORY, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def drop_below(folder: Path) -> None:
+    """Drop the databases in memory that stand for files below a folder whose test is over; on a disk it costs time."""
+    if not _STANDING_IN[-1].folder.is_relative_to(MEMORY):
+        return
+    for file in [path for path in _MADE if path.is_relative_to(folder)]:
+        _STANDING_IN[-1].drop(_MADE.pop(file))
 
 
 def name_of(file: Path) -> str:
@@ -44,6 +68,7 @@ def _created(server: Server, file: Path) -> str:
     if known == name:
         return server.url(name)
     url = server.create(name, copy_of=known or None)
+    _MADE[file] = name
     if file.parent.is_dir():
         file.write_text(name)
     return url
