@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from node_service.api.app import create_app
 from node_service.api.condition import Condition
 from node_service.api.services import Rates
 from node_service.background import Step, Worker
+from node_service.client.authorities import read_authorities
 from node_service.client.exchange_client import Address, ExchangeClient
 from node_service.client.transport import Transport
 from node_service.client.witness_client import CALL_TIMEOUT_S, Questions, WitnessClient
@@ -65,7 +67,7 @@ from node_service.witnessing.voices import LedgerVoices, WitnessVoices
 from offchain.custody.file_keyring import FileKeyring
 from offchain.custody.replica.remote import RemoteMirror, parse_address
 from offchain.stores import SealedStore
-from offchain.stores.opening import open_store, read_authorities, read_token
+from offchain.stores.opening import open_store, read_token
 
 STOP_TIMEOUT_S: Final = 5.0
 WANTED: Final = "wanted"
@@ -74,7 +76,6 @@ MEASURE_INTERVAL: Final = timedelta(seconds=2)
 HASHING_THREADS: Final = 2
 """Of one upload its plaintext and its ciphertext are hashed; two threads take in what one core cannot."""
 
-_STORE_FILES: Final = {"ipfs-token": "YILIAN_IPFS_TOKEN_FILE", "ipfs-ca": "YILIAN_IPFS_CA_FILE"}
 CUSTODY_FOLDER: Final = "custody"
 CHANNEL_FOLDER: Final = "channel"
 FOLLOWER_QUIET: Final = timedelta(milliseconds=20)
@@ -202,17 +203,19 @@ def build(
     """A node that is ready to be started, over what :func:`node_service.provisioning.initialise` made.
 
     Raises:
-        Invalid: the profile does not allow these settings or keys, or the node was never initialised.
+        Invalid: the profile does not allow these settings or keys, a file that they name cannot be used, or the node
+            was never initialised.
         Conflict: the database was written by a newer version.
         Unavailable: database, ledger, store or custody cannot be opened.
     """
     check_profile(settings)
     load_rules(settings.retention_path)
+    trusted = read_authorities(settings.ca_file)
     clock = clock or SystemClock()
     upgrade(settings.sqlalchemy_url)
     with ExitStack() as opened:
-        questions = Questions()
-        node, commits = _open(settings, clock, random, questions, opened)
+        questions = Questions(trusted=trusted)
+        node, commits = _open(settings, clock, random, trusted, questions, opened)
         condition = Condition()
         exchange = _exchange_client(node)
         collecting = Collecting()
@@ -229,7 +232,12 @@ def build(
 
 
 def _open(
-    settings: Settings, clock: Clock, random: RandomSource, questions: Questions, opened: ExitStack
+    settings: Settings,
+    clock: Clock,
+    random: RandomSource,
+    trusted: ssl.SSLContext | None,
+    questions: Questions,
+    opened: ExitStack,
 ) -> tuple[Node, ProjectedCommits]:
     database = Database(settings.sqlalchemy_url)
     opened.callback(database.close)
@@ -256,6 +264,7 @@ def _open(
         else LedgerVoices(ledger, limits.ledger),
         limits=limits,
         hashing=opened.enter_context(ThreadPoolExecutor(HASHING_THREADS, "hashing")),
+        trusted=trusted,
     )
     return node, commits
 
@@ -285,15 +294,15 @@ def open_blobs(settings: Settings, clock: Clock, opened: ExitStack) -> SealedSto
         Invalid: an address of Kubo's RPC is not safe, or the file of its token or authorities cannot be used.
         Unavailable, Tampered: a folder or an index cannot be opened.
     """
+    trusted = read_authorities(settings.ipfs_ca_file, "YILIAN_IPFS_CA_FILE")
     try:
         token = read_token(Path(settings.ipfs_token_file) if settings.ipfs_token_file else None)
-        trusted = read_authorities(Path(settings.ipfs_ca_file) if settings.ipfs_ca_file else None)
         return open_store(
             settings.stores, settings.data_dir, clock, opened, name=settings.msp_id, token=token,
             plain=settings.profile == "demo", trusted=trusted, quorum=settings.store_quorum,
         )  # fmt: skip
     except Invalid as error:
-        place = _STORE_FILES.get(error.reason, "YILIAN_STORES")
+        place = "YILIAN_IPFS_TOKEN_FILE" if error.reason == "ipfs-token" else "YILIAN_STORES"
         raise Invalid(error.detail, reason=error.reason, place=place) from None
 
 
@@ -349,22 +358,23 @@ def _follower(node: Node, commits: ProjectedCommits, failed: Callable[[str], Non
 def _collector(node: Node) -> WitnessCollector | None:
     if not node.settings.witness_api_url:
         return None
-    return WitnessCollector(node, _witness(node.settings.witness_api_url), _witness)
+    witness = _witness_at(node)
+    return WitnessCollector(node, witness(node.settings.witness_api_url), witness)
 
 
 def _receipts(node: Node, collecting: Collecting, opened: ExitStack) -> Receipts:
     kind = EmbeddedLedger.KIND if node.settings.fabric_connection is None else FabricLedger.KIND
     if not node.settings.witness_api_url:
         return Receipts(node, kind, None, lambda _block: None)
-    own = _witness(node.settings.witness_api_url)
+    own = _witness_at(node)(node.settings.witness_api_url)
     opened.callback(own.close)
     if not node.database.is_shared:
         return Receipts(node, kind, own, collecting.want)
     return Receipts(node, kind, own, lambda block: node.database.tell({WANTED: block}))
 
 
-def _witness(url: str) -> WitnessClient:
-    return WitnessClient(Transport(url, timeout_s=CALL_TIMEOUT_S))
+def _witness_at(node: Node) -> Callable[[str], WitnessClient]:
+    return lambda url: WitnessClient(Transport(url, timeout_s=CALL_TIMEOUT_S, trusted=node.trusted))
 
 
 def _leading(node: Node, commits: ProjectedCommits, collecting: Collecting, failed: Callable[[str], None]) -> Leading:
@@ -463,6 +473,7 @@ def _client_to(node: Node, address: Address) -> ExchangeClient:
         lambda message: organization_keys.sign(node.secrets, message),
         address,
         now_s=lambda: node.clock.now().timestamp(),
+        trusted=node.trusted,
     )
 
 

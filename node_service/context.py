@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -55,6 +56,7 @@ class Node:
 
     Attributes:
         hashing: threads that hash what is sealed while it is encrypted and written; None: the one that seals.
+        trusted: whose https certificates count at other hospitals; None: those of the public authorities.
     """
 
     settings: Settings
@@ -69,6 +71,7 @@ class Node:
     voices: Voices
     limits: Limits
     hashing: Executor | None = None
+    trusted: ssl.SSLContext | None = None
 
     @property
     def msp_id(self) -> str:

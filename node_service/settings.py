@@ -56,6 +56,9 @@ class Settings(BaseModel):
     allowed_nodes: tuple[str, ...] = Field(
         (), description="URLs of other hospitals' nodes and witnesses that may be called"
     )
+    ca_file: str = Field(
+        "", description="file with the authorities (PEM) of hospitals' https certificates; empty: the public ones"
+    )
     time_zone: str = Field("Asia/Shanghai", description="time zone of dates without one")
     max_upload_bytes: int = Field(512 * 1024 * 1024, ge=1024, description="largest request body")
     commit_timeout_s: float = Field(10.0, gt=0, description="how long an answer waits for a commit")

@@ -5,6 +5,7 @@
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from domain.vocabulary import CATEGORIES
+from node_service.client.authorities import chosen_authorities
 from node_service.client.transport import Transport
 from patient_wallet.drafts import DEFAULT_PRESET, GrantChoice
 from patient_wallet.erasure_commands import add_erasures
@@ -56,8 +58,9 @@ def register(app: typer.Typer, t: Text) -> None:
 def open_wallet(context: typer.Context, t: Text) -> Wallet:
     """The wallet of the file that the options name; asks for the passphrase."""
     file: Path = context.obj
+    connect = partial(Transport, trusted=chosen_authorities())
     vault = Vault.open(file, _passphrase(t, confirm=False)) if file.exists() else Vault.open(file, "")
-    return Wallet(vault, Transport, os.urandom, lambda: datetime.now(UTC))
+    return Wallet(vault, connect, os.urandom, lambda: datetime.now(UTC))
 
 
 def _passphrase(t: Text, *, confirm: bool) -> str:

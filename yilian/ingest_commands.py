@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from node_service.client.authorities import chosen_authorities
 from node_service.client.node_client import StaffClient
 from node_service.client.transport import Transport
 from yilian.ingestion import Feed, Summary
@@ -24,9 +25,10 @@ _SHOWN: Final = 20
 
 def sign_in(node: str, username: str, t: Text) -> StaffClient:
     """A signed-in client; the password comes from the variable or is asked for."""
+    trusted = chosen_authorities()
     given = os.environ.get(PASSWORD_VARIABLE)
     password: str = given if given is not None else typer.prompt(t("Password", "密码"), hide_input=True, err=True)
-    client = StaffClient(Transport(node))
+    client = StaffClient(Transport(node, trusted=trusted))
     client.sign_in(username, password)
     return client
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from domain.certificates import UNTRUSTED
+from domain.errors import Unavailable
+from node_service.client.answers import unanswered
+from node_service.client.authorities import read_authorities
 from node_service.database.engine import Database
 from node_service.database.migrations import NEWEST
 from node_service.database.models import Outbox
@@ -40,7 +45,7 @@ class Standing:
         database: its kind, as SQLAlchemy names it.
         revision: of the schema; None where there is none.
         is_shared: whether several processes may serve.
-        obstacles: why the running node is not ready; None where it does not answer.
+        obstacles: why the running node is not ready, or is not asked; None where it does not answer.
         measured: what the running node measured, by the names of its metrics.
         alarms: that stand, each with its reason.
     """
@@ -71,8 +76,10 @@ def look(settings: Settings, url: str) -> Standing:
         url: of the running node; empty: where the settings say that it listens.
 
     Raises:
+        Invalid: the file of authorities cannot be used.
         Unavailable, Tampered: the database cannot be read.
     """
+    trusted = read_authorities(settings.ca_file)
     address = url.rstrip("/") or _own_address(settings)
     with closing(Database(settings.sqlalchemy_url)) as database:
         with database.rows() as connection:
@@ -88,8 +95,8 @@ def look(settings: Settings, url: str) -> Standing:
             projected=projected,
             outbox=outbox,
             alarms=standing,
-            obstacles=_obstacles(address),
-            measured=_measured(address),
+            obstacles=_obstacles(address, trusted),
+            measured=_measured(address, trusted),
         )
 
 
@@ -107,32 +114,46 @@ def _own_address(settings: Settings) -> str:
     return str(httpx.URL(scheme="http", host=host, port=settings.port))
 
 
-def _obstacles(address: str) -> tuple[str, ...] | None:
+def _obstacles(address: str, trusted: ssl.SSLContext | None) -> tuple[str, ...] | None:
     try:
-        told: Any = json.loads(_answer(f"{address}/ready") or "null")
+        told: Any = json.loads(_answer(f"{address}/ready", trusted) or "null")
         return tuple(str(one) for one in told["obstacles"])
+    except Unavailable as error:
+        return (error.reason,)
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _measured(address: str) -> Mapping[str, float]:
+def _measured(address: str, trusted: ssl.SSLContext | None) -> Mapping[str, float]:
     try:
-        families = list(text_string_to_metric_families((_answer(f"{address}/metrics") or b"").decode()))
-    except ValueError:
+        families = list(text_string_to_metric_families((_answer(f"{address}/metrics", trusted) or b"").decode()))
+    except (ValueError, Unavailable):
         return {}
     told = {family.name.removeprefix(_PREFIX): family.samples[0].value for family in families if family.samples}
     return {name: told[name] for name in _SHOWN if name in told}
 
 
-def _answer(url: str) -> bytes | None:
-    """What it answers, whatever the status; None if it does not, or with far too much."""
+def _answer(url: str, trusted: ssl.SSLContext | None) -> bytes | None:
+    """What it answers, whatever the status; None if it does not, or with far too much.
+
+    Raises:
+        Unavailable: its certificate is not trusted.
+    """
     content = bytearray()
     try:
-        with httpx.Client(timeout=_TIMEOUT_S, trust_env=False) as client, client.stream("GET", url) as answer:
+        with (
+            httpx.Client(verify=trusted or True, timeout=_TIMEOUT_S, trust_env=False) as client,
+            client.stream("GET", url) as answer,
+        ):
             for piece in answer.iter_bytes():
                 content += piece
                 if len(content) > _MAX_ANSWER_BYTES:
                     return None
-    except (httpx.HTTPError, httpx.InvalidURL):
+    except httpx.InvalidURL:
+        return None
+    except httpx.HTTPError as error:
+        lost = unanswered("the node", error)
+        if lost.reason == UNTRUSTED:
+            raise lost from error
         return None
     return bytes(content)

@@ -135,9 +135,10 @@ def _add_compare(witness: typer.Typer, t: Text) -> None:
         ),
     ) -> None:
         from network.witness.client import WitnessClient  # noqa: PLC0415 - a witness that runs is no client
+        from node_service.client.authorities import chosen_authorities  # noqa: PLC0415 - idem
 
-        known = read_members(members)
-        clients = [WitnessClient(url) for url in urls]
+        known, trusted = read_members(members), chosen_authorities()
+        clients = [WitnessClient(url, trusted=trusted) for url in urls]
         try:
             found = compare(clients, known)
         finally:

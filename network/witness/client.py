@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import Final
 
 import httpx
 
 from domain import jcs
+from domain.certificates import UNTRUSTED, is_untrusted
 from domain.checkpoints import MAX_NOTE_BYTES, SignedNote, parse_note
 from domain.checks import check_sequence
 from domain.errors import Invalid, NotFound, Unavailable
@@ -20,11 +22,20 @@ _OK: Final = 200
 
 
 class WitnessClient:
-    """One witness, by its address. Redirects are not followed."""
+    """One witness, by its address. Redirects are not followed.
 
-    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+    Args:
+        transport: instead of connections over the network.
+        trusted: whose certificates count; None: those of the public authorities.
+    """
+
+    def __init__(
+        self, url: str, transport: httpx.BaseTransport | None = None, *, trusted: ssl.SSLContext | None = None
+    ) -> None:
         self.url = url.rstrip("/")
-        self._http = httpx.Client(base_url=self.url, timeout=TIMEOUT_S, transport=transport, trust_env=False)
+        self._http = httpx.Client(
+            base_url=self.url, verify=trusted or True, timeout=TIMEOUT_S, transport=transport, trust_env=False
+        )
 
     def close(self) -> None:
         """Close the connections."""
@@ -66,6 +77,8 @@ class WitnessClient:
                     if len(content) > MAX_ANSWER_BYTES:
                         raise Invalid("the witness's answer is too long", reason="too-large", place=self.url)
         except httpx.HTTPError as error:
+            if isinstance(error, httpx.ConnectError) and is_untrusted(str(error)):
+                raise Unavailable("its certificate is not trusted", reason=UNTRUSTED, place=self.url) from error
             raise Unavailable(f"no answer: {type(error).__name__}", reason="witness", place=self.url) from error
         if response.status_code == 404:
             raise NotFound("the witness has not verified so many blocks", reason="no-size", place=self.url)

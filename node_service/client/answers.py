@@ -8,10 +8,13 @@ from typing import Any, Final, TypeVar
 import httpx
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from domain.certificates import UNTRUSTED, is_untrusted
 from domain.errors import Conflict, Denied, Invalid, NotFound, OutcomeUnknown, Tampered, Unavailable, YilianError
 
 MAX_PROBLEM_BYTES: Final = 64 * 1024
 MAX_JSON_BYTES: Final = 256 * 1024 * 1024
+UNSENT: Final = ("no-answer", UNTRUSTED)
+"""Reasons of a call that never left."""
 UNPACKED: Final = {"Accept-Encoding": "identity"}
 """Asked of every node: bounds count bytes as they come, and a few packed ones could unfold to any number."""
 Value = TypeVar("Value")
@@ -74,7 +77,14 @@ def lost(method: str, error: httpx.HTTPError) -> YilianError:
     sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
     if sent and method == "POST":
         return OutcomeUnknown("the node's answer was lost", tx_id="", reason="answer-lost")
-    return Unavailable("the node does not answer", reason="no-answer")
+    return unanswered("the node", error)
+
+
+def unanswered(who: str, error: httpx.HTTPError) -> Unavailable:
+    """The error of a call without an answer that may be made again."""
+    if isinstance(error, httpx.ConnectError) and is_untrusted(str(error)):
+        return Unavailable(f"the certificate of {who} is not trusted", reason=UNTRUSTED)
+    return Unavailable(f"{who} does not answer", reason="no-answer")
 
 
 def _told(content: bytes) -> tuple[str, str, str, str | None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -11,7 +12,7 @@ import httpx
 
 from domain.errors import Denied, Unavailable
 from node_service.client import exchange_wire, wire
-from node_service.client.answers import MAX_PROBLEM_BYTES, body_of, read_value
+from node_service.client.answers import MAX_PROBLEM_BYTES, body_of, read_value, unanswered
 from node_service.client.bounded import read_bounded
 from node_service.client.proofs import Sign, client_assertion
 
@@ -35,6 +36,7 @@ class ExchangeClient:
         msp_id, kid, sign: this hospital and its ``signing`` key in the registry.
         address: where a hospital is, out of the registry and the administrator's list.
         now_s: seconds since the epoch, for assertions.
+        trusted: whose certificates count; None: those of the public authorities.
         http: for tests; by default a client of its own without redirects and proxies of the environment.
     """
 
@@ -46,6 +48,7 @@ class ExchangeClient:
         address: Address,
         *,
         now_s: Callable[[], float] = time.time,
+        trusted: ssl.SSLContext | None = None,
         http: httpx.AsyncClient | None = None,
     ) -> None:
         self._msp_id = msp_id
@@ -54,7 +57,10 @@ class ExchangeClient:
         self._address = address
         self._now_s = now_s
         self._http = http or httpx.AsyncClient(
-            timeout=httpx.Timeout(CALL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S), follow_redirects=False, trust_env=False
+            verify=trusted or True,
+            timeout=httpx.Timeout(CALL_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
+            follow_redirects=False,
+            trust_env=False,
         )
         self._tokens: dict[str, tuple[str, float]] = {}
 
@@ -140,4 +146,4 @@ class ExchangeClient:
         except TimeoutError:
             raise Unavailable("the other hospital answers too slowly", reason="deadline") from None
         except httpx.HTTPError as error:
-            raise Unavailable("the other hospital does not answer", reason="no-answer") from error
+            raise unanswered("the other hospital", error) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -49,16 +50,26 @@ class Transport:
         timeout_s: deadline of a whole call, but for uploads and downloads that stream.
         http: for tests; by default a client of its own without proxies of the environment.
         public_url: address under which the node knows itself, where it differs from ``url``.
+        trusted: whose certificates count; None: those of the public authorities.
     """
 
     def __init__(
-        self, url: str, *, timeout_s: float = 30.0, http: httpx.Client | None = None, public_url: str | None = None
+        self,
+        url: str,
+        *,
+        timeout_s: float = 30.0,
+        http: httpx.Client | None = None,
+        public_url: str | None = None,
+        trusted: ssl.SSLContext | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self.public_url = (public_url or url).rstrip("/")
         self._timeout_s = timeout_s
         self._http = http or httpx.Client(
-            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S), follow_redirects=False, trust_env=False
+            verify=trusted or True,
+            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
+            follow_redirects=False,
+            trust_env=False,
         )
 
     def __enter__(self) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -19,7 +20,7 @@ from domain.signed_texts import SignedText
 from domain.transactions import MAX_PROOF_HASHES
 from domain.wire import from_json
 from domain.witness_log import MAX_ENTRY_BYTES
-from node_service.client.answers import read_value
+from node_service.client.answers import read_value, unanswered
 from node_service.client.bounded import read_bounded
 from node_service.client.transport import Transport
 
@@ -64,10 +65,13 @@ class Questions:
 
     Args:
         http: for tests; by default a client of its own without redirects and proxies of the environment.
+        trusted: whose certificates count; None: those of the public authorities.
     """
 
-    def __init__(self, http: httpx.AsyncClient | None = None) -> None:
-        self._http = http or httpx.AsyncClient(timeout=ANSWER_TIMEOUT_S, follow_redirects=False, trust_env=False)
+    def __init__(self, http: httpx.AsyncClient | None = None, *, trusted: ssl.SSLContext | None = None) -> None:
+        self._http = http or httpx.AsyncClient(
+            verify=trusted or True, timeout=ANSWER_TIMEOUT_S, follow_redirects=False, trust_env=False
+        )
 
     async def close(self) -> None:
         """Close the connections."""
@@ -88,7 +92,7 @@ class Questions:
         except TimeoutError:
             raise Unavailable("the witness answers too slowly", reason="deadline") from None
         except httpx.HTTPError as error:
-            raise Unavailable("the witness does not answer", reason="no-answer") from error
+            raise unanswered("the witness", error) from error
         with _form("answer"):
             return witness_answers.from_json(jcs.load(answered, max_bytes=MAX_ANSWER_BYTES, max_depth=2))
 

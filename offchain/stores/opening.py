@@ -66,22 +66,6 @@ def read_token(path: Path | None) -> str:
     return text.decode("ascii", "replace").strip()
 
 
-def read_authorities(path: Path | None) -> ssl.SSLContext | None:
-    """Whose certificates count at https addresses of Kubo's RPC: those of the file alone; without one None.
-
-    Raises:
-        Invalid: the file cannot be read, or holds no certificate (PEM).
-    """
-    if path is None:
-        return None
-    try:
-        return ssl.create_default_context(cafile=path)
-    except ssl.SSLError:
-        raise Invalid("the file of authorities holds no certificates (PEM)", reason="ipfs-ca") from None
-    except OSError as error:
-        raise Invalid(f"the file of authorities cannot be read: {error.strerror}", reason="ipfs-ca") from None
-
-
 def open_store(
     places: Sequence[str],
     data_dir: Path,

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from domain.errors import Unavailable, YilianError
 from domain.identifiers import encode_bytes
 from node_service.client import wire
+from node_service.client.answers import UNSENT
 from yilian.demo.network import Network
 from yilian.demo.report import Report, StepFailed
 from yilian.demo.story import Cast
@@ -115,7 +116,7 @@ def refused(by: str, call: Callable[[], object], *kinds: type[YilianError]) -> R
     try:
         call()
     except kinds as error:
-        if isinstance(error, Unavailable) and error.reason in ("no-answer", "deadline"):
+        if isinstance(error, Unavailable) and error.reason in (*UNSENT, "deadline"):
             raise StepFailed(f"{by} did not answer") from error
         return Refusal(by, error.reason)
     except YilianError as error:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import httpx
 
+from domain.certificates import is_untrusted
 from domain.errors import Invalid, NotFound, Tampered, Unavailable, YilianError
 from offchain.envelope.chunk_list import Buffer
 
@@ -40,7 +41,6 @@ _ALTERED: Final = (
     "wrong wireType",
 )
 _FULL: Final = "no space left on device"
-_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +107,7 @@ class KuboRpc:
         self._waits = waits or Waits()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         self._http = httpx.Client(
-            verify=True if trusted is None else trusted,
+            verify=trusted or True,
             trust_env=False,
             follow_redirects=False,
             headers=headers,
@@ -274,7 +274,7 @@ class KuboRpc:
                     raise _refusal(answer.status_code, _bounded(answer.iter_bytes()))
                 yield answer.iter_bytes()
         except httpx.HTTPError as error:
-            if _UNTRUSTED in str(error):
+            if isinstance(error, httpx.ConnectError) and is_untrusted(str(error)):
                 raise Unavailable("the certificate of Kubo's RPC is not trusted", reason="ipfs-certificate") from error
             raise Unavailable(f"Kubo does not answer: {type(error).__name__}", reason="ipfs") from error
 

@@ -10,14 +10,14 @@ from typing import Final
 import pytest
 
 from domain.errors import NotFound, Unavailable
+from node_service.client.authorities import read_authorities
 from node_service.composition import SystemClock, open_blobs
 from offchain.stores import SealedStore
 from offchain.stores.ipfs.rpc import KuboRpc
-from offchain.stores.opening import read_authorities
 from scripts.kubo import Daemon
 from tests.conformance.stores.conftest import TOKEN
 from tests.conformance.stores.test_node_on_stores import settings
-from tests.conformance.stores.tls_proxy import TlsProxy, tls_proxy
+from tests.tls_proxy import TlsProxy, tls_proxy
 from tests.unit.chaincode.service.test_tls import Side
 from tests.unit.offchain.sealing import sealed_of
 
@@ -32,7 +32,7 @@ def proxy(guarded_kubo: Daemon, tmp_path: Path) -> Iterator[TlsProxy]:
     side = Side.make("Renji")
     (tmp_path / "own").write_bytes(side.authority.certificate_pem())
     (tmp_path / "other").write_bytes(Side.make("Huashan").authority.certificate_pem())
-    with tls_proxy(guarded_kubo.url, side.write(tmp_path, None)) as started:
+    with tls_proxy(guarded_kubo.url, side.write(tmp_path, None), "/api/v0/") as started:
         yield started
 
 
@@ -95,7 +95,7 @@ def test_bytes_go_through_in_both_directions_as_they_come(proxy: TlsProxy, tmp_p
             yield bytes(PIECE_BYTES)
             arrived.append(proxy.taken_bytes)
 
-    with closing(KuboRpc(proxy.url, TOKEN, trusted=read_authorities(tmp_path / "own"))) as rpc:
+    with closing(KuboRpc(proxy.url, TOKEN, trusted=read_authorities(str(tmp_path / "own")))) as rpc:
         cid = rpc.add(pieces(), "yilian/test")
         assert arrived[PIECES // 2] > 0, "the first bytes are there before the last are made"
         stream = rpc.stream(cid)

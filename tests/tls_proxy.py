@@ -1,10 +1,10 @@
-"""A reverse proxy with TLS before a Kubo daemon, as a hospital's own: it lets the RPC through and nothing else."""
+"""A reverse proxy with TLS, as hospitals have them before a Kubo daemon, a node or a witness."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,13 +19,21 @@ from starlette.types import Receive, Scope, Send
 from chaincode.service.tls import TlsFiles
 
 WAIT_S: Final = 30.0
+_PER_HOP: Final = ("connection", "date", "host", "keep-alive", "te", "transfer-encoding", "upgrade")
+"""Belong to one connection and are not passed on (RFC 9110, section 7.6.1); the server gives its own date."""
 
 
 @dataclass(slots=True)
 class TlsProxy:
-    """Counts what goes through, as it goes through; keeps the tokens that it was told."""
+    """Counts what goes through, as it goes through; keeps the tokens that it was told.
+
+    Attributes:
+        prefix: of the paths that it lets through; the others are answered 404.
+        tokens: of all requests that came; of one without a token the empty string.
+    """
 
     target: str
+    prefix: str = "/"
     port: int = 0
     taken_bytes: int = 0
     given_bytes: int = 0
@@ -39,16 +47,22 @@ class TlsProxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         self.tokens.add(request.headers.get("Authorization", ""))
-        is_rpc = request.url.path.startswith("/api/v0/")
-        answer = await self._forwarded(request) if is_rpc else Response(status_code=404)
+        passes = request.url.path.startswith(self.prefix)
+        answer = await self._forwarded(request) if passes else Response(status_code=404)
         await answer(scope, receive, send)
 
     async def _forwarded(self, request: Request) -> Response:
-        headers = {name: request.headers[name] for name in ("authorization", "content-type") if name in request.headers}
         url = f"{self.target}{request.url.path}?{request.url.query}"
-        call = self._http.build_request(request.method, url, headers=headers, content=self._taken(request))
+        has_body = any(name in request.headers for name in ("content-length", "transfer-encoding"))
+        content = self._taken(request) if has_body else None
+        call = self._http.build_request(request.method, url, headers=_passed_on(request.headers), content=content)
         answer = await self._http.send(call, stream=True)
-        return StreamingResponse(self._given(answer), answer.status_code, background=BackgroundTask(answer.aclose))
+        return StreamingResponse(
+            self._given(answer),
+            answer.status_code,
+            _passed_on(answer.headers),
+            background=BackgroundTask(answer.aclose),
+        )
 
     async def _taken(self, request: Request) -> AsyncIterator[bytes]:
         async for piece in request.stream():
@@ -61,10 +75,14 @@ class TlsProxy:
             yield piece
 
 
+def _passed_on(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name: value for name, value in headers.items() if name.lower() not in _PER_HOP}
+
+
 @contextmanager
-def tls_proxy(target: str, files: TlsFiles) -> Iterator[TlsProxy]:
+def tls_proxy(target: str, files: TlsFiles, prefix: str = "/") -> Iterator[TlsProxy]:
     """A running proxy on loopback."""
-    proxy = TlsProxy(target)
+    proxy = TlsProxy(target, prefix)
     config = uvicorn.Config(
         proxy, host="127.0.0.1", port=0, lifespan="off", log_config=None,
         ssl_certfile=files.certificate, ssl_keyfile=files.key, timeout_graceful_shutdown=1,
