@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -149,7 +150,8 @@ def open_world(story: Story, directory: Path) -> World:
         source, database = RawBlockFile(ledger), WitnessDatabase(directory / f"{msp_id}-witness.db")
         witnesses.opened += [source, database]
         identity = WitnessIdentity(channel.channel, channel.contract, channel.genesis, msp_id)
-        made = Witness(identity, witness_key(msp_id), source, database, contract_replayer())
+        clock = partial(getattr, witnesses, "now_s")
+        made = Witness(identity, witness_key(msp_id), source, database, contract_replayer(), monotonic=clock)
         witnesses.running[msp_id] = Running(made)
         hospital = consortium[msp_id]
         hospital.node = replace(hospital.node, voices=witnesses.voices(hospital.node))
