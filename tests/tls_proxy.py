@@ -56,7 +56,10 @@ class TlsProxy:
         has_body = any(name in request.headers for name in ("content-length", "transfer-encoding"))
         content = self._taken(request) if has_body else None
         call = self._http.build_request(request.method, url, headers=_passed_on(request.headers), content=content)
-        answer = await self._http.send(call, stream=True)
+        try:
+            answer = await self._http.send(call, stream=True)
+        except httpx.HTTPError:
+            return Response(status_code=502)  # who it stands before is down, or not there yet
         return StreamingResponse(
             self._given(answer),
             answer.status_code,

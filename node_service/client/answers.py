@@ -68,6 +68,8 @@ def error_of(status: int, content: bytes) -> YilianError:
         return OutcomeUnknown(text, tx_id=tx_id or "", reason=reason)
     if status == 500 and reason not in ("", "internal"):
         return Tampered(text, reason=reason, place=place)
+    if status == 502 and not reason:
+        return Unavailable(text)  # a proxy's own, before a node that is down
     kind = _KINDS.get(status) or (Unavailable if status >= 500 else Invalid)
     return kind(text, reason=reason or None, place=place)
 

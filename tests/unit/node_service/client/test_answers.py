@@ -42,7 +42,13 @@ def test_altered_records_are_told_apart_from_a_failing_node() -> None:
 @pytest.mark.parametrize("content", [b"", b"<html>", b"[]", b"{}", b'{"detail": 7, "issue": {}}', b"\xff"])
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(404, errors.NotFound), (302, errors.Invalid), (418, errors.Invalid), (599, errors.Unavailable)],
+    [
+        (404, errors.NotFound),
+        (302, errors.Invalid),
+        (418, errors.Invalid),
+        (599, errors.Unavailable),
+        (502, errors.Unavailable),
+    ],
 )
 def test_an_answer_of_another_form_is_still_an_error_of_its_status(
     status: int, kind: type[errors.YilianError], content: bytes
