@@ -10,7 +10,7 @@ from domain import wire as values
 from domain.errors import Conflict, Denied, Invalid, NotFound, Unavailable, YilianError
 from domain.identifiers import encode_bytes
 from node_service.client import wire
-from node_service.client.answers import UNSENT
+from node_service.client.answers import Unsent
 from node_service.client.wallet_client import WalletClient
 from offchain.envelope.hpke import HPKE_HYBRID, RecipientPublicKey
 from offchain.envelope.messages import seal_message
@@ -54,9 +54,8 @@ class Granting:
             outgoing = self._sign_grant(msp_id, choice, grantee_url)
             try:
                 done = self._send_grant(outgoing)
-            except Unavailable as error:
-                if error.reason in UNSENT:  # it never left; otherwise the hospital may have it
-                    outgoing.forget(self._vault)
+            except Unsent:  # otherwise the hospital may have it
+                outgoing.forget(self._vault)
                 raise
         else:
             done = self._send_grant(outgoing)

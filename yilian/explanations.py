@@ -12,7 +12,7 @@ CHINESE: Final = {
     "authorities": "证书颁发机构文件无法读取，或其中没有证书（PEM）",
     "deadline": "对方应答太慢，请稍后再试",
     "enrolled": "本钱包已在该医院登记",
-    "https-certificate": "对方的 https 证书不受信任，未向其发送任何内容；请核对地址与 YILIAN_CA_FILE",
+    "https-certificate": "https 证书不受信任；请核对地址与 YILIAN_CA_FILE",
     "members-differ": "各医院所述成员不一致",
     "no-members": "没有医院告知成员名单",
     "no-witness": "没有其他医院的见证者应答，无法确认当前许可，请稍后再试",

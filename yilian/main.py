@@ -4,8 +4,9 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from importlib.metadata import entry_points, version
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 from rich.console import Console
@@ -25,6 +26,7 @@ from yilian.deferred import Deferred
 from yilian.explanations import CHINESE
 from yilian.language import Text, choose, text
 
+Value = TypeVar("Value")
 GROUP: Final = "yilian.commands"
 EXIT_CODES: Final[dict[type[YilianError], int]] = {
     Invalid: 2, Denied: 3, NotFound: 4, Conflict: 5, Tampered: 6, Unavailable: 7, OutcomeUnknown: 8,
@@ -82,7 +84,11 @@ def explain(error: YilianError, t: Text) -> str:
     }  # fmt: skip
     detail, meaning = str(error), CHINESE.get(error.reason)
     told = detail if meaning is None else t(detail, f"{meaning}（{detail}）")
-    return f"{kinds.get(type(error), t('Error', '错误'))}{t(': ', '：')}{told}"
+    return f"{_of_kind(kinds, error, t('Error', '错误'))}{t(': ', '：')}{told}"
+
+
+def _of_kind(table: Mapping[type[YilianError], Value], error: YilianError, otherwise: Value) -> Value:
+    return next((value for kind, value in table.items() if isinstance(error, kind)), otherwise)
 
 
 def run() -> None:
@@ -92,4 +98,4 @@ def run() -> None:
         build(t)()
     except YilianError as error:
         Console(stderr=True).print(explain(error, t), style="red", highlight=False, markup=False, soft_wrap=True)
-        sys.exit(EXIT_CODES.get(type(error), 1))
+        sys.exit(_of_kind(EXIT_CODES, error, 1))

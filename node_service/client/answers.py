@@ -13,8 +13,6 @@ from domain.errors import Conflict, Denied, Invalid, NotFound, OutcomeUnknown, T
 
 MAX_PROBLEM_BYTES: Final = 64 * 1024
 MAX_JSON_BYTES: Final = 256 * 1024 * 1024
-UNSENT: Final = ("no-answer", UNTRUSTED)
-"""Reasons of a call that never left."""
 UNPACKED: Final = {"Accept-Encoding": "identity"}
 """Asked of every node: bounds count bytes as they come, and a few packed ones could unfold to any number."""
 Value = TypeVar("Value")
@@ -30,6 +28,10 @@ _KINDS: Final[dict[int, type[Invalid | Denied | NotFound | Conflict | Tampered |
     502: Tampered,
     503: Unavailable,
 }
+
+
+class Unsent(Unavailable):
+    """The call never left; no answer of anybody can say so."""
 
 
 def read_value(kind: type[Value] | TypeAdapter[Value], content: bytes) -> Value:
@@ -60,33 +62,38 @@ def body_of(value: BaseModel) -> bytes:
     return value.model_dump_json().encode()
 
 
-def error_of(status: int, content: bytes) -> YilianError:
-    """The error that a problem document or an OperationOutcome tells."""
+def error_of(status: int, content: bytes, *, may_have_done: bool = False) -> YilianError:
+    """The error that a problem document or an OperationOutcome tells.
+
+    Args:
+        may_have_done: a proxy's own 502 or 503, which names no reason, leaves open whether the node did what was asked.
+    """
     detail, reason, place, tx_id = _told(content)
     text = detail or f"the node answered {status}"
     if status == 504:
         return OutcomeUnknown(text, tx_id=tx_id or "", reason=reason)
     if status == 500 and reason not in ("", "internal"):
         return Tampered(text, reason=reason, place=place)
-    if status == 502 and not reason:
-        return Unavailable(text)  # a proxy's own, before a node that is down
+    if status in (502, 503) and not reason:  # a proxy's own, before a node that is down
+        return OutcomeUnknown(text, tx_id="", reason="answer-lost") if may_have_done else Unavailable(text)
     kind = _KINDS.get(status) or (Unavailable if status >= 500 else Invalid)
     return kind(text, reason=reason or None, place=place)
 
 
 def lost(method: str, error: httpx.HTTPError) -> YilianError:
     """The error of a call without an answer: what was sent may have had its effect."""
-    sent = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
-    if sent and method == "POST":
+    told = unanswered("the node", error)
+    if method == "POST" and not isinstance(told, Unsent):
         return OutcomeUnknown("the node's answer was lost", tx_id="", reason="answer-lost")
-    return unanswered("the node", error)
+    return told
 
 
 def unanswered(who: str, error: httpx.HTTPError) -> Unavailable:
-    """The error of a call without an answer that may be made again."""
+    """The error of a call without an answer that may be made again; ``Unsent`` where it never left."""
     if isinstance(error, httpx.ConnectError) and is_untrusted(str(error)):
-        return Unavailable(f"the certificate of {who} is not trusted", reason=UNTRUSTED)
-    return Unavailable(f"{who} does not answer", reason="no-answer")
+        return Unsent(f"the certificate of {who} is not trusted", reason=UNTRUSTED)
+    left = not isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
+    return (Unavailable if left else Unsent)(f"{who} does not answer", reason="no-answer")
 
 
 def _told(content: bytes) -> tuple[str, str, str, str | None]:

@@ -137,7 +137,7 @@ class Transport:
         try:
             verify_unpacked(answer)
             if answer.status_code >= 300:
-                raise error_of(answer.status_code, _problem(answer))
+                raise error_of(answer.status_code, _problem(answer), may_have_done=method == "POST")
             yield answer
         finally:
             answer.close()

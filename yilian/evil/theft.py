@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from domain.errors import Unavailable, YilianError
 from domain.identifiers import encode_bytes
 from node_service.client import wire
-from node_service.client.answers import UNSENT
+from node_service.client.answers import Unsent
 from yilian.demo.network import Network
 from yilian.demo.report import Report, StepFailed
 from yilian.demo.story import Cast
@@ -116,7 +116,7 @@ def refused(by: str, call: Callable[[], object], *kinds: type[YilianError]) -> R
     try:
         call()
     except kinds as error:
-        if isinstance(error, Unavailable) and error.reason in (*UNSENT, "deadline"):
+        if isinstance(error, Unavailable) and (isinstance(error, Unsent) or error.reason in ("no-answer", "deadline")):
             raise StepFailed(f"{by} did not answer") from error
         return Refusal(by, error.reason)
     except YilianError as error:

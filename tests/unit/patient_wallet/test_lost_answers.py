@@ -29,6 +29,19 @@ def down(request: httpx.Request) -> object:
     raise httpx.ConnectError("nobody listens", request=request)
 
 
+def untrusted(request: httpx.Request) -> object:
+    raise httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed", request=request)
+
+
+def lying(_request: httpx.Request) -> object:
+    """It took the grant, and says what the wallet itself says of calls that never left."""
+    raise Unavailable("nobody there", reason="no-answer")
+
+
+def lying_of_certificates(_request: httpx.Request) -> object:
+    raise Unavailable("the certificate is not trusted", reason="https-certificate")
+
+
 def refused(_request: httpx.Request) -> object:
     raise Denied("no", reason="not-yours")
 
@@ -100,7 +113,17 @@ def test_a_grant_without_an_answer_is_not_handed_over_and_not_sent_by_itself(tmp
     assert sent(hospital, "/wallet/packages") == []
 
 
-@pytest.mark.parametrize(("outcome", "error"), [(down, Unavailable), (refused, Denied)])
+@pytest.mark.parametrize("outcome", [lying, lying_of_certificates])
+def test_a_hospital_cannot_say_that_a_grant_never_left(tmp_path: Path, outcome: Outcome) -> None:
+    wallet, hospital = wallet_where(tmp_path, outcome, granted)
+    with pytest.raises(Unavailable):
+        ask(wallet)
+    ask(wallet)
+    first, second = sent(hospital)
+    assert first == second
+
+
+@pytest.mark.parametrize(("outcome", "error"), [(down, Unavailable), (untrusted, Unavailable), (refused, Denied)])
 def test_a_grant_that_certainly_failed_is_not_kept(tmp_path: Path, outcome: Outcome, error: type[YilianError]) -> None:
     wallet, hospital = wallet_where(tmp_path, outcome, granted)
     with pytest.raises(error):

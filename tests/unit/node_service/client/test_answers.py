@@ -5,7 +5,7 @@ import pytest
 
 from domain import errors
 from node_service.api.problems import answer, problem
-from node_service.client.answers import error_of, lost, read_value
+from node_service.client.answers import Unsent, error_of, lost, read_value
 from node_service.client.wire import Nonce
 
 
@@ -68,7 +68,9 @@ def test_a_value_of_another_form_is_tampered_and_shows_nothing_of_it() -> None:
     [
         ("POST", httpx.ReadTimeout("x"), errors.OutcomeUnknown),
         ("POST", httpx.RemoteProtocolError("x"), errors.OutcomeUnknown),
-        ("POST", httpx.ConnectError("x"), errors.Unavailable),
+        ("POST", httpx.ConnectError("x"), Unsent),
+        ("POST", httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] x"), Unsent),
+        ("POST", httpx.PoolTimeout("x"), Unsent),
         ("GET", httpx.ReadTimeout("x"), errors.Unavailable),
         ("PUT", httpx.ReadError("x"), errors.Unavailable),
     ],
@@ -77,6 +79,20 @@ def test_only_a_post_whose_answer_was_lost_has_an_unknown_outcome(
     method: str, failure: httpx.HTTPError, kind: type[errors.YilianError]
 ) -> None:
     assert type(lost(method, failure)) is kind
+
+
+@pytest.mark.parametrize("status", [502, 503])
+def test_a_proxys_own_answer_to_what_has_effects_leaves_the_outcome_open(status: int) -> None:
+    assert isinstance(error_of(status, b"<html>bad gateway", may_have_done=True), errors.OutcomeUnknown)
+    assert type(error_of(status, b"<html>bad gateway")) is errors.Unavailable
+    told = error_of(503, b'{"reason": "database"}', may_have_done=True)
+    assert (type(told), told.reason) == (errors.Unavailable, "database")
+
+
+@pytest.mark.parametrize("reason", ["no-answer", "https-certificate"])
+def test_no_answer_can_say_that_the_call_never_left(reason: str) -> None:
+    content = b'{"reason": "%s"}' % reason.encode()
+    assert not any(isinstance(error_of(status, content), Unsent) for status in range(300, 600))
 
 
 def test_an_error_that_is_nested_without_end_is_still_an_error() -> None:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from typer.testing import CliRunner
 
 from domain.errors import Invalid
 from domain.receipt_form import Member, Members
-from node_service.client.authorities import CA_FILE, chosen_authorities, read_authorities
+from node_service.client.authorities import CA_FILE, MAX_FILE_BYTES, chosen_authorities, read_authorities
 from node_service.composition import build as build_node
 from node_service.settings import Settings
 from tests.unit.chaincode.service.test_tls import Side
@@ -31,6 +38,24 @@ def unusable(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 def test_without_a_file_the_public_authorities_count() -> None:
     assert read_authorities("") is None
     assert chosen_authorities({}) is None
+
+
+def test_what_would_be_waited_for_or_has_no_end_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_bytes(b"\n" * (MAX_FILE_BYTES + 1))
+    for file in (tmp_path / "pipe", Path("/dev/zero"), tmp_path / "large"):
+        with pytest.raises(Invalid, match="cannot be read"):
+            read_authorities(str(file))
+
+
+def test_a_list_of_revoked_certificates_is_no_authority(tmp_path: Path) -> None:
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Renji")])
+    builder = x509.CertificateRevocationListBuilder(
+        name, datetime(2026, 1, 1, tzinfo=UTC), datetime(2027, 1, 1, tzinfo=UTC)
+    )
+    (tmp_path / "crl.pem").write_bytes(builder.sign(key, SHA256()).public_bytes(Encoding.PEM))
+    with pytest.raises(Invalid, match="holds no certificates"):
+        read_authorities(str(tmp_path / "crl.pem"))
 
 
 def test_with_a_file_its_authorities_count_and_no_others(tmp_path: Path) -> None:
