@@ -48,7 +48,7 @@ def dropped_database(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that look into SQLite's file are none of PostgreSQL's."""
+    """Tests that look into SQLite's file, or say nothing of databases, are none of PostgreSQL's."""
     if CHOSEN != "sqlite":
         items[:] = [item for item in items if item.get_closest_marker("sqlite") is None]
 

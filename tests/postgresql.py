@@ -1,7 +1,8 @@
 """PostgreSQL for tests: every node's database in a server of its own where TESTS_DATABASE says so.
 
 With ``TESTS_DATABASE=postgresql`` each SQLite file that a test opens through :mod:`node_service.database.engine` is a
-PostgreSQL database of its own instead. Tests that look into the file itself carry the mark ``sqlite`` and are left out.
+PostgreSQL database of its own instead. Tests that look into the file itself carry the mark ``sqlite`` and are left out,
+and long ones that say nothing of databases, too.
 """
 
 from __future__ import annotations

@@ -79,6 +79,7 @@ def test_without_data_the_story_is_told_on_made_histories_and_leaves_nothing_beh
 
 
 @pytest.mark.slow
+@pytest.mark.sqlite
 def test_bad_files_are_reported_with_reasons_and_fail_no_step(tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
@@ -141,6 +142,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.shared_data
+@pytest.mark.sqlite
 def test_the_public_data_goes_in_whole_but_for_one_invalid_binary(tmp_path: Path, shared_data: Path) -> None:
     started = time.monotonic()
     report = check_whole(demo(tmp_path, "--data", str(shared_data)))
@@ -162,6 +164,7 @@ def resources_in(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*.json") if "resourceType" in json.loads(path.read_bytes())]
 
 
+@pytest.mark.sqlite
 def test_each_theft_is_refused_and_what_nobody_prevents_is_named(tmp_path: Path) -> None:
     ran = demo(tmp_path, "--evil")
     assert ran.code == 0, ran.output

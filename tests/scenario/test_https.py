@@ -31,7 +31,7 @@ from yilian.main import build
 
 NAMES = {"RenheMSP": "Renhe", "MingdeMSP": "Mingde", "AnkangMSP": "Ankang"}
 HOME, AWAY, THIRD = NAMES
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.sqlite]
 
 
 @dataclass(frozen=True)
