@@ -5,6 +5,7 @@ from __future__ import annotations
 from chaincode.contract import v1
 from chaincode.stub import Response, Stub, create_composite_key
 from domain import jcs
+from domain.entries import OBJECT_TYPE_OF, RequestEntry
 from domain.transactions import RequestAccess
 
 CONTRACT = "tests.fabric.faults.second_version:invoke"
@@ -12,9 +13,10 @@ MARK = "second-version"
 
 
 def invoke(stub: Stub, name: str, arguments: bytes) -> Response:
-    """Who executes the first version again, finds other writes."""
+    """Who executes the first version again finds other writes. A request that is repeated changes nothing here, too."""
     answer = v1.invoke(stub, name, arguments)
     if answer.status == 200 and name == RequestAccess.__name__:
         request = str(jcs.parse_object(arguments)["id"])
-        stub.put_state(create_composite_key(MARK, [request]), jcs.canonical({"v": 2}))
+        if stub.get_state(create_composite_key(OBJECT_TYPE_OF[RequestEntry], [request])) is None:
+            stub.put_state(create_composite_key(MARK, [request]), jcs.canonical({"v": 2}))
     return answer
