@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -20,33 +17,12 @@ from node_service.own_reading import read_record
 from node_service.records.ingest import ingest_fhir
 from node_service.records.reading import open_version
 from tests.faults.node.test_damage import READER, observation
+from tests.faults.small_disks import Full, mounted
 from tests.unit.node_service.records.hospital import Hospital, open_hospital, start_hospital
 
-MEBIBYTE = 1 << 20
 SIZES = {"data/objects": 3, "data/custody": 1, "data": 8, "ledger": 3}
 """Mebibytes of each file system: what the folder holds at the start, and a little more."""
 MOST_TRIES = 400
-
-
-class Full:
-    """A folder on a file system of its own, which can be filled and emptied."""
-
-    def __init__(self, folder: Path) -> None:
-        self._ballast = folder / "ballast"
-
-    def fill(self) -> None:
-        """Leave not a block."""
-        with self._ballast.open("ab") as file:
-            for size in (MEBIBYTE, 65536, 4096, 1):
-                while True:
-                    try:
-                        os.write(file.fileno(), b"\0" * size)
-                    except OSError:
-                        break
-
-    def empty(self) -> None:
-        """Room again."""
-        self._ballast.unlink(missing_ok=True)
 
 
 @pytest.fixture(params=SIZES)
@@ -62,23 +38,6 @@ def small(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Hosp
         hospital = open_hospital(tmp_path)
         yield hospital, Full(folder)
         hospital.close()
-
-
-@contextmanager
-def mounted(folder: Path, mebibytes: int) -> Iterator[None]:
-    """A small file system in a folder; where that is not allowed the test is skipped, in CI it fails."""
-    options = f"size={mebibytes}m,mode=700,uid={os.geteuid()},gid={os.getegid()}"
-    as_root = [] if os.geteuid() == 0 else ["sudo", "-n"]
-    command = [*as_root, "mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-    tried = subprocess.run(command, check=False, capture_output=True)
-    if tried.returncode != 0:
-        if os.environ.get("CI") == "true":
-            pytest.fail("mounting is not allowed here: " + tried.stderr.decode())
-        pytest.skip("a small file system needs to be mounted: run as root")
-    try:
-        yield
-    finally:
-        subprocess.run([*as_root, "umount", "--lazy", str(folder)], check=True)
 
 
 def test_a_full_disk_is_told_and_nothing_acknowledged_is_lost(small: tuple[Hospital, Full]) -> None:

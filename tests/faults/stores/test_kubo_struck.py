@@ -23,7 +23,7 @@ from offchain.stores.local import LocalStore
 from offchain.stores.mirrored import MirroredStore
 from scripts.kubo import Daemon
 from tests.faults.counts import repetitions
-from tests.faults.stores.mounting import small_file_system
+from tests.faults.small_disks import mounted
 from tests.faults.stores.repository import LARGE, block_files
 from tests.kubo import IMPATIENT, ipfs_store
 from tests.unit.offchain.sealing import KEY, fresh_id, sealed_of
@@ -127,7 +127,7 @@ def crowded(own: Daemon, tmp_path: Path) -> Iterator[IpfsStore]:
     kept = own.blocks.with_name("kept")
     own.blocks.rename(kept)
     own.blocks.mkdir()
-    with small_file_system(own.blocks, 12):
+    with mounted(own.blocks, 12):
         shutil.copytree(kept, own.blocks, dirs_exist_ok=True)
         own.start()
         try:

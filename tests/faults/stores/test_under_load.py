@@ -6,7 +6,7 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ import pytest
 from scripts.kubo import Daemon
 from tests.fabric.faults.consortium import AWAY, CANARY, HOME, People
 from tests.fabric.faults.facts import Facts
-from tests.faults.stores.mounting import small_file_system
+from tests.faults.small_disks import Full, mounted
 from tests.faults.stores.repository import block_files
 from tests.faults.stores.test_kubo_struck import until
 from tests.faults.surviving import settled, survive
@@ -91,17 +91,15 @@ def test_kubo_hangs(at_work: AtWork) -> None:
 
 
 def test_kubos_disk_is_full(at_work: AtWork) -> None:
-    ballast = [daemon.blocks / "ballast" for daemon in at_work.daemons]
+    disks = [Full(daemon.blocks) for daemon in at_work.daemons]
 
     def fill() -> None:
-        for path in ballast:
-            with suppress(OSError), path.open("wb", buffering=0) as file:  # until there is no room
-                while file.write(bytes(4096)):
-                    pass
+        for disk in disks:
+            disk.fill()
 
     def empty() -> None:
-        for path in ballast:
-            path.unlink()
+        for disk in disks:
+            disk.empty()
 
     def filled_for_a_while() -> None:
         fill()
@@ -175,7 +173,7 @@ def _crowded(folder: Path) -> Iterator[Daemon]:
     daemon.initialise()
     kept = daemon.blocks.rename(daemon.blocks.with_name("kept"))
     daemon.blocks.mkdir()
-    with small_file_system(daemon.blocks, DISK_MIB):
+    with mounted(daemon.blocks, DISK_MIB):
         shutil.copytree(kept, daemon.blocks, dirs_exist_ok=True)
         daemon.start()
         try:

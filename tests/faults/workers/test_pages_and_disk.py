@@ -26,7 +26,8 @@ from node_service.records.reading import open_version
 from scripts.postgresql import Server, running_server
 from tests.faults.counts import repetitions
 from tests.faults.node.test_damage import READER, fill, observation
-from tests.faults.node.test_full_disk import Full, mounted, settle, write
+from tests.faults.node.test_full_disk import settle, write
+from tests.faults.small_disks import Full, mounted
 from tests.postgresql import instead_of_sqlite, name_of, require
 from tests.unit.node_service.records.hospital import Hospital, start_hospital
 
