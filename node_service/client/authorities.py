@@ -44,7 +44,7 @@ def _content(file: str) -> str:
         content = opened.read(MAX_FILE_BYTES + 1)
     if len(content) > MAX_FILE_BYTES:
         raise OSError(f"it has more than {MAX_FILE_BYTES} bytes")
-    return content.decode("ascii")
+    return content.decode("ascii", "ignore")  # words between the certificates may be in any language
 
 
 def _trusting(content: str) -> ssl.SSLContext:

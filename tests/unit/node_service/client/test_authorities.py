@@ -40,6 +40,14 @@ def test_without_a_file_the_public_authorities_count() -> None:
     assert chosen_authorities({}) is None
 
 
+def test_words_between_the_certificates_may_be_in_any_language(tmp_path: Path) -> None:
+    pem = Side.make("Renji").authority.certificate_pem()
+    (tmp_path / "authorities.pem").write_bytes("# 联盟根证书\n".encode() + pem)
+    trusted = read_authorities(str(tmp_path / "authorities.pem"))
+    assert trusted is not None
+    assert trusted.get_ca_certs(binary_form=True) == [ssl.PEM_cert_to_DER_cert(pem.decode())]
+
+
 def test_what_would_be_waited_for_or_has_no_end_is_refused_at_once(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "large").write_bytes(b"\n" * (MAX_FILE_BYTES + 1))
