@@ -55,9 +55,9 @@ class Story:
         self.headers[block.number] = encode_bytes(block.header_hash)
         self.registry.take(block)
 
-    def members(self, channel: str) -> Members:
+    def members(self, channel: str, ledger: str = "fabric") -> Members:
         """Whose witnesses sign, as this peer tells."""
-        return self.registry.members(channel, "fabric", instant(datetime.now(UTC)))
+        return self.registry.members(channel, ledger, instant(datetime.now(UTC)))
 
 
 def check(consortium: Consortium, facts: Facts, folder: Path, *, untouched: str = THIRD) -> None:
@@ -74,7 +74,7 @@ def check(consortium: Consortium, facts: Facts, folder: Path, *, untouched: str 
     check_stored_once(consortium, facts)
     check_entries(consortium, facts)
     check_nobody_reads(consortium, facts)
-    check_receipts(consortium, facts, story)
+    check_receipts(consortium, facts, story, story.members(consortium.fabric.topology.channel))
     check_nobody_cries_wolf(consortium)
     check_node(consortium.actors.home)
 
@@ -181,9 +181,8 @@ def check_nobody_reads(consortium: People, facts: Facts) -> None:
         people.try_ended(ended)
 
 
-def check_receipts(consortium: Consortium, facts: Facts, story: Story) -> None:
+def check_receipts(consortium: People, facts: Facts, story: Story, members: Members) -> None:
     """(d) Receipts of records verify with nothing but what the untouched peer told, and name blocks that it has."""
-    members = story.members(consortium.fabric.topology.channel)
     records = [record for number in sorted(facts.stored)[-RECEIPTS:] for record in facts.stored[number][:1]]
     assert records
     for record in records:
