@@ -73,7 +73,7 @@ def wait_acquainted(administration: Administration, organization: Organization) 
     wait_for(knows_all, GOSSIP_TIMEOUT_S, f"acquaintance of the peer of {organization.name} with the others")
 
 
-def for_each(topology: Topology, action: Callable[[Organization], None]) -> None:
+def for_each(topology: Topology, action: Callable[[Organization], object]) -> None:
     """Do something for every organisation, several at once; an error is raised when all are through."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         list(pool.map(action, topology.organizations))

@@ -31,6 +31,11 @@ class ContractService:
     service: Service
     contract: str | None = None
 
+    @property
+    def label(self) -> str:
+        """Of the package; it names the contract's definition."""
+        return self.package_id.partition(":")[0]
+
     @classmethod
     def read(cls, layout: Layout, process: str) -> Self:
         """What was written last for a process.

@@ -53,11 +53,16 @@ def upgrade(network: NativeNetwork, contract: str | None, version: str = "") -> 
         contract: ``module:function`` of the new version; the product's own if None.
         version: what people call it; its sequence if empty.
 
+    Given again after an interruption, it ends what was begun: what is in force already is not put into force once more.
+
     Raises:
         Invalid: a version that Fabric refuses.
         Unavailable: nothing is deployed; a process is down; refused, or not in time. Do it again.
     """
+    was_interrupted = settle(network)
     present = definition_in_force(network)
+    if contract_of(network) == contract and (version == present.version or (was_interrupted and not version)):
+        return present
     sequence = present.sequence + 1
     definition = Definition(sequence, version or str(sequence))
     network.each(lambda item: _offer_next(network, item, definition, contract))
@@ -77,12 +82,16 @@ def repackage(network: NativeNetwork, organization: Organization) -> None:
     _take_over(network, organization)
 
 
-def settle(network: NativeNetwork) -> None:
-    """End an upgrade that was interrupted: each organisation keeps the service that its peer calls.
+def settle(network: NativeNetwork) -> bool:
+    """End a change that was interrupted: each organisation keeps the service that its peer calls.
+
+    Returns:
+        Whether the change had put another version of the contract into force.
 
     Raises:
         Unavailable: a peer does not answer.
     """
+    is_new = False
     for organization in network.topology.organizations:
         if not ContractService.exists(network.layout, organization.next_contract):
             continue
@@ -90,10 +99,11 @@ def settle(network: NativeNetwork) -> None:
         present = definition_in_force(network)
         approved = lifecycle.approved_package(network.administration, organization, present.sequence)
         if approved == following.package_id:
-            _take_over(network, organization)
+            is_new |= _take_over(network, organization)
         else:
             network.runner.stop(organization.next_contract)
             ContractService.forget(network.layout, organization.next_contract)
+    return is_new
 
 
 def definition_in_force(network: NativeNetwork) -> Definition:
@@ -150,11 +160,20 @@ def _offer(
         lifecycle.approve(administration, organization, identity, definition, organization)
 
 
-def _take_over(network: NativeNetwork, organization: Organization) -> None:
-    """The new service is the organisation's contract service from now on; the old one ends what it has begun."""
-    present = organization.process("contract")
+def _take_over(network: NativeNetwork, organization: Organization) -> bool:
+    """The new service is the organisation's contract service from now on; the old one ends what it has begun.
+
+    Done again after an interruption anywhere within, it leaves the new service running. Returns whether that is of
+    another definition than the one before.
+    """
+    process, runner = organization.process("contract"), network.runner
+    before = ContractService.read(network.layout, process)
     following = ContractService.read(network.layout, organization.next_contract)
-    following.write(network.layout, present)
+    following.write(network.layout, process)
+    if network.running(organization.next_contract):
+        runner.stop(process)
+        runner.rename(organization.next_contract, process)
+    else:
+        runner.restart(process)
     ContractService.forget(network.layout, organization.next_contract)
-    network.runner.stop(present)
-    network.runner.rename(organization.next_contract, present)
+    return before.label != following.label

@@ -187,7 +187,7 @@ class NativeNetwork:
         lifecycle.wait_answering(self.administration, organization, ANSWER_TIMEOUT_S)
         channel.wait_acquainted(self.administration, organization)
 
-    def each(self, action: Callable[[Organization], None]) -> None:
+    def each(self, action: Callable[[Organization], object]) -> None:
         """Do something for every organisation, several at once; an error is raised when all are through."""
         channel.for_each(self.topology, action)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Never
 
 import pytest
 
@@ -17,6 +18,7 @@ from network.topology import deployment, lifecycle, membership
 from network.topology.config_updates import change_channel, fetch_configuration
 from network.topology.description import SERVICES, Organization, Topology, members
 from network.topology.engine import Binaries
+from network.topology.lifecycle import Definition
 from network.topology.membership import add_organization, remove_organization
 from network.topology.native import NativeNetwork
 from network.topology.ports import free_ports
@@ -25,6 +27,9 @@ from network.topology.status import expiry, status
 from tests.fabric.contracts import FIRST, SECOND
 from tests.fabric.invoking import get, put, version
 from tests.fabric.networks import running_network
+
+
+take_over = deployment._take_over
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +127,49 @@ def test_an_interrupted_upgrade_is_settled_at_the_next_start(network: NativeNetw
     )
 
 
+@pytest.mark.parametrize("died_at", ["before it is in force", "amid the services' change"])
+def test_an_upgrade_that_is_given_again_ends_what_was_interrupted(
+    network: NativeNetwork, monkeypatch: pytest.MonkeyPatch, died_at: str
+) -> None:
+    """No hospital's service is stopped for it, and no further version is put into force."""
+    present, following = deployment.definition_in_force(network), other_contract(network)
+    renhe, mingde, ankang = network.topology.organizations[:3]
+    with monkeypatch.context() as interrupted:
+        if died_at == "before it is in force":
+            interrupted.setattr(lifecycle, "commit", die)
+        else:
+            interrupted.setattr(deployment, "_take_over", lambda at, of: take_over(at, of) if of is mingde else die())
+        with pytest.raises(KeyboardInterrupt):
+            deployment.upgrade(network, following, "again")
+    for _ in range(2):
+        assert deployment.upgrade(network, following, "again") == Definition(present.sequence + 1, "again")
+        assert not any(network.running(item.next_contract) for item in network.topology.organizations)
+        put(network, [ankang, renhe], "upgraded", following)
+        assert get(network, mingde, "upgraded") == following
+
+
+def test_a_removal_and_a_renewal_that_are_given_again_end_what_was_interrupted(
+    network: NativeNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renhe, mingde, *others = network.topology.organizations
+    huaxi = Organization("huaxi", "HuaxiMSP", others[-1].first_port + len(SERVICES))
+    add_organization(network, huaxi)
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(membership, "without_member", die)  # it no longer orders, and is a member still
+        with pytest.raises(KeyboardInterrupt):
+            remove_organization(network, "huaxi")
+    remove_organization(network, "huaxi")
+    put(network, [renhe, mingde], "removed", "twice")
+    with monkeypatch.context() as interrupted:
+        interrupted.setattr(deployment, "repackage", die)  # all is renewed but what the peer dials the contract with
+        with pytest.raises(KeyboardInterrupt):
+            renew_certificates(network, [renhe])
+    renew_certificates(network, [renhe])
+    put(network, [mingde, renhe], "renewed", "twice")
+    assert get(network, renhe, "removed") == "twice"
+    assert consenters(network) == len(network.topology.organizations)
+
+
 def test_renewed_certificates_replace_the_old_ones_everywhere(network: NativeNetwork) -> None:
     renhe, mingde, ankang = network.topology.organizations[:3]
     old = {item.name: material(network, item) for item in network.topology.organizations}
@@ -169,8 +217,13 @@ def test_status_tells_of_every_process(network: NativeNetwork) -> None:
     assert told.definition is not None
 
 
-def die(*_: object) -> None:
+def die(*_: object) -> Never:
     raise KeyboardInterrupt
+
+
+def other_contract(network: NativeNetwork) -> str:
+    """The one of the two contracts that is not in force."""
+    return FIRST if deployment.contract_of(network) == SECOND else SECOND
 
 
 def consenters(network: NativeNetwork) -> int:
