@@ -28,7 +28,6 @@ from tests.fabric.contracts import FIRST, SECOND
 from tests.fabric.invoking import get, put, version
 from tests.fabric.networks import running_network
 
-
 take_over = deployment._take_over
 
 
