@@ -17,6 +17,7 @@ from domain.instants import instant
 from node_service.client import exchange_wire
 from node_service.context import Node
 from node_service.database.erasure_models import ReleaseNotice
+from node_service.pauses import Pauses
 
 IDLE: Final = timedelta(seconds=10)
 FIRST_PAUSE: Final = timedelta(seconds=1)
@@ -38,7 +39,7 @@ class Notifier:
     def __init__(self, node: Node, exchange: Callable[[], AbstractAsyncContextManager[Telling]]) -> None:
         self._node = node
         self._exchange = exchange
-        self._pauses: dict[str, tuple[datetime, timedelta]] = {}
+        self._pauses = Pauses(FIRST_PAUSE, LONGEST_PAUSE)
 
     def step(self, now: datetime) -> datetime:
         """Deliver what waits; return when to look again. One hospital that is down delays no other.
@@ -49,16 +50,14 @@ class Notifier:
         waiting = self._waiting(now)
         if waiting:
             asyncio.run(self._deliver_all(waiting, now))
-        due = [at for at, _ in self._pauses.values()]
-        return min([now + IDLE, *due])
+        return min(now + IDLE, self._pauses.next_due(now) or now + IDLE)
 
     def _waiting(self, now: datetime) -> dict[str, list[exchange_wire.ReleaseNotice]]:
         query = select(ReleaseNotice).where(ReleaseNotice.answer.is_(None))
         found: dict[str, list[exchange_wire.ReleaseNotice]] = defaultdict(list)
         with self._node.database.reading() as session:
             for row in session.scalars(query.order_by(ReleaseNotice.created_at, ReleaseNotice.id)):
-                paused, _ = self._pauses.get(row.msp_id, (now, FIRST_PAUSE))
-                if paused <= now and len(found[row.msp_id]) < MAX_PER_DELIVERY:
+                if self._pauses.is_due(row.msp_id, now) and len(found[row.msp_id]) < MAX_PER_DELIVERY:
                     found[row.msp_id].append(_wire(row))
         return {msp_id: notices for msp_id, notices in found.items() if notices}
 
@@ -68,16 +67,11 @@ class Notifier:
                 try:
                     receipt = await exchange.deliver_notices(msp_id, exchange_wire.NoticeDelivery(notices=notices))
                 except YilianError as error:
-                    self._pause(msp_id, now, error)
+                    pause = self._pauses.tried(msp_id, now).total_seconds()
+                    _LOG.warning("%s cannot be told of records (%s); again in %d s", msp_id, error.reason, pause)
                 else:
-                    self._pauses.pop(msp_id, None)
+                    self._pauses.forget(msp_id)
                     self._note(receipt, [notice.id for notice in notices], now)
-
-    def _pause(self, msp_id: str, now: datetime, error: YilianError) -> None:
-        _, last = self._pauses.get(msp_id, (now, FIRST_PAUSE / 2))
-        pause = min(last * 2, LONGEST_PAUSE)
-        self._pauses[msp_id] = (now + pause, pause)
-        _LOG.warning("%s cannot be told of records (%s); again in %d s", msp_id, error.reason, pause.total_seconds())
 
     def _note(self, receipt: exchange_wire.NoticeReceipt, sent: Sequence[str], now: datetime) -> None:
         """Only what was sent is answered, whatever the other side writes."""

@@ -29,7 +29,7 @@ from node_service.database.models import (
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import raise_alarm
 from node_service.ledger_sync.append_gate import ANCHORER, AppendGate, current_incarnation
-from node_service.ledger_sync.backoff import UNENDORSED, Backoff
+from node_service.ledger_sync.backoff import UNENDORSED, backoff
 from node_service.logs.log import ACCESS, RECORDS, Log, recomputed_root
 
 MAX_LEAVES_PER_APPEND: Final = 5_000
@@ -57,7 +57,7 @@ class Anchorer:
         self._paused_until: datetime | None = None
         self._gate = AppendGate(node, RECORDS)
         self._settled: tuple[int, int, int] | None = None
-        self._backoff = Backoff()
+        self._backoff = backoff()
 
     def step(self, now: datetime) -> datetime:
         """Append what waits, anchor what is due; return when to look again.

@@ -23,7 +23,7 @@ from domain.ports import TransactionStatus
 from domain.transactions import Transaction
 from node_service.context import Node
 from node_service.database.models import LedgerTransaction, PendingTransaction
-from node_service.ledger_sync.backoff import UNENDORSED, Backoff
+from node_service.ledger_sync.backoff import UNENDORSED, backoff
 from node_service.ledger_sync.follower import WRITES_AGAIN
 from node_service.ledger_sync.projection import VALID
 
@@ -104,7 +104,7 @@ class Resubmitter:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._paused_until: datetime | None = None
-        self._backoff = Backoff()
+        self._backoff = backoff()
 
     def step(self, now: datetime) -> datetime:
         """Submit what waits, ask about what is unknown; return when to look again."""

@@ -16,6 +16,7 @@ from domain.instants import instant
 from domain.receipts import required_signatures
 from node_service.client.witness_client import WitnessClient
 from node_service.context import Node
+from node_service.pauses import Pauses
 from node_service.witnessing import notes
 from node_service.witnessing.freshness import keep_evidence
 from node_service.witnessing.members import Witness, active_members, other_witnesses, witness_keys
@@ -43,7 +44,7 @@ class WitnessCollector:
     def __init__(self, node: Node, own: WitnessClient, connect: Connect) -> None:
         self._node, self._own, self._connect = node, own, connect
         self._clients: dict[str, WitnessClient] = {}
-        self._paused: dict[str, datetime] = {}
+        self._pauses = Pauses(PAUSE_AFTER_FAILURE, PAUSE_AFTER_FAILURE)
         self._lock = threading.Lock()
         self._wanted = -1
         self.wake: Callable[[], object] = lambda: None
@@ -122,7 +123,7 @@ class WitnessCollector:
 
     def _note_of(self, witness: Witness, own: SignedNote, now: datetime) -> SignedNote | None:
         """The note of another witness; None while it is behind, silent, or answers what is not its own."""
-        if self._paused.get(witness.msp_id, now) > now:
+        if not self._pauses.is_due(witness.msp_id, now):
             return None
         try:
             said_by = self._client(witness.url).checkpoint(own.checkpoint.size)
@@ -131,11 +132,11 @@ class WitnessCollector:
             return None
         except YilianError as error:
             _LOG.warning("no note of the witness of %s: %s", witness.msp_id, error.reason)
-            self._paused[witness.msp_id] = now + PAUSE_AFTER_FAILURE
+            self._pauses.tried(witness.msp_id, now)
             return None
         asked = own.checkpoint
         if note is None or (note.checkpoint.origin, note.checkpoint.size) != (asked.origin, asked.size):
-            self._paused[witness.msp_id] = now + PAUSE_AFTER_FAILURE
+            self._pauses.tried(witness.msp_id, now)
             return None
         if note.checkpoint.root != asked.root:
             keep_evidence(self._node, "fork", fork_of(own, note).encode())

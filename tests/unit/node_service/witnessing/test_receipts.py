@@ -75,6 +75,17 @@ def test_a_witness_that_was_away_signs_later_and_is_not_asked_at_every_step(worl
         assert session.scalars(select(WitnessCheckpoint)).one().signers == sorted((A, B, C))
 
 
+def test_a_witness_that_was_away_while_the_clock_was_ahead_is_asked_again_when_the_clock_is_right(world: World) -> None:
+    world.witnesses[C].silent = True
+    collector = world.witnesses.collector(A)
+    now = world.consortium.clock.now()
+    collector.step(now + timedelta(days=3))
+    world.witnesses[C].silent = False
+    collector.step(now)
+    with world.consortium[A].node.database.reading() as session:
+        assert session.scalars(select(WitnessCheckpoint)).one().signers == sorted((A, B, C))
+
+
 def test_the_own_witness_is_waited_for(world: World) -> None:
     world.witnesses[A].stands = True
     with pytest.raises(Unavailable):
