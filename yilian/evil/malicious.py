@@ -153,18 +153,30 @@ class MaliciousHospital:
             answer = transport.call("POST", "/exchange/token", body=body)
         return read_value(wire.Token, answer.content).access_token
 
-    def ask(self, target: Hospital, method: str, path: str, body: wire.Wire | None = None, **query: str) -> bytes:
-        """Call a route of the exchange with a token of its own."""
+    def ask(
+        self,
+        target: Hospital,
+        method: str,
+        path: str,
+        body: wire.Wire | None = None,
+        *,
+        token: str | None = None,
+        **query: str,
+    ) -> bytes:
+        """Call a route of the exchange with a token, of its own unless another is named."""
         with Transport(target.url) as transport:
-            headers = {"Authorization": f"Bearer {self.token(target)}", **_range(path)}
+            headers = {"Authorization": f"Bearer {token or self.token(target)}", **_range(path)}
             return transport.call(
                 method, path, body=body, params=query, headers=headers, max_bytes=MAX_ANSWER_BYTES
             ).content
 
-    def search(self, target: Hospital, opened: Opened, patient: str | None = None) -> wire.RecordPage:
+    def search(
+        self, target: Hospital, opened: Opened, patient: str | None = None, *, token: str | None = None
+    ) -> wire.RecordPage:
         """Ask what may be read under an opening."""
         opening = opened.wire().model_copy(update={"patient": patient or opened.patient})
-        answer = self.ask(target, "POST", "/exchange/search", exchange_wire.ExchangeSearch(opening=opening))
+        body = exchange_wire.ExchangeSearch(opening=opening)
+        answer = self.ask(target, "POST", "/exchange/search", body, token=token)
         return read_value(wire.RecordPage, answer)
 
     def release(
