@@ -50,6 +50,7 @@ from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
 from node_service.ledger_sync.submission import Resubmitter
 from node_service.node_status import node_status
+from node_service.own_keys import verify_own_keys
 from node_service.profiles import check_profile
 from node_service.records.collecting import Collector
 from node_service.records.scrubber import Scrubber
@@ -205,7 +206,7 @@ def build(
     Raises:
         Invalid: the profile does not allow these settings or keys, a file that they name cannot be used, or the node
             was never initialised.
-        Conflict: the database was written by a newer version.
+        Conflict: the database was written by a newer version, or with other keys than those in the data folder.
         Unavailable: database, ledger, store or custody cannot be opened.
     """
     check_profile(settings)
@@ -241,6 +242,9 @@ def _open(
 ) -> tuple[Node, ProjectedCommits]:
     database = Database(settings.sqlalchemy_url)
     opened.callback(database.close)
+    own, custody = secrets.load(settings.data_dir), open_custody(settings)
+    with database.rows() as connection:
+        verify_own_keys(connection, own, custody.key_ids)
     ledger = open_ledger(settings, clock, random)
     opened.callback(ledger.close)
     commits = ProjectedCommits(database)
@@ -254,8 +258,8 @@ def _open(
         database=database,
         ledger=ledger,
         blobs=open_blobs(settings, clock, opened),
-        custody=open_custody(settings),
-        secrets=secrets.load(settings.data_dir),
+        custody=custody,
+        secrets=own,
         clock=clock,
         random=random,
         commits=commits,

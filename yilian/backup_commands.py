@@ -35,8 +35,10 @@ def add_backup(node: typer.Typer, t: Text) -> None:
     @node.command(
         name="backup",
         help=t(
-            "Back the node up while it runs: database, objects, sealed record secrets, sealed identity keys.",
-            "在线备份节点：数据库、对象、密封的记录密钥、密封的身份密钥。",
+            "Back the node up while it runs: database, objects, sealed record secrets, sealed identity keys. A "
+            "database on PostgreSQL is backed up before, by pg_basebackup (docs/operations.md).",
+            "在线备份节点：数据库、对象、密封的记录密钥、密封的身份密钥。PostgreSQL 数据库须先用 pg_basebackup 备份"
+            "（见 docs/operations.md）。",
         ),
     )
     def make(
@@ -53,6 +55,13 @@ def add_backup(node: typer.Typer, t: Text) -> None:
                 f"{manifest.at} 的备份：列出 {manifest.objects} 个对象，复制 {manifest.copied} 个。",
             )
         )
+        if not manifest.has_database:
+            typer.echo(
+                t(
+                    "PostgreSQL's database is not in it: it needs the base backup that was made before it.",
+                    "不含 PostgreSQL 数据库：须配合在此之前所做的基础备份。",
+                )
+            )
         _tell_all(t("not in the store", "存储中没有"), report.gone)
         typer.echo(
             t(
@@ -67,7 +76,11 @@ def add_backup(node: typer.Typer, t: Text) -> None:
 def _add_restore(node: typer.Typer, t: Text) -> None:
     @node.command(
         name="restore",
-        help=t("Restore a backup into an empty data folder.", "将备份恢复到空的数据目录。"),
+        help=t(
+            "Restore a backup into an empty data folder. A database on PostgreSQL is restored before, from its own "
+            "backup, and runs (docs/operations.md).",
+            "将备份恢复到空的数据目录。PostgreSQL 数据库须先从其自身备份恢复并已运行（见 docs/operations.md）。",
+        ),
     )
     def take(
         folder: Annotated[Path, typer.Argument(help=t("Folder of the backup.", "备份目录。"))],

@@ -1,11 +1,13 @@
-"""Making a backup: database, objects, record secrets, identity keys, and the manifest last."""
+"""Making a backup: database, objects, record secrets, identity keys, and the manifest last.
+
+A database on PostgreSQL is archived by its server's own tools before the rest (docs/operations.md, “PostgreSQL”).
+"""
 
 from __future__ import annotations
 
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +15,8 @@ from typing import Final
 
 from domain import jcs
 from domain.errors import Conflict, Invalid, Unavailable
-from domain.identifiers import encode_bytes
 from node_service import secrets
+from node_service.backup.held import HeldDatabase, HeldInFile, HeldOnServer
 from node_service.backup.manifest import (
     CUSTODY,
     CUSTODY_LOG,
@@ -30,11 +32,6 @@ from node_service.profiles import KEY_ORIGIN_FILE
 from node_service.settings import Settings
 
 _PAGES_AT_ONCE: Final = 4096
-_ERASED: Final = b""
-_DIGESTS: Final = (
-    "SELECT digest FROM record_version WHERE content_token <> :erased"
-    " UNION SELECT digest FROM member UNION SELECT digest FROM bundle_skeleton"
-)
 STORE_ID_FILE: Final = "store-id"
 """By which the restored node finds again what it has in IPFS (``offchain/stores/opening.py``)."""
 IDENTITY_FILES: Final = (secrets.FILE_NAME, KEY_ORIGIN_FILE, STORE_ID_FILE)
@@ -59,20 +56,18 @@ def back_up(
     """Back a node up, while it runs, into a folder that has no backup yet.
 
     The database comes first: objects and secrets are durable before the rows that need them, so what is copied
-    later holds all that the archive refers to.
+    later holds all that the archive refers to. PostgreSQL's base backup is made before this one for that reason.
 
     Args:
         copy: copies objects into the backup; None where the store has a backup of its own.
 
     Raises:
         Conflict: there is a backup in the folder.
-        Invalid: the database is not SQLite.
         Tampered: an object of the store was altered.
         Unavailable: disk, database, store or custody.
     """
     _make_folder(folder)
-    _archive_database(settings, folder / DATABASE)
-    digests = list(referred_digests(folder / DATABASE))
+    digests = _database(settings, folder).read().digests
     gone = () if copy is None else copy(digests)
     _write(folder / OBJECTS_LIST, "".join(f"{digest}\n" for digest in digests).encode())
     custody.snapshot(folder / CUSTODY)
@@ -85,30 +80,18 @@ def back_up(
     return BackupReport(manifest, gone)
 
 
-def referred_digests(database: Path) -> Iterator[str]:
-    """The anchored digests of all objects that an archived database refers to, sorted.
+def sqlite_path(settings: Settings) -> Path | None:
+    """The file of the node's database; None where a server has it.
 
     Raises:
-        Unavailable: it cannot be read.
+        Invalid: a database that no backup knows.
     """
-    try:
-        with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-            rows = connection.execute(_DIGESTS, {"erased": _ERASED}).fetchall()
-    except sqlite3.Error as error:
-        raise Unavailable("the archived database cannot be read", reason="backup") from error
-    yield from sorted(encode_bytes(row[0]) for row in rows)
-
-
-def sqlite_path(settings: Settings) -> Path:
-    """The file of the node's database.
-
-    Raises:
-        Invalid: it is not SQLite.
-    """
-    kind, _, path = settings.sqlalchemy_url.partition(":///")
-    if kind != "sqlite" or not path:
-        raise Invalid("this backup archives SQLite; back other databases up with their own tool", reason="database")
-    return Path(path)
+    kind, _, path = settings.sqlalchemy_url.partition(":")
+    if kind.startswith("postgresql"):
+        return None
+    if kind != "sqlite" or not path.startswith("///") or path == "///":
+        raise Invalid("backups know SQLite's file and PostgreSQL", reason="database", place="YILIAN_DATABASE_URL")
+    return Path(path.removeprefix("///"))
 
 
 def _make_folder(folder: Path) -> None:
@@ -120,9 +103,17 @@ def _make_folder(folder: Path) -> None:
         raise Conflict("there is a backup in this folder already", reason="backup-exists")
 
 
-def _archive_database(settings: Settings, target: Path) -> None:
-    """SQLite's online backup: one consistent state, also while the node writes."""
+def _database(settings: Settings, folder: Path) -> HeldDatabase:
+    """The archived database; on a server the present one, which refers to all that an archive before it did."""
     source = sqlite_path(settings)
+    if source is None:
+        return HeldOnServer(settings.sqlalchemy_url)
+    _archive_file(source, folder / DATABASE)
+    return HeldInFile(folder / DATABASE)
+
+
+def _archive_file(source: Path, target: Path) -> None:
+    """SQLite's online backup: one consistent state, also while the node writes."""
     target.unlink(missing_ok=True)
     try:
         with (

@@ -23,7 +23,8 @@ CUSTODY_LOG: Final = "custody.log"
 VERSION: Final = 1
 MAX_MANIFEST_BYTES: Final = 1 << 16
 _PIECE_BYTES: Final = 1 << 20
-_NAMES: Final = (DATABASE, IDENTITY, OBJECTS_LIST, CUSTODY_LOG)
+_NAMES: Final = (IDENTITY, OBJECTS_LIST, CUSTODY_LOG)
+_WITH_DATABASE: Final = (*_NAMES, DATABASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,8 @@ class Manifest:
     Attributes:
         msp_id: whose it is.
         at: when it was begun: what came later is not in it.
-        files: SHA-256 of each file by name, in base64url; the custody snapshot vouches for itself.
+        files: SHA-256 of each file by name, in base64url; the custody snapshot vouches for itself. The database is
+            one of them, unless a server has it.
         objects: how many sealed objects the database refers to.
         copied: how many of them lie in the backup itself.
     """
@@ -49,10 +51,15 @@ class Manifest:
         check_instant(self.at, "at")
         check_integer(self.objects, "objects")
         check_integer(self.copied, "copied")
-        if sorted(self.files) != sorted(_NAMES):
-            raise Invalid("a backup has exactly its four files", place="files")
+        if set(self.files) not in (set(_NAMES), set(_WITH_DATABASE)):
+            raise Invalid("a backup has exactly its files, with or without database", place="files")
         for name, digest in self.files.items():
             check_digest(digest, f"files.{name}")
+
+    @property
+    def has_database(self) -> bool:
+        """Whether the database is a part of the backup."""
+        return DATABASE in self.files
 
     def encode(self) -> bytes:
         """The manifest in JCS: what is authenticated."""
@@ -70,7 +77,8 @@ class Manifest:
     @classmethod
     def of_folder(cls, folder: Path, msp_id: str, at: str, objects: int, copied: int) -> Manifest:
         """The manifest of what lies in a folder now."""
-        return cls(msp_id, at, {name: file_digest(folder / name) for name in _NAMES}, objects, copied)
+        names = _WITH_DATABASE if (folder / DATABASE).exists() else _NAMES
+        return cls(msp_id, at, {name: file_digest(folder / name) for name in names}, objects, copied)
 
     def verify_files(self, folder: Path) -> None:
         """Read every file again.

@@ -42,6 +42,10 @@ class CustodyToBackUp(Protocol):
 class RestoredCustody(Protocol):
     """A custody that was just restored."""
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """Ids of all its keys."""
+
     def standing(self, records: Sequence[str]) -> list[Standing]:
         """What is known of the records' secrets, in order."""
 

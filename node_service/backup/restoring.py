@@ -1,25 +1,28 @@
-"""Restoring a node from a backup into an empty data folder, and saying what the backup does not hold."""
+"""Restoring a node from a backup into an empty data folder, and saying what the backup does not hold.
+
+A database on PostgreSQL was restored by its server's own tools before; it is compared with keys and objects, and left
+as it is.
+"""
 
 from __future__ import annotations
 
 import hmac
 import os
 import shutil
-import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from domain.errors import Conflict, Tampered, Unavailable
-from node_service.backup.archive import identity_files, referred_digests, sqlite_path
+from domain.errors import Conflict, Invalid, Tampered, Unavailable
+from node_service import secrets
+from node_service.backup.archive import identity_files, sqlite_path
+from node_service.backup.held import Held, HeldInFile, HeldOnServer
 from node_service.backup.manifest import CUSTODY_LOG, DATABASE, IDENTITY, Manifest, read_signed
 from node_service.backup.ports import BackupKeys, CopyObjects, CustodyToRestore, RestoredCustody
 from node_service.settings import Settings
 
 RECORDS_AT_ONCE: Final = 1_000
-_RECORDS: Final = "SELECT id FROM record WHERE status <> 'erased' UNION ALL SELECT id FROM bundle_skeleton"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,9 @@ def restore(
         copy_into: copies objects of the backup into the store of a data folder.
 
     Raises:
-        Conflict: the data folder is in use, the backup is another hospital's, or root key and snapshot do not fit.
+        Conflict: the data folder is in use, the backup is another hospital's, root key and snapshot do not fit, or the
+            server's database is empty or of other keys.
+        Invalid: the backup is of a node with another kind of database than the settings name.
         NotFound: there is no finished backup.
         Tampered: something in the backup was altered.
         Unavailable: the disk failed.
@@ -65,8 +70,7 @@ def restore(
     manifest = verified_manifest(folder, custody.keys)
     if manifest.msp_id != settings.msp_id:
         raise Conflict("the backup is another hospital's", reason="other-hospital", place=manifest.msp_id)
-    target = settings.data_dir
-    sqlite_path(settings)
+    target, on_server = settings.data_dir, _on_server(settings, manifest)
     if target.exists() and any(target.iterdir()):
         raise Conflict("the data folder is not empty; a restore never overwrites", reason="not-empty")
     building = target.with_name(f".{target.name}.restoring")
@@ -74,10 +78,10 @@ def restore(
     try:
         building.mkdir(mode=0o700, parents=True)
         _put_identity(building, custody.keys.open((folder / IDENTITY).read_bytes()))
-        shutil.copyfile(folder / DATABASE, building / DATABASE)
-        (building / DATABASE).chmod(0o600)
+        database = on_server or _put_database(folder, building)
         restored = custody.restore(building / custody_folder, folder / CUSTODY_LOG, at)
-        report = _report(manifest, building / DATABASE, restored, copy_into(building))
+        database.verify_keys(secrets.load(building), restored.key_ids)
+        report = _report(manifest, database.read(), restored, copy_into(building))
         _sync_tree(building)
         building.replace(target)
     except OSError as error:
@@ -108,24 +112,38 @@ def _put_identity(building: Path, identity: bytes) -> None:
             file.write(content)
 
 
-def _report(manifest: Manifest, database: Path, custody: RestoredCustody, copy: CopyObjects) -> RestoreReport:
-    without, forgotten, count = list[str](), list[str](), 0
-    for batch in _batches(database):
-        count += len(batch)
+def _on_server(settings: Settings, manifest: Manifest) -> HeldOnServer | None:
+    """The restored database of a server; None where the backup has the database."""
+    if sqlite_path(settings) is not None:
+        if not manifest.has_database:
+            raise Invalid(
+                "the backup is of a node on PostgreSQL: restore the server's own backup and name it",
+                reason="database", place="YILIAN_DATABASE_URL",
+            )  # fmt: skip
+        return None
+    if manifest.has_database:
+        raise Invalid(
+            "the backup holds a database of SQLite: leave this empty", reason="database", place="YILIAN_DATABASE_URL"
+        )
+    return HeldOnServer(settings.sqlalchemy_url)
+
+
+def _put_database(folder: Path, building: Path) -> HeldInFile:
+    shutil.copyfile(folder / DATABASE, building / DATABASE)
+    (building / DATABASE).chmod(0o600)
+    return HeldInFile(building / DATABASE)
+
+
+def _report(manifest: Manifest, held: Held, custody: RestoredCustody, copy: CopyObjects) -> RestoreReport:
+    without, forgotten = list[str](), list[str]()
+    for start in range(0, len(held.records), RECORDS_AT_ONCE):
+        batch = held.records[start : start + RECORDS_AT_ONCE]
         for record, standing in zip(batch, custody.standing(batch), strict=True):
             if standing == "unknown":
                 without.append(record)
             elif standing == "forgotten":
                 forgotten.append(record)
-    missing = copy(referred_digests(database))
-    return RestoreReport(manifest, count, tuple(without), tuple(forgotten), missing)
-
-
-def _batches(database: Path) -> Iterator[list[str]]:
-    with closing(sqlite3.connect(f"{database.resolve().as_uri()}?mode=ro", uri=True)) as connection:
-        rows = connection.execute(_RECORDS)
-        while batch := [row[0] for row in rows.fetchmany(RECORDS_AT_ONCE)]:
-            yield batch
+    return RestoreReport(manifest, len(held.records), tuple(without), tuple(forgotten), copy(held.digests))
 
 
 def _sync_tree(folder: Path) -> None:

@@ -71,6 +71,11 @@ def _row(node: Node, account: StaffAccount, roles: tuple[str, ...], password_has
     )
 
 
+def name_context(staff: str) -> list[str]:
+    """What the sealed ``display_name`` of an account is bound to."""
+    return _context("display_name", staff)
+
+
 def _context(column: str, staff: str) -> list[str]:
     return ["staff", column, staff]
 

@@ -130,6 +130,15 @@ class FileKeyring:
         self._log.append(entry, sum(isinstance(key, DataKey) for key in opened))
         return opened
 
+    @property
+    def key_ids(self) -> frozenset[str]:
+        """Ids of all custody keys, older ones too.
+
+        Raises:
+            Unavailable, Tampered: the keyring cannot be used.
+        """
+        return frozenset(self._keyring().entries)
+
     def rotate(self, at: str) -> str:
         """Begin a new current key and return its id; older ones still open their wraps.
 

@@ -25,7 +25,7 @@ from offchain.envelope.keys import DataKey
 from offchain.envelope.wraps import KeyBinding, Wrap
 from tests.unit.node_service.backup.conftest import LATER, Site
 from tests.unit.offchain.sealing import fresh_id
-from yilian.backup_commands import make_backup
+from yilian.backup_commands import make_backup, restore_backup
 
 pytestmark = pytest.mark.sqlite  # PostgreSQL is archived by its own tools
 
@@ -186,10 +186,26 @@ def test_another_hospitals_settings_are_refused(site: Site) -> None:
     site.open()
 
 
-def test_a_database_that_is_not_sqlite_has_its_own_tool(site: Site) -> None:
-    foreign = site.settings.model_copy(update={"database_url": "postgresql://nowhere/yilian"})
-    with pytest.raises(Invalid):
+@pytest.mark.parametrize("url", ["mysql://nowhere/yilian", "sqlite://", "sqlite:///"])
+def test_a_database_that_no_backup_knows_is_refused(site: Site, url: str) -> None:
+    foreign = site.settings.model_copy(update={"database_url": url})
+    with pytest.raises(Invalid) as refused:
         make_backup(foreign, site.folder / "shelf" / "x", objects=False)
+    assert refused.value.place == "YILIAN_DATABASE_URL"
+
+
+def test_a_backup_with_a_database_is_not_restored_over_a_server(site: Site) -> None:
+    site.store(1)
+    backup = site.back_up("first")
+    site.escrow()
+    site.lose()
+    foreign = site.settings.model_copy(update={"database_url": "postgresql://nowhere/yilian"})
+    with pytest.raises(Invalid) as refused:
+        restore_backup(foreign, backup, site.root_key, None)
+    assert refused.value.reason == "database"
+    assert not site.data.exists()
+    site.restore(backup)
+    site.open()
 
 
 def _rows(database: Path) -> list[tuple[KeyBinding, Wrap]]:

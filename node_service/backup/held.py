@@ -1,0 +1,121 @@
+"""What an archived or restored database says that it holds: which sealed objects, which records."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.errors import Conflict, Unavailable
+from domain.identifiers import encode_bytes
+from node_service.database.engine import Database
+from node_service.database.models import Record
+from node_service.own_keys import verify_own_keys
+from node_service.secrets import NodeSecrets
+
+_DIGESTS: Final = text(
+    "SELECT digest FROM record_version WHERE content_token <> :erased"
+    " UNION SELECT digest FROM member UNION SELECT digest FROM bundle_skeleton"
+)
+_RECORDS: Final = text("SELECT id FROM record WHERE status <> 'erased' UNION ALL SELECT id FROM bundle_skeleton")
+_ERASED: Final = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What one database refers to.
+
+    Attributes:
+        digests: the anchored digests of all objects, sorted.
+        records: ids of all records that are not erased, and of the Bundles that are kept.
+    """
+
+    digests: tuple[str, ...]
+    records: tuple[str, ...]
+
+
+class HeldDatabase(Protocol):
+    """A database that is part of a backup, or lies beside one."""
+
+    def verify_keys(self, secrets: NodeSecrets, custody_keys: Collection[str]) -> None:
+        """As :func:`node_service.own_keys.verify_own_keys`."""
+
+    def read(self) -> Held:
+        """Read it.
+
+        Raises:
+            Conflict: there is no node's database.
+            Unavailable: it cannot be read.
+            Tampered: its pages are damaged.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class HeldInFile:
+    """SQLite's file, which is not changed."""
+
+    path: Path
+
+    def verify_keys(self, secrets: NodeSecrets, custody_keys: Collection[str]) -> None:
+        """As :meth:`HeldDatabase.verify_keys`."""
+        with self._rows() as connection:
+            verify_own_keys(connection, secrets, custody_keys)
+
+    def read(self) -> Held:
+        """As :meth:`HeldDatabase.read`."""
+        with self._rows() as connection:
+            return _held(connection)
+
+    @contextmanager
+    def _rows(self) -> Iterator[Connection]:
+        engine = create_engine(f"sqlite:///{self.path.resolve().as_uri()}?mode=ro&uri=true", hide_parameters=True)
+        try:
+            with engine.connect() as connection:
+                yield connection
+        except SQLAlchemyError as error:
+            raise Unavailable("the archived database cannot be read", reason="backup") from error
+        finally:
+            engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOnServer:
+    """PostgreSQL's, which its own tools archived and restored."""
+
+    url: str
+
+    def verify_keys(self, secrets: NodeSecrets, custody_keys: Collection[str]) -> None:
+        """As :meth:`HeldDatabase.verify_keys`."""
+        with self._rows() as connection:
+            verify_own_keys(connection, secrets, custody_keys)
+
+    def read(self) -> Held:
+        """As :meth:`HeldDatabase.read`."""
+        with self._rows() as connection:
+            return _held(connection)
+
+    @contextmanager
+    def _rows(self) -> Iterator[Connection]:
+        database = Database(self.url)
+        try:
+            with database.rows() as connection:
+                if not inspect(connection).has_table(Record.__tablename__):
+                    raise Conflict(
+                        "the database is no node's yet: restore PostgreSQL's own backup first",
+                        reason="database-empty", place="YILIAN_DATABASE_URL",
+                    )  # fmt: skip
+                yield connection
+        finally:
+            database.close()
+
+
+def _held(connection: Connection) -> Held:
+    """In one view of a server, so that both agree."""
+    digests = connection.execute(_DIGESTS, {"erased": _ERASED}).scalars()
+    sorted_digests = tuple(sorted(encode_bytes(digest) for digest in digests))
+    return Held(sorted_digests, tuple(connection.execute(_RECORDS).scalars()))
