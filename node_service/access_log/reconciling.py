@@ -1,8 +1,10 @@
 """Compares three accounts of opened keys: the custody log, the rows of the access log, the counts on the ledger.
 
 Custody logs before it opens a key and names why: a read names the row of the access log, a release the access on the
-ledger, and the node's own work (manifests, wraps for patients, decisions) names itself. A key that was opened for
-somebody without a row, or a count that fell, means that a log was cut, replaced or restored from an older copy.
+ledger, and the node's own work (manifests, wraps for patients, decisions) names itself. Rows name the records: more
+keys than these have, a key that was opened for somebody without a row, or a count that fell, mean that a log was cut,
+replaced or restored from an older copy, or that whoever runs the node opened more than the log tells. A node that was
+killed between keys and row leaves the same trace; such keys never left it.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from domain.instants import instant
 from domain.ports import CustodyRecord
 from node_service.access_log.ledger_heads import LedgerHeads
 from node_service.context import Node
-from node_service.database.models import AccessRow, LedgerTransaction
+from node_service.database.models import AccessRow, LedgerTransaction, Record
 from node_service.ledger_sync.projection import VALID
 from node_service.records.reading import READ
 
@@ -30,6 +32,8 @@ RELEASE: Final = "release"
 FOR_SOMEBODY: Final = frozenset({READ, RELEASE})
 """Purposes of entries whose keys leave the node or show on a screen."""
 OPENING_ACTIONS: Final = frozenset({"read", "release", "break-glass"})
+_NAMING_ACTIONS: Final = {READ: frozenset({"read"}), RELEASE: frozenset({"release", "break-glass", "deny"})}
+"""Rows that name the records whose keys were opened; a release that was refused late names what was prepared."""
 IN_FLIGHT: Final = timedelta(minutes=2)
 """Custody logs first: within this time the row may still be on its way."""
 MAX_NAMED: Final = 100
@@ -41,10 +45,10 @@ class UnwrapFinding:
     """What does not agree.
 
     Attributes:
-        reason: ``keys-without-row``, ``row-of-nobody`` (it records no reading), ``custody-log``, ``count-fell``,
-            ``count-unknown``.
+        reason: ``keys-without-row``, ``row-of-nobody`` (it records no reading), ``more-keys-than-records``,
+            ``custody-log``, ``count-fell``, ``count-unknown``.
         place: the entry, or the transaction that anchored the count.
-        keys: how many keys are concerned.
+        keys: how many keys are concerned, or too many.
     """
 
     reason: str
@@ -95,11 +99,13 @@ class _Account:
 
 @dataclass(slots=True)
 class _Rows:
-    """What the access log says."""
+    """What the access log says: readings, and for each id under which keys were opened how many its rows cover."""
 
     count: int = 0
     unmatched: int = 0
     named: list[str] = field(default_factory=list)
+    covered: dict[str, int | None] = field(default_factory=dict)
+    """None while there are rows, none of which records a reading."""
 
 
 def reconcile(node: Node) -> Reconciliation:
@@ -114,8 +120,8 @@ def reconcile(node: Node) -> Reconciliation:
         anchors = _anchors(node, session)
     account = custody_account(node)
     with node.database.reading() as session:
-        matched, rows = _match(session, account)
-    unmatched, counts = _unmatched(node, account, matched), _counts(anchors, anchored, account)
+        rows = _match(session, account)
+    unmatched, counts = _unmatched(node, account, rows.covered), _counts(anchors, anchored, account)
     last = account.last
     return Reconciliation(
         entries=0 if last is None else last.total.entries,
@@ -139,22 +145,35 @@ def custody_account(node: Node) -> _Account:
     return account
 
 
-def _match(session: Session, account: _Account) -> tuple[dict[str, bool], _Rows]:
-    """The ids under which rows exist, each with whether such a row records a reading."""
-    matched: dict[str, bool] = {}
+def _match(session: Session, account: _Account) -> _Rows:
+    versions = _Versions(session)
     rows = _Rows()
     for leaf in _leaves(session):
-        names = {leaf.id, leaf.access} & account.open.keys()
-        reads = leaf.action in OPENING_ACTIONS and leaf.outcome == "ok"
+        names = {name for name in (leaf.id, leaf.access) if name is not None and name in account.open}
         for name in names:
-            matched[name or ""] = reads or matched.get(name or "", False)
-        if not (reads and leaf.records):
+            before = rows.covered.setdefault(name, None)
+            purpose, *_ = account.open[name]
+            if leaf.action in _NAMING_ACTIONS[purpose]:
+                covers = versions.of(leaf.records) if purpose == READ else len(leaf.records)
+                rows.covered[name] = (before or 0) + covers
+        if leaf.action not in OPENING_ACTIONS or leaf.outcome != "ok" or not leaf.records:
             continue
         rows.count += 1
         if not names:
             rows.unmatched += 1
             rows.named += [leaf.id][: MAX_NAMED - len(rows.named)]
-    return matched, rows
+    return rows
+
+
+class _Versions:
+    """How many versions records have: reading a record's history opens a key for each."""
+
+    def __init__(self, session: Session) -> None:
+        several = select(Record.id, Record.current_version).where(Record.current_version > 1)
+        self._several = {row.id: row.current_version for row in session.execute(several)}
+
+    def of(self, records: Sequence[str]) -> int:
+        return sum(self._several.get(record, 1) for record in records)
 
 
 def _leaves(session: Session) -> Iterator[leaves.AccessLeaf]:
@@ -163,15 +182,18 @@ def _leaves(session: Session) -> Iterator[leaves.AccessLeaf]:
         yield leaves.parse_access_leaf(encoded)
 
 
-def _unmatched(node: Node, account: _Account, matched: dict[str, bool]) -> Iterator[UnwrapFinding]:
+def _unmatched(node: Node, account: _Account, covered: dict[str, int | None]) -> Iterator[UnwrapFinding]:
     settled = instant(node.clock.now() - IN_FLIGHT)
     for name, (purpose, keys, at) in account.open.items():
         if not keys or at > settled:
             continue
-        if name not in matched:
-            yield UnwrapFinding("keys-without-row", f"{purpose} {name}", keys)
-        elif purpose == READ and not matched[name]:
-            yield UnwrapFinding("row-of-nobody", f"{purpose} {name}", keys)
+        place, records = f"{purpose} {name}", covered.get(name)
+        if name not in covered:
+            yield UnwrapFinding("keys-without-row", place, keys)
+        elif records is None:
+            yield UnwrapFinding("row-of-nobody", place, keys)
+        elif keys > records:
+            yield UnwrapFinding("more-keys-than-records", place, keys - records)
 
 
 def _anchors(node: Node, session: Session) -> list[tuple[str, transactions.Anchor]]:

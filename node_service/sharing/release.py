@@ -3,7 +3,8 @@
 Procedure (architecture.md, "Shared read"): 1 the projection is fresh; 2 the opening is verified; 3 each record is
 decided; 4 keys come out of custody; 5 directory records that a permitted resource refers to join; 6 it is asked again
 what is fresh, and in one transaction, while that is young, the opening is verified once more on the then present view
-and the access row that names every released record is committed;
+and the access row that names every released record is committed; where it comes to nothing after 4, a row of
+the refusal names the records whose keys were prepared;
 7 the answer: data keys under a session key, and that sealed to the one-use key of the access entry.
 """
 
@@ -11,12 +12,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 from sqlalchemy.orm import Session
 
-from domain.errors import Denied, Invalid, Tampered, Unavailable
+from domain.errors import Denied, Invalid, Tampered, Unavailable, YilianError
 from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.paths import LeafPath
@@ -64,6 +66,14 @@ class Prepared:
     references: frozenset[str] = field(repr=False)
 
 
+@dataclass(slots=True)
+class _Attempt:
+    """How far a release came: whose opening it is, and the records whose keys custody was asked for."""
+
+    live: LiveOpening | None = None
+    opened: list[str] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class _Ready:
     """A release that lacks only its row in the access log."""
@@ -99,12 +109,32 @@ async def release(node: Node, caller: str, body: exchange_wire.ExchangeRelease) 
     reader = reader_of(body.opening)
     one_use = RecipientPublicKey.parse(HPKE_HYBRID, body.public_key, "public_key")
     await wait_until_fresh(node, caller, block=body.opening.block)
-    ready = await node.in_crypto(_ready, node, caller, body, one_use, reader)
+    attempt = _Attempt()
+    try:
+        ready = await node.in_crypto(_ready, node, caller, body, one_use, reader, attempt)
+        await _commit_fresh(node, caller, body.opening, ready)
+    except YilianError as error:
+        await node.in_database(_log_unreleased, node, attempt, error.reason)
+        raise
+    return ready.released
+
+
+async def _commit_fresh(node: Node, caller: str, opening: exchange_wire.Opening, ready: _Ready) -> None:
     for _ in range(_TRIES):
         fresh = await wait_until_fresh(node, caller)  # deciding may have taken long, and something may be refused since
-        if await node.in_database(_commit, node, caller, body.opening, ready, fresh):
-            return ready.released
+        if await node.in_database(_commit, node, caller, opening, ready, fresh):
+            return
     raise Unavailable("what was fresh was old again when it came to release; ask again", reason="not-fresh")
+
+
+def _log_unreleased(node: Node, attempt: _Attempt, reason: str) -> None:
+    """Keys came out of custody and none leaves: the log tells that, and of which records.
+
+    Where it cannot be written, the reconciliation of keys and rows shows them.
+    """
+    if attempt.live is not None and attempt.opened:
+        with suppress(Unavailable):
+            record_alone(node, access_entry(attempt.live, "deny", tuple(attempt.opened), None, outcome=reason))
 
 
 def verified_opening(node: Node, session: Session, caller: str, opening: exchange_wire.Opening) -> LiveOpening:
@@ -165,6 +195,7 @@ def _ready(
     body: exchange_wire.ExchangeRelease,
     one_use: RecipientPublicKey,
     reader: SealedMessage | None,
+    attempt: _Attempt,
 ) -> _Ready:
     with node.database.reading() as session:
         live = verified_opening(node, session, caller, body.opening)
@@ -172,7 +203,8 @@ def _ready(
             raise Denied("the key is not the one of the access entry", reason="one-use-key")
         chosen = requested(node, session, judge(node, session, live), body.records)
     emergencies.admit(node, live, reader)
-    prepared = _with_directory(node, live, _prepare(node, live, chosen, MAX_INLINE_TOTAL_BYTES))
+    attempt.live = live
+    prepared = _with_directory(node, live, _prepare(node, live, chosen, attempt.opened), attempt.opened)
     released = _released(live, prepared, one_use)  # before the last look, so that nothing slow lies behind it
     return _Ready(live, tuple(item.entry.record for item in prepared), reader, released)
 
@@ -233,18 +265,21 @@ def reader_of(opening: exchange_wire.Opening) -> SealedMessage | None:
     return found
 
 
-def _prepare(node: Node, live: LiveOpening, chosen: Sequence[wire.RecordEntry], inline_bytes: int) -> list[Prepared]:
-    """Evidence, key and sealed bytes of each; an object beyond the inline limits comes from the object route."""
-    if not chosen:
-        return []
-    versions = [(entry.record, entry.version) for entry in chosen]
+def _prepare(node: Node, live: LiveOpening, chosen: Sequence[wire.RecordEntry], opened: list[str]) -> list[Prepared]:
+    """Evidence, key and sealed bytes of each that is anchored; ``opened`` is told whose keys custody is asked for.
+
+    An object beyond the inline limits comes from the object route.
+    """
     with node.database.reading() as session:
-        evidence = leaves_and_paths(node, session, versions)
-    prepared: list[Prepared] = []
-    for entry, held in zip(chosen, version_keys(node, versions, purpose="release", entry_id=live.id), strict=True):
-        _, path = evidence[entry.record, entry.version]
-        if path is None:
-            continue
+        evidence = leaves_and_paths(node, session, [(entry.record, entry.version) for entry in chosen])
+    anchored = [(entry, path) for entry in chosen if (path := evidence[entry.record, entry.version][1]) is not None]
+    if not anchored:
+        return []
+    versions = [(entry.record, entry.version) for entry, _ in anchored]
+    opened += [record for record, _ in versions]
+    prepared, inline_bytes = list[Prepared](), MAX_INLINE_TOTAL_BYTES
+    keys = version_keys(node, versions, purpose="release", entry_id=live.id)
+    for (entry, path), held in zip(anchored, keys, strict=True):
         with node.blobs.get(held.digest) as sealed:
             fits = sealed.geometry.total_bytes <= min(MAX_INLINE_BYTES, inline_bytes)
             inline = sealed.whole() if fits else None
@@ -255,7 +290,7 @@ def _prepare(node: Node, live: LiveOpening, chosen: Sequence[wire.RecordEntry], 
     return prepared
 
 
-def _with_directory(node: Node, live: LiveOpening, prepared: list[Prepared]) -> list[Prepared]:
+def _with_directory(node: Node, live: LiveOpening, prepared: list[Prepared], opened: list[str]) -> list[Prepared]:
     """Directory records to which a permitted resource, or such a directory record, refers."""
     known = {item.entry.record for item in prepared}
     newest = prepared
@@ -265,7 +300,7 @@ def _with_directory(node: Node, live: LiveOpening, prepared: list[Prepared]) -> 
             break
         with node.database.reading() as session:
             chosen = readable_directory(node, session, wanted)
-        newest = _prepare(node, live, chosen, MAX_INLINE_TOTAL_BYTES)
+        newest = _prepare(node, live, chosen, opened)
         known.update(wanted)
         prepared = [*prepared, *newest]
     return prepared

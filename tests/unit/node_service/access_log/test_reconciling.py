@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import delete, select
 
+from domain.errors import Unavailable
 from domain.identifiers import identifier
 from domain.instants import instant
 from domain.leaves import parse_access_leaf
@@ -21,11 +23,13 @@ from node_service.context import Node
 from node_service.database.models import AccessRow, RecordVersion
 from node_service.database.models import Wrap as WrapRow
 from node_service.ledger_sync.alarm import alarms
-from node_service.records.reading import open_version
-from node_service.sharing import accesses
+from node_service.records.ingest import ingest_fhir
+from node_service.records.reading import open_version, version_keys
+from node_service.sharing import accesses, release
+from node_service.sharing.practitioners import Practitioner
 from offchain.envelope.wraps import KeyBinding, Wrap
 from tests.unit.node_service.sharing.conftest import Story
-from tests.unit.node_service.sharing.consortium import A, B, doctor, run
+from tests.unit.node_service.sharing.consortium import A, B, doctor, history, run
 
 READS = 5
 
@@ -54,6 +58,24 @@ def settle(story: Story) -> None:
 def reconciled(story: Story) -> Reconciliation:
     story.consortium.clock.advance(300)
     return reconcile(story.consortium[A].node)
+
+
+def chart(story: Story) -> tuple[str, Practitioner, Node]:
+    """B's doctor fetches what a fresh grant covers."""
+    grant, who = story.wallet.share(story.consortium[B]), doctor()
+    body = wire.OpenAccessBody(patient=story.wallet.patient, grant=grant, purpose="TREAT")
+    access = run(accesses.open_access(story.consortium[B].node, who, body)).id
+    assert run(story.reading.chart(who, access)).items
+    return access, who, story.consortium[A].node
+
+
+def correct(story: Story, value: int) -> None:
+    """Another version of the result, which is not anchored yet."""
+    *_, result = history()
+    result |= {"valueQuantity": {"value": value, "unit": "mmHg"}}
+    entries = [{"fullUrl": f"urn:uuid:{one['id']}", "resource": one} for one in (history()[0], result)]
+    body = json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()
+    assert not ingest_fhir(story.consortium[A].node, body, "application/fhir+json", "his").refused
 
 
 def log_file(story: Story) -> Path:
@@ -126,6 +148,83 @@ def test_keys_opened_under_a_row_that_records_no_reading_are_named(read: Story) 
     (row,) = record_alone(node, Entry("search", A, "system", read.wallet.patient))
     open_version(node, records(read)[0], entry_id=row)
     assert [(one.reason, one.place) for one in reconciled(read).findings] == [("row-of-nobody", f"read {row}")]
+
+
+def test_more_keys_than_the_row_names_records_are_named_with_their_number(read: Story) -> None:
+    """One honest row for one record, and under it the whole chart is opened."""
+    node, (first, *others) = read.consortium[A].node, records(read)[:READS]
+    (row,) = record_alone(node, Entry("read", A, "system", read.wallet.patient, (first,)))
+    for record in (first, *others):
+        open_version(node, record, entry_id=row)
+    (finding,) = reconciled(read).findings
+    assert (finding.reason, finding.place, finding.keys) == ("more-keys-than-records", f"read {row}", len(others))
+
+
+def test_keys_released_under_an_access_that_only_searched_are_named(read: Story) -> None:
+    node, access = read.consortium[A].node, identifier(os.urandom(16))
+    versions = [(record, 1) for record in records(read)[:READS]]
+    named = tuple(record for record, _ in versions)
+    record_alone(node, Entry("search", B, "somebody", read.wallet.patient, named, purpose="TREAT", access=access))
+    version_keys(node, versions, purpose="release", entry_id=access)
+    (finding,) = reconciled(read).findings
+    assert (finding.reason, finding.place, finding.keys) == ("row-of-nobody", f"release {access}", READS)
+
+
+def test_more_keys_than_were_released_are_named_with_their_number(read: Story) -> None:
+    access, _, home = chart(read)
+    version_keys(home, [(records(read)[0], 1)], purpose="release", entry_id=access)
+    (finding,) = reconciled(read).findings
+    assert (finding.reason, finding.place, finding.keys) == ("more-keys-than-records", f"release {access}", 1)
+
+
+def test_a_chart_that_is_fetched_twice_has_a_row_each_time(read: Story) -> None:
+    access, who, _ = chart(read)
+    assert run(read.reading.chart(who, access)).items
+    assert reconciled(read).findings == ()
+
+
+def test_the_whole_history_of_a_record_is_one_row(read: Story) -> None:
+    home, record = read.consortium[A].node, read.records["Observation"].record
+    for value in (120, 130):
+        correct(read, value)
+        settle(read)
+    (row,) = record_alone(home, Entry("read", A, "system", read.wallet.patient, (record,)))
+    for version in (3, 2, 1):
+        open_version(home, record, version, entry_id=row)
+    assert reconciled(read).findings == ()
+
+
+def test_a_release_that_was_refused_at_the_last_look_has_a_row_that_names_what_was_prepared(
+    read: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = read.consortium[A].node
+
+    def changed(*_: object) -> None:
+        raise Unavailable("something changed", reason="changed")
+
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(release, "_verify_unchanged", changed)
+        with pytest.raises(Unavailable):
+            chart(read)
+    with home.database.reading() as session:
+        rows = [parse_access_leaf(row.leaf) for row in session.scalars(select(AccessRow))]
+    (refused,) = [row for row in rows if row.outcome == "changed"]
+    assert (refused.action, refused.organisation) == ("deny", B)
+    report = reconciled(read)
+    assert len(refused.records) == report.released["release"] > 0
+    assert report.findings == ()
+
+
+def test_no_key_is_opened_for_what_is_not_anchored_yet(read: Story) -> None:
+    """It is not among the items, so the row cannot name it."""
+    correct(read, 120)
+    _, _, home = chart(read)
+    with home.database.reading() as session:
+        rows = [parse_access_leaf(row.leaf) for row in session.scalars(select(AccessRow))]
+    named = sum(len(row.records) for row in rows if row.action == "release")
+    report = reconciled(read)
+    assert report.released["release"] == named > 0
+    assert report.findings == ()
 
 
 def test_a_row_that_is_still_on_its_way_is_no_finding(read: Story) -> None:
