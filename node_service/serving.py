@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import ctypes
 import logging
+import os
 import signal
 import sys
+from multiprocessing import resource_tracker
 from typing import Any, Final
 
 import uvicorn
 from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
+from domain.process_memory import forbid_core_files
 from node_service.api.server_protocol import BoundedHttpProtocol
 from node_service.composition import RunningNode, build
 from node_service.json_lines import JsonLines
-from node_service.process_memory import forbid_core_files, give_memory_back
-from node_service.settings import Settings
+from node_service.process_memory import give_memory_back
+from node_service.settings import PREFIX, Settings
 
 MAX_CONNECTIONS: Final = 2048
 GRACEFUL_STOP_S: Final = 3
 KEEP_ALIVE_S: Final = 20
 _PR_SET_PDEATHSIG: Final = 1
+_TELLING: Final = (PREFIX, "PG")
+"""Beginnings of the variables that may hold a password: the settings, and libpq's own."""
 
 
 def serve(settings: Settings) -> None:
@@ -33,12 +38,12 @@ def serve(settings: Settings) -> None:
     Raises:
         Invalid, Conflict, Unavailable: core files cannot be forbidden, or as :func:`node_service.composition.build`.
     """
+    _prepare()
     if settings.workers == 1:
-        _prepare()
         server(build(settings)).run()
         return
-    _log_json_lines()
     build(settings).resources.close()  # what is wrong is said here, once
+    _start_tracker()
     config = _config(
         "node_service.serving:worker", settings.host, settings.port, factory=True, workers=settings.workers
     )
@@ -47,8 +52,8 @@ def serve(settings: Settings) -> None:
 
 def worker() -> FastAPI:
     """The application of one of several processes, as uvicorn asks for it."""
-    _end_with_parent()
     _prepare()
+    _end_with_parent()
     return build(Settings.from_environment()).app
 
 
@@ -90,6 +95,18 @@ def _end_with_parent() -> None:
     """An orderly stop when the watching process dies, however it dies (prctl(2)): nobody else would stop this one."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _start_tracker() -> None:
+    """Start what multiprocessing starts with the first worker: nobody can close that, so it is told nothing."""
+    kept = dict(os.environ)
+    for name in kept:
+        if name.startswith(_TELLING):
+            del os.environ[name]
+    try:
+        resource_tracker.ensure_running()
+    finally:
+        os.environ.update(kept)
 
 
 def _log_json_lines() -> None:

@@ -8,6 +8,7 @@ CHINESE: Final = {
     "answer-lost": "对方的应答丢失，操作可能已生效；请以相同的选择重试",
     "answer-form": "对方的应答不符合规定",
     "answer-size": "对方的应答过长",
+    "core-files": "操作系统不允许关闭内存转储，进程不能启动",
     "code": "登记码无效或已过期，请到窗口重新领取",
     "authorities": "证书颁发机构文件无法读取，或其中没有证书（PEM）",
     "deadline": "对方应答太慢，请稍后再试",

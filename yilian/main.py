@@ -4,7 +4,7 @@
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points, version
 from typing import Annotated, Any, Final, TypeVar
 
@@ -22,6 +22,7 @@ from domain.errors import (
     Unavailable,
     YilianError,
 )
+from domain.process_memory import forbid_core_files
 from yilian.deferred import Deferred
 from yilian.explanations import CHINESE
 from yilian.language import Text, choose, text
@@ -92,9 +93,19 @@ def _of_kind(table: Mapping[type[YilianError], Value], error: YilianError, other
 
 
 def run() -> None:
-    """Entry point of the command."""
+    """Entry point of the command: most commands hold keys or open records, so each process is closed first."""
+    obey(before=forbid_core_files)
+
+
+def obey(before: Callable[[], None] = lambda: None) -> None:
+    """Do what the arguments say; errors become one sentence and an exit code.
+
+    Args:
+        before: what is done first; its errors are told likewise.
+    """
     t = text(choose(sys.argv[1:], os.environ))
     try:
+        before()
         build(t)()
     except YilianError as error:
         Console(stderr=True).print(explain(error, t), style="red", highlight=False, markup=False, soft_wrap=True)

@@ -20,6 +20,7 @@ from chaincode.service.serving import (
 )
 from chaincode.service.tls import tls_files
 from domain.errors import YilianError
+from domain.process_memory import forbid_core_files
 
 EXIT_ERROR: Final = 2
 EXIT_CUT_OFF: Final = 1
@@ -67,8 +68,9 @@ def settings(arguments: Sequence[str]) -> Settings:
 
 def main() -> int:
     """Run; the exit code is 0, 1 where running transactions were cut off, 2 where it could not start."""
-    log_to_stderr()
     try:
+        forbid_core_files()
+        log_to_stderr()
         is_finished = serve(settings(sys.argv[1:]))
     except YilianError as error:
         sys.stderr.write(f"{error}\n")

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Final, cast
 
 from domain.errors import Invalid, YilianError
+from domain.process_memory import forbid_core_files
 from network.topology.containers import CONTRACT_OPERATIONS, FOLDER, PLACEMENT, compose_topology, deploy, make_material
 from network.topology.contract_service import ContractService
 from network.topology.description import Consensus, Topology
@@ -50,6 +51,7 @@ def _become_contract(name: str) -> None:
 if __name__ == "__main__":
     os.umask(0o077)
     try:
+        forbid_core_files()
         run(sys.argv[1:])
     except YilianError as error:
         sys.exit(f"{error.reason}: {error}")

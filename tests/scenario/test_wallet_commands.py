@@ -25,7 +25,7 @@ from tests.scenario.actors import cheap_passphrases
 from tests.scenario.network import Hospital, eventually, serve
 from tests.scenario.test_story import emergency_patient
 from yilian.ingestion import Feed
-from yilian.main import run
+from yilian.main import obey
 from yilian.synthetic.people import people
 from yilian.synthetic.phantom import write_ct_phantom
 
@@ -79,7 +79,7 @@ class Terminal:
             patch.object(sys, "argv", ["yilian", "wallet", *arguments]),
             CliRunner().isolation(input=typed, env=environment) as (out, err, _mixed),
         ):
-            code = _exit_code(run)
+            code = _exit_code(obey)
             sys.stdout.flush()
             sys.stderr.flush()
             return Said(code, out.getvalue().decode(), err.getvalue().decode())
