@@ -36,7 +36,7 @@ from node_service.client.exchange_client import Address, ExchangeClient
 from node_service.client.transport import Transport
 from node_service.client.witness_client import CALL_TIMEOUT_S, Questions, WitnessClient
 from node_service.context import Limits, Node
-from node_service.custody_steps import Rekeying, Snapshots
+from node_service.custody_steps import Rekeying, Snapshots, enter_start
 from node_service.database.engine import Database, Listener
 from node_service.database.migrations import upgrade
 from node_service.erasure.case_keeper import CaseKeeper
@@ -174,7 +174,8 @@ class RunningNode:
         self.stop()
 
     def start(self) -> None:
-        """Start the background work."""
+        """Start the background work; custody logs that a process of the node began."""
+        enter_start(self.node)
         self.measuring.start()
         self.leading.start()
         if self.listener is not None:

@@ -4,7 +4,8 @@ Custody logs before it opens a key and names why: a read names the row of the ac
 ledger, and the node's own work (manifests, wraps for patients, decisions) names itself. Rows name the records: more
 keys than these have, a key that was opened for somebody without a row, or a count that fell, mean that a log was cut,
 replaced or restored from an older copy, or that whoever runs the node opened more than the log tells. A node that was
-killed between keys and row leaves the same trace; such keys never left it.
+killed between keys and row leaves the same trace, and such keys never left it; each process enters its start into the
+custody log, so what was opened shortly before is told apart, with its number: restarts and such keys come together.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ from sqlalchemy.orm import Session
 
 from domain import leaves, transactions
 from domain.errors import Tampered
-from domain.instants import instant
+from domain.instants import instant, moment
 from domain.ports import CustodyRecord
 from node_service.access_log.ledger_heads import LedgerHeads
 from node_service.context import Node
+from node_service.custody_steps import START
 from node_service.database.models import AccessRow, LedgerTransaction, Record
 from node_service.ledger_sync.projection import VALID
 from node_service.records.reading import READ
@@ -65,6 +67,7 @@ class Reconciliation:
         rows: rows of the access log that record a reading of records.
         without_keys: such rows for which custody opened nothing: a read that failed after it was logged, or a custody
             log that was cut; at most :data:`MAX_NAMED` are named, ``rows_without_keys`` counts all.
+        interrupted: keys without a row that were prepared for a release shortly before a process of the node started.
         anchored: the count on the ledger.
     """
 
@@ -73,8 +76,18 @@ class Reconciliation:
     rows: int
     rows_without_keys: int
     without_keys: tuple[str, ...]
+    interrupted: int
     anchored: int
     findings: tuple[UnwrapFinding, ...]
+
+
+@dataclass(slots=True)
+class _Opened:
+    """Keys that were opened under one id, and when the last of them."""
+
+    purpose: str
+    keys: int = 0
+    at: str = ""
 
 
 @dataclass(slots=True)
@@ -83,7 +96,8 @@ class _Account:
 
     last: CustodyRecord | None = None
     released: Counter[str] = field(default_factory=Counter)
-    open: dict[str, tuple[str, int, str]] = field(default_factory=dict)
+    open: dict[str, _Opened] = field(default_factory=dict)
+    starts: list[str] = field(default_factory=list)
     totals: set[int] = field(default_factory=lambda: {0})
     findings: list[UnwrapFinding] = field(default_factory=list)
 
@@ -92,9 +106,19 @@ class _Account:
         self.last = record
         self.released[entry.purpose] += record.released
         self.totals.add(record.total.released)
+        if entry.purpose == START:
+            self.starts.append(entry.at)
         if entry.purpose in FOR_SOMEBODY:
-            _, keys, _ = self.open.get(entry.entry_id, (entry.purpose, 0, entry.at))
-            self.open[entry.entry_id] = entry.purpose, keys + record.released, entry.at
+            opened = self.open.setdefault(entry.entry_id, _Opened(entry.purpose))
+            opened.keys += record.released
+            opened.at = entry.at
+
+    def was_interrupted(self, opened: _Opened) -> bool:
+        """Whether a process of the node started so soon afterwards that another may have died over it."""
+        at = moment(opened.at)
+        return opened.purpose == RELEASE and any(
+            timedelta() <= moment(start) - at <= IN_FLIGHT for start in self.starts
+        )
 
 
 @dataclass(slots=True)
@@ -121,7 +145,9 @@ def reconcile(node: Node) -> Reconciliation:
     account = custody_account(node)
     with node.database.reading() as session:
         rows = _match(session, account)
-    unmatched, counts = _unmatched(node, account, rows.covered), _counts(anchors, anchored, account)
+    unmatched = dict(_unmatched(node, account, rows.covered))
+    interrupted = {name for name in unmatched if account.was_interrupted(account.open[name])}
+    findings = [finding for name, finding in unmatched.items() if name not in interrupted]
     last = account.last
     return Reconciliation(
         entries=0 if last is None else last.total.entries,
@@ -129,8 +155,9 @@ def reconcile(node: Node) -> Reconciliation:
         rows=rows.count,
         rows_without_keys=rows.unmatched,
         without_keys=tuple(rows.named),
+        interrupted=sum(unmatched[name].keys for name in interrupted),
         anchored=anchored,
-        findings=(*account.findings, *unmatched, *counts),
+        findings=(*account.findings, *findings, *_counts(anchors, anchored, account)),
     )
 
 
@@ -152,7 +179,7 @@ def _match(session: Session, account: _Account) -> _Rows:
         names = {name for name in (leaf.id, leaf.access) if name is not None and name in account.open}
         for name in names:
             before = rows.covered.setdefault(name, None)
-            purpose, *_ = account.open[name]
+            purpose = account.open[name].purpose
             if leaf.action in _NAMING_ACTIONS[purpose]:
                 covers = versions.of(leaf.records) if purpose == READ else len(leaf.records)
                 rows.covered[name] = (before or 0) + covers
@@ -182,18 +209,18 @@ def _leaves(session: Session) -> Iterator[leaves.AccessLeaf]:
         yield leaves.parse_access_leaf(encoded)
 
 
-def _unmatched(node: Node, account: _Account, covered: dict[str, int | None]) -> Iterator[UnwrapFinding]:
+def _unmatched(node: Node, account: _Account, covered: dict[str, int | None]) -> Iterator[tuple[str, UnwrapFinding]]:
     settled = instant(node.clock.now() - IN_FLIGHT)
-    for name, (purpose, keys, at) in account.open.items():
-        if not keys or at > settled:
+    for name, opened in account.open.items():
+        if not opened.keys or opened.at > settled:
             continue
-        place, records = f"{purpose} {name}", covered.get(name)
+        place, records = f"{opened.purpose} {name}", covered.get(name)
         if name not in covered:
-            yield UnwrapFinding("keys-without-row", place, keys)
+            yield name, UnwrapFinding("keys-without-row", place, opened.keys)
         elif records is None:
-            yield UnwrapFinding("row-of-nobody", place, keys)
-        elif keys > records:
-            yield UnwrapFinding("more-keys-than-records", place, keys - records)
+            yield name, UnwrapFinding("row-of-nobody", place, opened.keys)
+        elif opened.keys > records:
+            yield name, UnwrapFinding("more-keys-than-records", place, opened.keys - records)
 
 
 def _anchors(node: Node, session: Session) -> list[tuple[str, transactions.Anchor]]:

@@ -20,6 +20,7 @@ from node_service.access_log.reconciling import Reconciliation, reconcile
 from node_service.access_log.rows import Entry, record_alone
 from node_service.client import wire
 from node_service.context import Node
+from node_service.custody_steps import enter_start
 from node_service.database.models import AccessRow, RecordVersion
 from node_service.database.models import Wrap as WrapRow
 from node_service.ledger_sync.alarm import alarms
@@ -213,6 +214,26 @@ def test_a_release_that_was_refused_at_the_last_look_has_a_row_that_names_what_w
     report = reconciled(read)
     assert len(refused.records) == report.released["release"] > 0
     assert report.findings == ()
+
+
+@pytest.mark.parametrize(("passed_s", "is_found"), [(1, False), (119, False), (121, True)])
+def test_a_process_that_died_between_keys_and_row_is_told_apart_by_the_start_of_the_next(
+    read: Story, passed_s: int, is_found: bool
+) -> None:
+    access, _, home = chart(read)
+    version_keys(home, [(records(read)[0], 1)], purpose="release", entry_id=access)
+    read.consortium.clock.advance(passed_s)
+    enter_start(home)
+    report = reconciled(read)
+    assert (report.interrupted, len(report.findings)) == ((0, 1) if is_found else (1, 0))
+
+
+def test_a_start_excuses_no_key_that_was_shown_at_home(read: Story) -> None:
+    """Its row comes first."""
+    home = read.consortium[A].node
+    open_version(home, records(read)[0], entry_id=identifier(os.urandom(16)))
+    enter_start(home)
+    assert reasons(reconciled(read)) == {"keys-without-row"}
 
 
 def test_no_key_is_opened_for_what_is_not_anchored_yet(read: Story) -> None:
