@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -13,13 +12,11 @@ import pytest
 
 from domain.ed25519 import verify_signature
 from domain.errors import Tampered
-from tests.interop.conftest import need
+from tests.receipt_programs import EXIT_CODES, PROGRAMS, VERIFIER, node
 from tests.unit.domain.receipt_vectors import FILE
 from tests.unit.domain.test_ed25519 import MESSAGE, NOT_CANONICAL, ORDER, PUBLIC, SIGNATURE, SMALL_ORDER
 
-VERIFIER = Path(__file__).resolve().parents[2] / "patient_wallet" / "verifier"
 VECTORS = json.loads(FILE.read_bytes())
-EXIT_CODES = {"verified": 0, "altered": 1, "unusable": 2, "not-witnessed": 3}
 MAX_LINES = 200
 
 
@@ -33,24 +30,10 @@ def python_verifier() -> ModuleType:
     return module
 
 
-@pytest.fixture(scope="module")
-def node() -> str:
-    """Node, with the two packages that the verifier needs, as its lock file has them."""
-    program, npm = need("node", "nodejs"), need("npm", "npm")
-    installed = VERIFIER / "node_modules" / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < (VERIFIER / "package-lock.json").stat().st_mtime:
-        command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        done = subprocess.run(command, cwd=VERIFIER, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-    return program
-
-
-@pytest.fixture(params=["python", "javascript"])
+@pytest.fixture(params=PROGRAMS)
 def command(request: pytest.FixtureRequest) -> list[str]:
     """How a verifier is started."""
-    if request.param == "python":
-        return [sys.executable, str(VERIFIER / "verify_receipt.py")]
-    return [request.getfixturevalue("node"), str(VERIFIER / "verify_receipt.mjs")]
+    return PROGRAMS[request.param]()
 
 
 def written(folder: Path, case: dict[str, str]) -> list[str]:
@@ -73,9 +56,9 @@ def test_python_judges_every_vector(python_verifier: ModuleType) -> None:
 
 
 @pytest.mark.slow
-def test_javascript_judges_every_vector(node: str) -> None:
+def test_javascript_judges_every_vector() -> None:
     program = Path(__file__).with_name("every_receipt.mjs")
-    command = [node, str(program), str(VERIFIER / "verify_receipt.mjs"), str(FILE)]
+    command = [node(), str(program), str(VERIFIER / "verify_receipt.mjs"), str(FILE)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     expected = [[case["name"], [case["outcome"], case["signers"]]] for case in VECTORS["cases"]]
@@ -108,11 +91,11 @@ def holds(key: bytes, signature: bytes, message: bytes) -> bool:
 
 
 @pytest.mark.slow
-def test_javascript_judges_signatures_as_strictly(node: str) -> None:
+def test_javascript_judges_signatures_as_strictly() -> None:
     cases = signature_cases()
     program = Path(__file__).with_name("every_signature.mjs")
     done = subprocess.run(
-        [node, str(program), str(VERIFIER / "verify_receipt.mjs")],
+        [node(), str(program), str(VERIFIER / "verify_receipt.mjs")],
         input=json.dumps([[part.hex() for part in case] for case in cases]),
         capture_output=True,
         text=True,

@@ -22,8 +22,10 @@ from node_service.client.wire import StaffAccount
 from patient_wallet.drafts import GrantChoice
 from patient_wallet.proof_commands import told_refusal
 from patient_wallet.wallet import Wallet
+from tests.receipt_programs import check_verified
 from tests.scenario.actors import TIMEOUT_S, Actors, acting, eventually, new_wallet
 from tests.scenario.test_wallet_commands import LANGUAGES, Terminal
+from tests.unit.node_service.erasure.office import keep_nothing
 from yilian.demo.network import Hospital, WitnessProcess
 
 NAMES = {"RenheMSP": "Renhe", "MingdeMSP": "Mingde", "AnkangMSP": "Ankang"}
@@ -57,9 +59,11 @@ class Shared:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     folder = tmp_path_factory.mktemp("witnesses")
-    with acting(folder / "network", NAMES, witnesses=True) as actors:
+    settings = {HOME: {"RETENTION_FILE": keep_nothing(folder)}}
+    with acting(folder / "network", NAMES, witnesses=True, settings=settings) as actors:
         allergy: dict[str, Any] = {"resourceType": "AllergyIntolerance", "patient": {"reference": "Patient/p"}}
-        for resource in ({"resourceType": "Patient", "id": "p"}, {**allergy, "id": "a", "code": {"text": "nuts"}}):
+        allergies = [{**allergy, "id": what, "code": {"text": what}} for what in ("nuts", "milk")]
+        for resource in ({"resourceType": "Patient", "id": "p"}, *allergies):
             actors.archive.ingest_fhir(json.dumps(resource).encode(), source="his")
         actors.wait_anchored()
         (person,) = actors.patients()
@@ -119,6 +123,8 @@ def test_an_auditor_takes_a_receipt_that_verifies_from_files_alone(shared: Share
     assert "Single operator" in done.stdout
     verified = verify_receipt(parse_receipt((tmp_path / "receipt.json").read_bytes()), shared.wallet.members(HOME).file)
     assert HOME not in verified.signers
+    said = check_verified(tmp_path / "receipt.json", tmp_path / "members.json")
+    assert (said["kind"], tuple(said["signers"])) == ("record", verified.signers)
 
 
 def _auditor(password: str) -> StaffAccount:
@@ -143,6 +149,36 @@ def test_the_wallet_shows_receipts_and_writes_them_with_the_members_file(
     assert terminal.says("verified, block", "已验证，区块") in line
     missing = terminal.wallet("receipt", HOME, "a" * 26, "--out", str(receipt))
     assert missing.fails("not found", language)
+    judged = check_verified(receipt, members)
+    assert (judged["kind"], judged["block"], judged["signers"]) == ("access-row", verified.block, [THIRD])
+
+
+def test_receipts_outlive_what_was_erased(shared: Shared, tmp_path: Path) -> None:
+    """Those from before the erasure, and those that are fetched after it."""
+    terminal = Terminal(shared.file, "en")
+    members = tmp_path / "members.json"
+    terminal.ok("members", HOME, "--out", str(members))
+    erased = next(one.record for one in shared.wallet.records(HOME) if one.resource_type == "AllergyIntolerance")
+    row = next(one.row.id for one in shared.wallet.accesses(HOME) if erased in one.row.records)
+
+    def fetched(kind: str, name: str, when: str) -> Path:
+        out = tmp_path / f"{kind}-{when}.json"
+        command = ("receipt", HOME, name, "--kind", kind, "--out", str(out))
+        eventually(lambda: terminal.wallet(*command).code, lambda code: code == 0)
+        return out
+
+    before = [fetched("record", erased, "before"), fetched("access-row", row, "before")]
+    case = shared.wallet.erasures.ask(HOME, [erased])
+    office = shared.actors.home.employ("office", "Office", "privacy-officer").client
+    office.decide_erasure(case.id)
+    eventually(lambda: [item.state for item in office.erasure(case.id).items], lambda states: states == ["erased"])
+    with pytest.raises(NotFound):
+        shared.wallet.open(HOME, erased)
+    after = [fetched("record", erased, "after"), fetched("access-row", row, "after")]
+    for receipt in (*before, *after):
+        said = check_verified(receipt, members)
+        assert said["kind"] == receipt.name.rpartition("-")[0]
+        assert said["signers"]
 
 
 def test_a_revocation_is_proven_effective_and_obeyed_within_a_second(shared: Shared) -> None:
