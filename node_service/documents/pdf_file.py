@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain.errors import Invalid
+from node_service.documents.pdf_pages import count_pages
 
 MAX_DOCUMENT_BYTES: Final = 64 << 20
 _HEADER_WITHIN_BYTES: Final = 1024
 _END_WITHIN_BYTES: Final = 2048
 _HEADER = re.compile(rb"%PDF-([12]\.\d)")
-_END = re.compile(rb"startxref\s{1,8}\d{1,12}\s{1,8}%%EOF")
+_END = re.compile(rb"startxref\s{1,8}(\d{1,12})\s{1,8}%%EOF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class PdfFile:
 
     Attributes:
         version: of the header, for example ``1.7``.
-        pages: None where they cannot be counted: encrypted, or a damaged page tree.
+        pages: None where they cannot be counted: encrypted, damaged, or too much effort (pdf_pages.py).
     """
 
     version: str
@@ -40,10 +41,8 @@ def read_pdf(encoded: bytes) -> PdfFile:
     header = _HEADER.search(encoded, 0, _HEADER_WITHIN_BYTES)
     if header is None:
         raise Invalid("a PDF file begins with %PDF and its version", reason="not-pdf", place="header")
-    if not _END.search(encoded, max(0, len(encoded) - _END_WITHIN_BYTES)):
+    ends = list(_END.finditer(encoded, max(0, len(encoded) - _END_WITHIN_BYTES)))
+    if not ends:
         raise Invalid("a PDF file ends with startxref and %%EOF", reason="truncated", place="trailer")
-    version = header[1].decode()
-    from node_service.documents.pdf_pages import count_pages  # noqa: PLC0415 - imports pypdf, which few commands need
-
-    pages, encrypted = count_pages(encoded)
-    return PdfFile(version, pages, encrypted=encrypted)
+    pages, encrypted = count_pages(encoded, int(ends[-1][1]))
+    return PdfFile(header[1].decode(), pages, encrypted=encrypted)

@@ -94,9 +94,9 @@ class Victim:
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
         return self.send_raw([head, *body])
 
-    def post(self, path: str, role: str, media_type: str, body: bytes, method: str = "POST") -> Answer:
-        """Send a body with its length."""
-        headers = self.headers(role, **{"Content-Type": media_type, "Content-Length": str(len(body))})
+    def post(self, path: str, role: str, media_type: str, body: bytes, method: str = "POST", **more: str) -> Answer:
+        """Send a body with its length, and with more headers."""
+        headers = self.headers(role, **{"Content-Type": media_type, "Content-Length": str(len(body)), **more})
         pieces = (body[start : start + _PIECE_BYTES] for start in range(0, len(body), _PIECE_BYTES))
         return self.send(method, path, {**headers, "Connection": "close"}, pieces)
 
@@ -162,14 +162,20 @@ class Victim:
 
     @contextmanager
     def unharmed(self) -> Iterator[None]:
-        """Claims about an attack within: others are answered in time, memory is bounded, nothing is kept of it."""
+        """Claims about an attack within: as :meth:`bounded`, and nothing is kept of it."""
         before = self.wait_idle()
+        with self.bounded():
+            yield
+        assert self.wait_idle().beside(before) == [], "something of a refused request was kept"
+
+    @contextmanager
+    def bounded(self) -> Iterator[None]:
+        """Claims about what is done within: others are answered in time, memory is bounded."""
         self.forget_peak()
         with self._asked_meanwhile() as slowest:
             yield
         assert self.peak_resident_bytes() <= MAX_RESIDENT_BYTES, "the node took too much memory"
         assert is_frugal(slowest(), MAX_CPU_S), "the node worked on something else before it answered others"
-        assert self.wait_idle().beside(before) == [], "something of a refused request was kept"
 
     def check_sound(self) -> None:
         """Claim that every stored object and every row of the logs still verifies (as ``yilian audit fsck``)."""
