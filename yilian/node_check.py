@@ -63,6 +63,8 @@ def _print_fsck(console: Console, report: Report, altered: list[ObjectFinding], 
     for log in report.logs:
         found = log.finding
         finding = t("none", "无") if found is None else f"{found.reason}: {found.row or found.index}"
+        if log.lost:
+            finding += t(f" ({log.lost} lost by a restore)", f"（恢复时丢失 {log.lost} 行）")
         table.add_row(f"{log.log}/{log.incarnation}", str(log.size), str(log.anchored_size), finding)
     print_whole(table)
     for item in altered:

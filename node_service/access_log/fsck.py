@@ -37,13 +37,18 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LogReport:
-    """One log: how many leaves were compared, and up to which size the ledger vouches for them."""
+    """One log: how many leaves were compared, and up to which size the ledger vouches for them.
+
+    Attributes:
+        lost: anchored leaves that a restore lost, as the opening of the next incarnation says on the ledger.
+    """
 
     log: str
     incarnation: int
     size: int
     anchored_size: int
     finding: Finding | None
+    lost: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def check(node: Node) -> Report:
     Raises:
         Unavailable: the database or the ledger cannot be read.
     """
-    ledger = LedgerHeads(node).heads
+    ledger = LedgerHeads(node)
     with node.database.reading() as session:
         places = _logs(node, session)
         return Report(tuple(_check_log(node, session, log, incarnation, ledger) for log, incarnation in places))
@@ -79,20 +84,20 @@ def _logs(node: Node, session: Session) -> list[tuple[str, int]]:
     return sorted({*kept, *((row.log, row.incarnation) for row in anchored)})
 
 
-def _check_log(
-    node: Node, session: Session, log: str, incarnation: int, ledger: dict[tuple[str, int], tuple[int, bytes]]
-) -> LogReport:
+def _check_log(node: Node, session: Session, log: str, incarnation: int, ledger: LedgerHeads) -> LogReport:
     heads = _anchored(node, session, log, incarnation)
-    heads.update([ledger[log, incarnation]] if (log, incarnation) in ledger else [])
+    heads.update([ledger.heads[log, incarnation]] if (log, incarnation) in ledger.heads else [])
+    anchored = max(heads, default=0)
+    held = ledger.given_up.get((log, incarnation), anchored)
     stored = session.get(LogSize, (log, incarnation))
     tree = merkle.MemoryTree()
     finding = _compare_leaves(session, log, incarnation, heads, tree)
-    size, anchored = (0 if stored is None else stored.size), max(heads, default=0)
-    if finding is None and tree.size < max(size, anchored):
+    size = 0 if stored is None else stored.size
+    if finding is None and tree.size < max(size, held):
         finding = Finding(log, incarnation, "missing-leaf", tree.size)
     elif finding is None and tree.size != size:
         finding = Finding(log, incarnation, "log-size", size)
-    return LogReport(log, incarnation, tree.size, anchored, finding)
+    return LogReport(log, incarnation, tree.size, anchored, finding, anchored - held)
 
 
 def _compare_leaves(

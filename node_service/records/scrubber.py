@@ -111,13 +111,13 @@ class Scrubber:
     def _scrub_log(self, part: str, begin: int, now: datetime) -> Progress:
         log, incarnation = _log_of(part)
         # Before the view of the database: an anchor that lands in between makes the ledger newer than that view.
-        heads = LedgerHeads(self._node).heads
+        ledger = LedgerHeads(self._node)
         try:
             with self._node.database.reading() as session:
                 count = verify_window(session, self._node.msp_id, log, incarnation, begin)
                 ends = count < WINDOW_LEAVES
                 if ends:
-                    _verify_ledger(session, log, incarnation, *heads.get((log, incarnation), (0, b"")))
+                    _verify_ledger(session, log, incarnation, ledger)
         except Tampered as error:
             raise_alarm(self._node.database, ANCHORER, error, instant(now))
             count, ends = 0, True
@@ -136,10 +136,17 @@ class Scrubber:
         return following[0] if following else None
 
 
-def _verify_ledger(session: Session, log: str, incarnation: int, size: int, root: bytes) -> None:
-    """The last head, as the ledger itself has it: the projection lies beside the rows."""
+def _verify_ledger(session: Session, log: str, incarnation: int, ledger: LedgerHeads) -> None:
+    """The last head, as the ledger itself has it: the projection lies beside the rows.
+
+    Where a restore lost leaves, the ledger says how many there have to be, but has no root for them.
+    """
+    size, root = ledger.heads.get((log, incarnation), (0, b""))
+    given_up = ledger.given_up.get((log, incarnation))
     held = Log(session, log, incarnation)
-    place = f"{log}/{incarnation} size {size}"
+    place = f"{log}/{incarnation} size {size if given_up is None else given_up}"
+    if given_up is not None and given_up <= held.size:
+        return
     if size > held.size:
         raise Tampered("the log is shorter than its anchored head", reason="log-behind", place=place)
     if size and held.root(size) != root:

@@ -6,17 +6,25 @@ import json
 import shutil
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import select, update
 
 from domain.errors import Conflict, Invalid, NotFound, Tampered
 from domain.ports import CustodyEntry, NoKey
+from node_service.access_log import fsck
+from node_service.access_log.rows import Entry, record_alone
+from node_service.access_log.sequencer import Sequencer
 from node_service.backup.continuing import behind_ledger
 from node_service.backup.manifest import CUSTODY
 from node_service.backup.restoring import restore
 from node_service.composition import open_custody
+from node_service.database.models import LogSize, RecordVersion
+from node_service.ledger_sync.alarm import alarms
 from node_service.ledger_sync.incarnations import open_incarnation
 from node_service.records.reading import open_version
+from node_service.records.scrubber import Scrubber
 from offchain.custody.file_keyring import FileKeyring
 from offchain.custody.restoring import CustodyFromSnapshot
 from offchain.custody.root_key import read_root_key
@@ -97,6 +105,62 @@ def test_a_restore_that_is_older_than_the_ledger_says_so_and_goes_on_in_a_new_in
     site.hospital.settle()
     site.store(3)
     assert not behind_ledger(node).needs_incarnation
+
+
+def restored_after_losing_rows(site: Site) -> Any:
+    """A node whose backup is older than rows that were anchored and keys that were opened, in its next incarnation."""
+    site.contents(site.store(1)[:3])
+    backup = site.back_up("early")
+    site.contents(site.store(2)[:5])
+    read_and_anchored(site)
+    site.escrow()
+    site.lose()
+    site.restore(backup)
+    node = site.open()
+    open_custody(site.settings).continue_count(fresh_id(), behind_ledger(node).unwraps, LATER)
+    open_incarnation(node, "restore")
+    site.hospital.settle()
+    return node
+
+
+def read_and_anchored(site: Site) -> None:
+    for _ in range(4):
+        record_alone(site.hospital.node, Entry("read", site.settings.msp_id, "system", None))
+    site.hospital.clock.advance(11)
+    Sequencer(site.hospital.node).step(site.hospital.clock.now())
+    site.hospital.settle()
+
+
+def test_what_the_next_incarnation_gave_up_is_no_finding_and_no_alarm(site: Site) -> None:
+    node = restored_after_losing_rows(site)
+    scrubber = Scrubber(node)
+    while not scrubber.advance(site.hospital.clock.now()).is_finished:
+        pass
+    with node.database.reading() as session:
+        assert alarms(session) == []
+    report = fsck.check(node)
+    assert report.findings == ()
+    assert {(log.log, log.incarnation): log.lost for log in report.logs} == {
+        ("access", 1): 4, ("access", 2): 0, ("records", 1): 40, ("records", 2): 0,
+    }  # fmt: skip
+    read_and_anchored(site)
+    assert not behind_ledger(node).needs_incarnation
+
+
+def test_more_leaves_than_the_next_incarnation_gave_up_are_missed(site: Site) -> None:
+    node = restored_after_losing_rows(site)
+    with node.database.transaction() as session:
+        session.execute(update(LogSize).filter_by(log="records", incarnation=1).values(size=39))
+        last = session.scalars(select(RecordVersion).filter_by(incarnation=1, log_index=39)).one()
+        last.incarnation = last.log_index = None
+    assert [(one.log, one.incarnation, one.reason) for one in fsck.check(node).findings] == [
+        ("records", 1, "missing-leaf")
+    ]
+    scrubber = Scrubber(node)
+    while not scrubber.advance(site.hospital.clock.now()).is_finished:
+        pass
+    with node.database.reading() as session:
+        assert [(one.name, one.reason) for one in alarms(session)] == [("anchorer", "log-behind")]
 
 
 def test_objects_that_are_not_in_the_backup_are_named(site: Site) -> None:
