@@ -9,26 +9,30 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from domain import jcs
 from domain.errors import Unavailable
 from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.receipt_form import Members, parse_receipt
-from domain.receipts import verify_receipt
+from domain.receipts import VerifiedReceipt, verify_receipt
+from domain.transactions import Anchor, parse
 from network.blocks.block import parse_block
 from network.fabric.connection import Connection
 from network.fabric.raw_blocks import PeerBlocks, open_blocks
 from network.verifier.report import VerifiedBlock
+from tests.canaries import found_in
 from tests.fabric.faults.consortium import HOME, RESOURCES, THIRD, Consortium, People
 from tests.fabric.faults.facts import Facts
 from tests.fabric.faults.load import Load
 from tests.faults.node.wholeness import check_node, waiting_writes
-from tests.simulation.files import plaintext
 from yilian.audit_export import verify_folder
 from yilian.audit_query import AuditFilter, AuditRow, rows_of
 from yilian.contract_versions import CONTRACT
@@ -144,12 +148,12 @@ def _chain(peer: PeerBlocks) -> list[tuple[bytes, bytes]]:
 def check_committed_once(facts: Facts, story: Story) -> None:
     """(a) What was acknowledged as committed is valid, and wrote once: a repetition of it changes nothing."""
     valid = {row.tx_id: row for row in story.rows if row.code == "VALID"}
-    writing = [row for row in valid.values() if row.keys and row.name in ("OpenAccess", "RequestAccess")]
-    writes = Counter(row.arguments["id"] for row in writing)
     assert set(facts.committed) <= set(valid)
     for tx_id, written in facts.committed.items():
         assert AuditFilter(mentions=written).matches(valid[tx_id])
-    assert set(writes.values()) <= {1}
+    writes = Counter((row.name, jcs.canonical(row.arguments)) for row in valid.values() if row.keys)
+    assert {"OpenAccess", "RequestAccess", "AuthorizeAccess", "RevokeAccess", "Anchor"} <= {name for name, _ in writes}
+    assert [name for (name, _), times in writes.items() if times > 1] == []
 
 
 def check_stored_once(consortium: People, facts: Facts) -> None:
@@ -182,22 +186,58 @@ def check_nobody_reads(consortium: People, facts: Facts) -> None:
 
 
 def check_receipts(consortium: People, facts: Facts, story: Story, members: Members) -> None:
-    """(d) Receipts of records verify with nothing but what the untouched peer told, and name blocks that it has."""
-    records = [record for number in sorted(facts.stored)[-RECEIPTS:] for record in facts.stored[number][:1]]
-    assert records
-    for record in records:
-        verified = verify_receipt(parse_receipt(consortium.auditor.receipt("record", record)), members)
-        assert story.headers[verified.block] == verified.header_hash
+    """(d) Receipts verify with nothing but what the untouched peer told, and name blocks that it has.
+
+    Of the oldest and the newest records, and of the oldest and the newest rows of the custodian's access log.
+    """
+    auditor, numbers = consortium.auditor, _ends(sorted(facts.stored))
+    for record in (facts.stored[number][0] for number in numbers):
+        verified = _verified(partial(auditor.receipt, "record", record), story, members)
         assert f'"{record}"' in str(verified.proven.leaf)
+    anchored = _anchored(story)
+    for index in _ends(range(anchored.access.size)):
+        verified = _verified(partial(auditor.access_row_receipt, anchored.incarnation, index), story, members)
+        assert '"actor"' in str(verified.proven.leaf)
+
+
+def _anchored(story: Story) -> Anchor:
+    """What the custodian anchored last."""
+    anchors = [row for row in story.rows if (row.name, row.organisation, row.code) == ("Anchor", HOME, "VALID")]
+    newest = parse("Anchor", jcs.canonical(anchors[-1].arguments))
+    assert isinstance(newest, Anchor)
+    return newest
+
+
+def _ends(items: Sequence[int]) -> list[int]:
+    assert items
+    return sorted({*items[:RECEIPTS], *items[-RECEIPTS:]})
+
+
+def _verified(fetch: Callable[[], bytes], story: Story, members: Members) -> VerifiedReceipt:
+    """Asked for until witnesses have signed what is newest."""
+    deadline = time.monotonic() + LEVEL_TIMEOUT_S
+    while True:
+        try:
+            verified = verify_receipt(parse_receipt(fetch()), members)
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_S)
+        else:
+            assert story.headers[verified.block] == verified.header_hash
+            return verified
 
 
 def check_nobody_cries_wolf(consortium: Consortium) -> None:
-    """No witness and no node raises an alarm over what was only a crash."""
+    """No witness raises an alarm over what was only a crash, and no node does."""
     witnesses = [hospital.witness for hospital in consortium.hospitals if hospital.witness is not None]
     assert [witness.alarm() for witness in witnesses] == [None] * len(consortium.hospitals)
 
 
 def check_nothing_readable(consortium: Consortium, canary: str) -> None:
-    """(f) No word of a record stands in clear in a file of any process."""
-    folder = consortium.actors.network.folder
-    assert list(plaintext(folder, canary.encode())) == []
+    """(f) No file of any process holds a word of a record, in any usual spelling; the search finds a control."""
+    folder, control = consortium.actors.network.folder, "control-Zyzzogeton-control"
+    planted = folder / "control"
+    planted.write_text(f"…{control}…")
+    assert found_in(folder, [canary, control]) == [f"{planted.name}: text 1"]
+    planted.unlink()

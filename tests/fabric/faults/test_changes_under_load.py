@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from domain.receipt_form import parse_receipt
+from domain.receipt_form import Receipt, parse_receipt
 from domain.receipts import verify_receipt
 from network.topology import deployment
 from network.topology.description import Organization
@@ -14,9 +15,11 @@ from network.topology.engine import Binaries
 from network.topology.membership import add_organization, remove_organization
 from network.topology.ports import free_ports
 from tests.fabric.faults.claims import read_story
-from tests.fabric.faults.consortium import HOME, THIRD, consortium
+from tests.fabric.faults.consortium import AWAY, HOME, THIRD, Consortium, consortium
 from tests.fabric.faults.second_version import CONTRACT, MARK
 from tests.fabric.faults.striking import Struck
+from tests.receipt_programs import check_verified
+from tests.scenario.actors import eventually
 from yilian.contract_versions import VARIABLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.fabric]
@@ -33,26 +36,57 @@ def changing(binaries: Binaries, tmp_path_factory: pytest.TempPathFactory) -> It
 
 
 def test_a_hospital_joins_and_leaves_under_load(changing: Struck) -> None:
-    fabric = changing.consortium.fabric
+    running = changing.consortium
     huaxi = Organization("huaxi", "HuaxiMSP", free_ports(1))
+    old = some_receipt(changing)
     changing.survive(
         "a hospital joins and leaves",
-        lambda: add_organization(fabric, huaxi),
-        lambda: remove_organization(fabric, huaxi.name),
+        lambda: add_organization(running.fabric, huaxi),
+        lambda: remove_organization(running.fabric, huaxi.name),
     )
-    assert huaxi not in fabric.topology.organizations
+    assert changing.facts.troubles == {}
+    assert huaxi not in running.fabric.topology.organizations
+    story = read_story(running, changing.folder / "left", THIRD)
+    assert verify_receipt(old, story.members(running.fabric.topology.channel)).signers
 
 
 def test_the_contract_is_upgraded_under_load(changing: Struck) -> None:
     running, facts = changing.consortium, changing.facts
     record = facts.stored[min(facts.stored)][0]
-    receipt = parse_receipt(running.auditor.receipt("record", record))
+    encoded = running.auditor.receipt("record", record)
     changing.survive("contract upgraded", lambda: deployment.upgrade(running.fabric, CONTRACT), lambda: None)
     assert deployment.definition_in_force(running.fabric).sequence == 2
     story = read_story(running, changing.folder / "upgraded", THIRD)
-    verified = verify_receipt(receipt, story.members(running.fabric.topology.channel))
+    verified = verify_receipt(parse_receipt(encoded), story.members(running.fabric.topology.channel))
     assert HOME not in verified.signers
+    check_stand_alone(running, encoded, changing.folder)
     wrote = [row for row in story.rows if row.name == "RequestAccess" and row.keys]
     marked = [any(key.startswith(MARK) for key in row.keys) for row in wrote]
     assert marked == sorted(marked)
     assert {False, True} == set(marked)
+
+
+def check_stand_alone(running: Consortium, old: bytes, folder: Path) -> None:
+    """An old receipt, and those that the patient's wallet gets now, convince the stand-alone verifiers."""
+    members = folder / "members.json"
+    members.write_bytes(running.wallet.members(HOME).file.encode())
+    row = next(one.row.id for one in running.wallet.accesses(HOME) if one.row.organisation == AWAY)
+    receipts = {
+        "record": old,
+        "write": running.wallet.receipt(HOME, "grant", running.granted.id)[0],
+        "access-row": running.wallet.receipt(HOME, "access-row", row)[0],
+    }
+    for kind, encoded in receipts.items():
+        file = folder / f"{kind}.json"
+        file.write_bytes(encoded)
+        said = check_verified(file, members)
+        assert (said["kind"], said["single_operator"]) == (kind, False)
+        assert HOME not in said["signers"]
+
+
+def some_receipt(changing: Struck) -> Receipt:
+    """Of a record that is there before the change."""
+    running = changing.consortium
+    record = next(iter(running.wallet.records(HOME))).record
+    eventually(running.actors.archive.status, lambda now: now.witnessed == now.records > 0)
+    return parse_receipt(running.auditor.receipt("record", record))
