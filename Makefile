@@ -6,7 +6,7 @@ UV := .tools/bin/uv
 # Names on PATH may be stubs that do not run, so each is tried.
 NEW_ENOUGH := -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
 PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11; do $$p $(NEW_ENOUGH) && { echo $$p; break; }; done)
-OTHERS := python3.12 python3.13 python3.11 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.1[1-9].*/bin/python3)
+OTHERS := python3.12 python3.13 python3.14 python3.11 $(wildcard $(or $(PYENV_ROOT),$(HOME)/.pyenv)/versions/3.1[1-9].*/bin/python3)
 RUN := .venv/bin/
 
 # Parameters of demo and test; `make help` names them.
@@ -45,17 +45,9 @@ help: ## what there is
 
 install: .venv/.installed ## a virtual environment in .venv with the locked packages; leaves .venv/bin/yilian
 
-# Another Python version, if this machine has one, with just what the contract needs: determinism is tried on it too.
-.tools/other/.installed: .venv/.installed
-	@mkdir -p .tools/other
-	@own=$$(.venv/bin/python -c 'import sys; print(sys.version_info[:2])'); for python in $(OTHERS); do \
-	  $$python $(NEW_ENOUGH) || continue; \
-	  [ "$$($$python -c 'import sys; print(sys.version_info[:2])')" != "$$own" ] || continue; \
-	  $(UV) venv --quiet --clear --no-python-downloads --python "$$python" .tools/other; \
-	  $(UV) export --locked --quiet --no-dev --no-emit-project -o .tools/other/requirements.txt >/dev/null; \
-	  $(UV) pip install --quiet --python .tools/other --require-hashes -r .tools/other/requirements.txt; \
-	  break; \
-	done; touch $@
+# Another Python version than .venv's, with just what the contract needs: determinism is tried on it too.
+.tools/other/.installed: .venv/.installed scripts/other-python.sh
+	@scripts/other-python.sh $(OTHERS)
 
 # hfc, a client of Fabric by others, in an environment of its own: it wants packages of 2020, and Python 3.10 or 3.11.
 HFC := tests/interop/hfc
