@@ -91,6 +91,8 @@ def _print_reconciliation(report: Reconciliation, t: Text) -> None:
     table.add_row(t("keys opened, on the ledger", "账本上的开启数"), str(report.anchored))
     table.add_row(t("rows that record a reading", "记录读取的行"), str(report.rows))
     table.add_row(t("of these without a key", "其中未开启密钥的行"), str(report.rows_without_keys))
+    if report.lost:
+        table.add_row(t("keys whose rows a restore lost", "恢复时丢失记录行的密钥"), str(report.lost))
     if report.interrupted:
         told = t("keys without a row, shortly before a start of the node", "节点启动前不久开启而无记录行的密钥")
         table.add_row(told, str(report.interrupted))

@@ -31,6 +31,9 @@ from node_service.ledger_sync.projection import VALID
 from node_service.records.reading import READ
 
 RELEASE: Final = "release"
+RESTORED: Final = "restored"
+WITHOUT_ROW: Final = "keys-without-row"
+START_OF_TIME: Final = "1970-01-01T00:00:00Z"
 FOR_SOMEBODY: Final = frozenset({READ, RELEASE})
 """Purposes of entries whose keys leave the node or show on a screen."""
 OPENING_ACTIONS: Final = frozenset({"read", "release", "break-glass"})
@@ -67,6 +70,8 @@ class Reconciliation:
         rows: rows of the access log that record a reading of records.
         without_keys: such rows for which custody opened nothing: a read that failed after it was logged, or a custody
             log that was cut; at most :data:`MAX_NAMED` are named, ``rows_without_keys`` counts all.
+        lost: keys without a row that were opened after the last row that a restored database holds: the rows of that
+            time were lost with it.
         interrupted: keys without a row that were prepared for a release shortly before a process of the node started.
         anchored: the count on the ledger.
     """
@@ -76,6 +81,7 @@ class Reconciliation:
     rows: int
     rows_without_keys: int
     without_keys: tuple[str, ...]
+    lost: int
     interrupted: int
     anchored: int
     findings: tuple[UnwrapFinding, ...]
@@ -99,6 +105,8 @@ class _Account:
     open: dict[str, _Opened] = field(default_factory=dict)
     starts: list[str] = field(default_factory=list)
     totals: set[int] = field(default_factory=lambda: {0})
+    restored: list[tuple[str, range]] = field(default_factory=list)
+    """When the log went on after a restore, and which totals that left out."""
     findings: list[UnwrapFinding] = field(default_factory=list)
 
     def add(self, record: CustodyRecord) -> None:
@@ -106,12 +114,31 @@ class _Account:
         self.last = record
         self.released[entry.purpose] += record.released
         self.totals.add(record.total.released)
+        if entry.purpose == RESTORED:
+            total = record.total.released
+            self.restored.append((entry.at, range(total - record.released, total)))
         if entry.purpose == START:
             self.starts.append(entry.at)
         if entry.purpose in FOR_SOMEBODY:
             opened = self.open.setdefault(entry.entry_id, _Opened(entry.purpose))
             opened.keys += record.released
             opened.at = entry.at
+
+    def had(self, total: int) -> bool:
+        """Whether so many keys had been opened at some time, as far as the log can tell after restores."""
+        return total in self.totals or any(total in left_out for _, left_out in self.restored)
+
+    def was_lost(self, opened: _Opened, last_rows: dict[str, str]) -> bool:
+        """Whether a restore lost the rows of that time.
+
+        Args:
+            last_rows: when the last row was written that is held from before a restore, by that restore's time.
+        """
+        at = moment(opened.at)
+        return any(
+            opened.at <= restored and at > moment(last_rows.get(restored, START_OF_TIME)) - IN_FLIGHT
+            for restored, _ in self.restored
+        )
 
     def was_interrupted(self, opened: _Opened) -> bool:
         """Whether a process of the node started so soon afterwards that another may have died over it."""
@@ -128,6 +155,8 @@ class _Rows:
     count: int = 0
     unmatched: int = 0
     named: list[str] = field(default_factory=list)
+    last: dict[str, str] = field(default_factory=dict)
+    """When the last row before each restore was written."""
     covered: dict[str, int | None] = field(default_factory=dict)
     """None while there are rows, none of which records a reading."""
 
@@ -146,8 +175,13 @@ def reconcile(node: Node) -> Reconciliation:
     with node.database.reading() as session:
         rows = _match(session, account)
     unmatched = dict(_unmatched(node, account, rows.covered))
-    interrupted = {name for name in unmatched if account.was_interrupted(account.open[name])}
-    findings = [finding for name, finding in unmatched.items() if name not in interrupted]
+    lost = {
+        name
+        for name, one in unmatched.items()
+        if one.reason == WITHOUT_ROW and account.was_lost(account.open[name], rows.last)
+    }
+    interrupted = {name for name in unmatched if account.was_interrupted(account.open[name])} - lost
+    findings = [finding for name, finding in unmatched.items() if name not in lost | interrupted]
     last = account.last
     return Reconciliation(
         entries=0 if last is None else last.total.entries,
@@ -155,6 +189,7 @@ def reconcile(node: Node) -> Reconciliation:
         rows=rows.count,
         rows_without_keys=rows.unmatched,
         without_keys=tuple(rows.named),
+        lost=sum(unmatched[name].keys for name in lost),
         interrupted=sum(unmatched[name].keys for name in interrupted),
         anchored=anchored,
         findings=(*account.findings, *findings, *_counts(anchors, anchored, account)),
@@ -176,6 +211,7 @@ def _match(session: Session, account: _Account) -> _Rows:
     versions = _Versions(session)
     rows = _Rows()
     for leaf in _leaves(session):
+        rows.last |= {at: max(leaf.at, rows.last.get(at, "")) for at, _ in account.restored if leaf.at <= at}
         names = {name for name in (leaf.id, leaf.access) if name is not None and name in account.open}
         for name in names:
             before = rows.covered.setdefault(name, None)
@@ -216,7 +252,7 @@ def _unmatched(node: Node, account: _Account, covered: dict[str, int | None]) ->
             continue
         place, records = f"{opened.purpose} {name}", covered.get(name)
         if name not in covered:
-            yield name, UnwrapFinding("keys-without-row", place, opened.keys)
+            yield name, UnwrapFinding(WITHOUT_ROW, place, opened.keys)
         elif records is None:
             yield name, UnwrapFinding("row-of-nobody", place, opened.keys)
         elif opened.keys > records:
@@ -240,7 +276,7 @@ def _counts(
         now = (anchor.incarnation, anchor.unwraps)
         if now[0] == before[0] and now[1] < before[1]:
             yield UnwrapFinding("count-fell", tx_id, before[1] - now[1])
-        elif anchor.unwraps not in account.totals and not account.findings:
+        elif not account.had(anchor.unwraps) and not account.findings:
             yield UnwrapFinding("count-unknown", tx_id, anchor.unwraps)
         before = now
     released = 0 if account.last is None else account.last.total.released

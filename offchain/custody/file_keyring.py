@@ -206,14 +206,14 @@ class FileKeyring:
     def continue_count(self, entry_id: str, released: int, at: str) -> int:
         """After a restore, let the totals go on from what the ledger last saw; return how many were missing.
 
-        The log gets an entry of purpose ``restored``, so that nobody takes the gap for releases.
+        The log gets an entry of purpose ``restored``, also where none were missing: nobody takes the gap for releases,
+        and rows of the access log that went with the database are told apart.
 
         Raises:
             Unavailable: the disk failed.
         """
         missing = max(0, released - self._log.count().released)
-        if missing:
-            self._log.append(CustodyEntry(entry_id, "restored", missing, at), missing)
+        self._log.append(CustodyEntry(entry_id, "restored", missing, at), missing)
         return missing
 
     def backup_keys(self) -> CustodyBackupKeys:

@@ -16,6 +16,7 @@ from domain.instants import instant
 from domain.leaves import parse_access_leaf
 from domain.ports import CustodyEntry
 from node_service.access_log import reconciling
+from node_service.access_log.ledger_heads import LedgerHeads
 from node_service.access_log.reconciling import Reconciliation, reconcile
 from node_service.access_log.rows import Entry, record_alone
 from node_service.client import wire
@@ -28,6 +29,7 @@ from node_service.records.ingest import ingest_fhir
 from node_service.records.reading import open_version, version_keys
 from node_service.sharing import accesses, release
 from node_service.sharing.practitioners import Practitioner
+from offchain.custody.file_keyring import FileKeyring
 from offchain.envelope.wraps import KeyBinding, Wrap
 from tests.unit.node_service.sharing.conftest import Story
 from tests.unit.node_service.sharing.consortium import A, B, doctor, history, run
@@ -275,6 +277,44 @@ def test_a_custody_log_that_went_on_from_an_older_copy_lacks_the_anchored_counts
     entry = CustodyEntry(identifier(os.urandom(16)), "internal", 900, instant(node.clock.now()))
     node.custody.unwrap_many(entry, custodian_wraps(read)[:3])
     assert reasons(reconciled(read)) == {"count-unknown"}
+
+
+def go_on_after_a_restore(story: Story) -> None:
+    """What ``yilian node restore`` does in the end."""
+    node = story.consortium[A].node
+    keyring = FileKeyring(node.settings.data_dir / "custody")
+    keyring.continue_count(identifier(os.urandom(16)), LedgerHeads(node).unwraps, instant(node.clock.now()))
+
+
+def test_counts_that_were_anchored_after_the_restored_copy_are_known(read: Story) -> None:
+    home = read.consortium[A]
+    for record in records(read)[:2]:
+        (row,) = record_alone(home.node, Entry("read", A, "system", read.wallet.patient, (record,)))
+        open_version(home.node, record, entry_id=row)
+        settle(read)
+    log_file(read).write_bytes(b"".join(log_file(read).read_bytes().splitlines(keepends=True)[:-2]))
+    go_on_after_a_restore(read)
+    report = reconciled(read)
+    assert (report.findings, report.rows_without_keys, report.released["restored"]) == ((), 2, 2)
+
+
+def test_keys_whose_rows_went_with_the_restored_database_are_counted_apart(read: Story) -> None:
+    open_version(read.consortium[A].node, records(read)[0], entry_id=identifier(os.urandom(16)))
+    read.consortium.clock.advance(3600)
+    go_on_after_a_restore(read)
+    report = reconciled(read)
+    assert (report.findings, report.lost) == ((), 1)
+
+
+def test_a_restore_excuses_no_key_that_was_opened_before_the_rows_that_are_held(read: Story) -> None:
+    open_version(read.consortium[A].node, records(read)[0], entry_id=identifier(os.urandom(16)))
+    read.consortium.clock.advance(300)
+    record_alone(read.consortium[A].node, Entry("read", A, "system", None))
+    go_on_after_a_restore(read)
+    read.consortium.clock.advance(300)
+    open_version(read.consortium[A].node, records(read)[1], entry_id=identifier(os.urandom(16)))
+    report = reconciled(read)
+    assert (report.lost, [one.reason for one in report.findings]) == (0, ["keys-without-row"] * 2)
 
 
 def custodian_wraps(story: Story) -> list[tuple[KeyBinding, Wrap]]:
