@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from domain.errors import Unavailable
 from network.fabric.connection import Connection, PeerAddress
 from network.fabric.ledger import FabricLedger
 from network.fabric.peers import Peer
+from network.fabric.submission import Submitter
 from tests.unit.network.blocks.hospital_channel import CHAINCODE, CHANNEL, new_root
 from tests.unit.network.fabric.conftest import HOSPITALS
 from tests.unit.network.fabric.gateway.scripted_peer import ScriptedPeer, refuse
@@ -64,3 +65,26 @@ def test_a_transaction_that_the_peer_has_is_never_said_to_be_in_no_block(
     scripted[0].answers["CommitStatus"] = refuse(grpc.StatusCode.DEADLINE_EXCEEDED, "context deadline exceeded")
     with pytest.raises(Unavailable):
         ledger.status(TX_ID)
+
+
+def test_only_submissions_go_to_another_hospitals_peer(
+    ledger: FabricLedger, peers: list[Peer], scripted: list[ScriptedPeer]
+) -> None:
+    """What decides a release is asked of the own peer or of nobody."""
+    ledger._peers._others, ledger._submitter = tuple(peers[1:]), Submitter(peers, HOSPITALS[0])
+    scripted[0].answers = dict.fromkeys(
+        ("Evaluate", "Endorse", "CommitStatus"), refuse(grpc.StatusCode.UNAVAILABLE, "down")
+    )
+    reading: list[Callable[[], object]] = [
+        lambda: ledger.evaluate("GetRecord", {"id": "x"}),
+        lambda: ledger.status(TX_ID),
+        ledger.height,
+        lambda: list(ledger.blocks(0)),
+    ]
+    for read in reading:
+        with pytest.raises(Unavailable):
+            read()
+    assert not any(ledger.wait_for_block(number, 0.0) for number in range(3))
+    assert [peer.requests for peer in scripted[1:]] == [{}, {}]
+    assert ledger.submit("CreateRecord", b"{}")
+    assert any("Endorse" in peer.requests for peer in scripted[1:])
