@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from email.utils import format_datetime
 from typing import Final
@@ -73,7 +72,7 @@ def _pairs(metadata: str) -> dict[str, str]:
 def _decoded(value: str) -> str:
     try:
         return base64.b64decode(value, validate=True).decode()
-    except (binascii.Error, UnicodeError):
+    except ValueError:  # other characters than ASCII, no base64, no UTF-8
         raise Invalid("values are base64 of UTF-8", place="Upload-Metadata") from None
 
 

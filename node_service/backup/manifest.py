@@ -114,14 +114,27 @@ def read_signed(folder: Path) -> tuple[Manifest, bytes]:
         Tampered: it is no manifest.
     """
     try:
-        encoded = (folder / MANIFEST).read_bytes()
+        with (folder / MANIFEST).open("rb") as file:
+            encoded = file.read(MAX_MANIFEST_BYTES + 1)
     except FileNotFoundError:
         raise NotFound("there is no finished backup in this folder", reason="no-backup") from None
+    return parse_signed(encoded)
+
+
+def parse_signed(encoded: bytes) -> tuple[Manifest, bytes]:
+    """Read what :func:`encode_signed` wrote.
+
+    Raises:
+        Tampered: it is no manifest.
+    """
     try:
         fields = jcs.parse_object(encoded, max_bytes=MAX_MANIFEST_BYTES)
-        return _manifest(fields.get("manifest")), decode_bytes(fields.get("mac"), "mac", length=32)
+        manifest, mac = _manifest(fields.get("manifest")), decode_bytes(fields.get("mac"), "mac", length=32)
+        if encode_signed(manifest, mac) != encoded:
+            raise Invalid("something stands in the manifest that is not authenticated", place="manifest")
     except Invalid as error:
         raise Tampered("the manifest of the backup cannot be read", reason="backup", place=MANIFEST) from error
+    return manifest, mac
 
 
 def _manifest(value: jcs.JsonValue) -> Manifest:

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from tests.fuzz.mutation import MAX_BYTES, mutate
+from tests.fuzz.mutation import mutate
 
 WORK: Final = Path(".fuzz")
 MAX_SECONDS_PER_INPUT: Final = 60
@@ -57,10 +57,10 @@ def _run(name: str, seconds: int) -> int:
         random = Random(seed)  # noqa: S311 - repeatable on purpose
         if random.random() < 0.5:
             return bytes(atheris.Mutate(data, max_size))
-        return mutate(data, seeds, random, takes_json=target.takes_json)[:max_size]
+        return mutate(data, seeds, random, takes_json=target.takes_json, max_bytes=max_size)
 
     options = [
-        f"-max_total_time={seconds}", f"-max_len={MAX_BYTES}", f"-timeout={MAX_SECONDS_PER_INPUT}",
+        f"-max_total_time={seconds}", f"-max_len={target.max_bytes}", f"-timeout={MAX_SECONDS_PER_INPUT}",
         f"-rss_limit_mb={MAX_MEMORY_MB}", f"-artifact_prefix={WORK}/{name}-",
         "-print_final_stats=1",
     ]  # fmt: skip

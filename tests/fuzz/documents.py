@@ -8,9 +8,10 @@ from typing import Final
 from domain import checkpoints
 from node_service.cda.document import parse_document
 from node_service.documents.pdf_file import read_pdf
+from node_service.documents.pdf_pages import MAX_PAGES
 from tests.fuzz.target import SECRET, Target, accepted
 from tests.unit.node_service.cda import documents as cda
-from tests.unit.node_service.documents import files
+from tests.unit.node_service.documents import bombs, files
 
 _BOMB: Final = (
     b'<?xml version="1.0"?><!DOCTYPE x [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
@@ -31,7 +32,8 @@ def fuzz_cda(data: bytes) -> None:
 
 def fuzz_pdf(data: bytes) -> None:
     """A file is refused or kept, whatever its inner structure is."""
-    accepted(partial(read_pdf, data))
+    for read in accepted(partial(read_pdf, data)):
+        assert read.pages is None or 0 < read.pages <= MAX_PAGES
 
 
 def fuzz_note(data: bytes) -> None:
@@ -52,11 +54,20 @@ def _notes() -> list[bytes]:
 
 def _documents() -> list[bytes]:
     whole = [cda.ccd(), cda.admission(), cda.discharge()]
-    return [*whole, whole[0].decode().encode("utf-16"), _BOMB, _OUTSIDE]
+    end = whole[0].rindex(b"</")
+    long = [whole[0][:end] + filling * 9_000 + whole[0][end:] for filling in (b"<a>", b"<a b='c'>&#65;</a>")]
+    return [*whole, whole[0].decode().encode("utf-16"), _BOMB, _OUTSIDE, *long]
+
+
+def _files() -> list[bytes]:
+    """Ones of each structure, some as long as is tried at all."""
+    packed = [files.packed_pdf(3, predicted=predicted) for predicted in (True, False)]
+    long = [bombs.previous_tables(400_000), bombs.rows(20_000), bombs.subsections(10_000), bombs.object_streams(9, 999)]
+    return [files.pdf(), files.updated(files.pdf(), 5), files.pdf(1, text="x"), *packed, *long]
 
 
 TARGETS: Final = (
-    Target("cda", fuzz_cda, _documents, takes_json=False),
-    Target("pdf", fuzz_pdf, lambda: [files.pdf(), files.pdf(1, text="x")], takes_json=False),
+    Target("cda", fuzz_cda, _documents, takes_json=False, max_bytes=1 << 19),
+    Target("pdf", fuzz_pdf, _files, takes_json=False, max_bytes=1 << 19),
     Target("note", fuzz_note, _notes, takes_json=False),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -14,7 +15,8 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ValidationError
 
 from domain.errors import Denied
-from domain.identifiers import encode_bytes
+from domain.identifiers import encode_bytes, identifier
+from node_service.api import tus
 from node_service.api.body_examples import EXAMPLES
 from node_service.api.byte_ranges import MAX_RANGE_BYTES, parse_range
 from node_service.api.problems import answer, problem
@@ -71,6 +73,16 @@ def fuzz_token(data: bytes) -> None:
     accepted(partial(verify_proof, token, token="t", method="GET", url=address, now=_NOW), Denied)
 
 
+def fuzz_tus(data: bytes) -> None:
+    """``number`` newline ``Upload-Metadata``, as a server reads headers: refused, or an upload with a name."""
+    said, _, metadata = data.decode("latin-1").partition("\n")
+    for count in accepted(partial(tus.number, said, "Upload-Length")):
+        assert 0 <= count < 10**15
+    for target in accepted(partial(tus.target, metadata)):
+        assert 0 < len(target.upload) <= 64
+        assert 0 < len(target.source) <= 128
+
+
 def _check_refusal(error: ValidationError) -> None:
     for path in ("/api/x", "/fhir/x", "/wallet/x"):
         found = problem(RequestValidationError(error.errors()), path)
@@ -99,8 +111,20 @@ def _tokens() -> list[bytes]:
     ]
 
 
+def _uploads() -> list[bytes]:
+    def said(**pairs: str) -> bytes:
+        return b"7\n" + ",".join(f"{key} {b64encode(value.encode()).decode()}" for key, value in pairs.items()).encode()
+
+    return [
+        said(upload="u", source=SECRET, patient=identifier(bytes(16)), filetype="application/dicom; x"),
+        said(upload="王", source="s", other=SECRET),
+        b"0\nupload",
+    ]
+
+
 TARGETS: Final = (
     Target("body", fuzz_body, _bodies),
     Target("range", fuzz_range, lambda: [b"bytes=0-1048575", b"bytes=5-5", b" bytes=0-1,3-4 "], takes_json=False),
     Target("token", fuzz_token, _tokens, takes_json=False),
+    Target("tus", fuzz_tus, _uploads, takes_json=False),
 )

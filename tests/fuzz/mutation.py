@@ -9,7 +9,6 @@ from typing import Any, Final
 
 from tests.fuzz.target import SECRET
 
-MAX_BYTES: Final = 1 << 16
 _MAX_CHANGES: Final = 4
 _TOKENS: Final = (
     b"\x00", b"\xff", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"\\ud800", b"\\u0000", b"e\xcc\x81", b"1e400", b"-0",
@@ -24,14 +23,14 @@ _VALUES: Final[tuple[Any, ...]] = (
 )  # fmt: skip
 
 
-def mutate(data: bytes, others: Sequence[bytes], random: Random, *, takes_json: bool) -> bytes:
+def mutate(data: bytes, others: Sequence[bytes], random: Random, *, takes_json: bool, max_bytes: int) -> bytes:
     """One input with a few changes; the same seed gives the same."""
     for _ in range(random.randint(1, _MAX_CHANGES)):
         if takes_json and random.random() < 0.6:
             data = _change_value(data, random)
         else:
             data = _change_bytes(data, others, random)
-    return data[:MAX_BYTES]
+    return data[:max_bytes]
 
 
 def _change_bytes(data: bytes, others: Sequence[bytes], random: Random) -> bytes:

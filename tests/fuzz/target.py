@@ -38,12 +38,14 @@ class Target:
         fuzz_one: takes any bytes.
         make_seeds: well-formed inputs to begin with.
         takes_json: whether mutations of JSON structure are worth while.
+        max_bytes: of one input.
     """
 
     name: str
     fuzz_one: Callable[[bytes], None]
     make_seeds: Callable[[], Sequence[bytes]]
     takes_json: bool = field(default=True, kw_only=True)
+    max_bytes: int = field(default=1 << 16, kw_only=True)
 
     def fuzz_in_time(self, data: bytes) -> None:
         """As ``fuzz_one``, and claim that it takes at most :data:`MAX_CPU_S`."""

@@ -31,7 +31,7 @@ def run(target: Target, seconds: float, seed: int) -> int:
     for number in range(MAX_INPUTS):
         if time.monotonic() > deadline:
             return number
-        data = mutate(random.choice(pool), seeds, random, takes_json=target.takes_json)
+        data = mutate(random.choice(pool), seeds, random, takes_json=target.takes_json, max_bytes=target.max_bytes)
         feed(target, data)
         if random.random() < 0.05:
             pool = [*pool, data] if len(pool) < len(seeds) + MAX_KEPT else [*seeds, data]
