@@ -274,12 +274,15 @@ def test_a_peer_that_asks_and_does_not_read_is_given_up() -> None:
 
 
 def test_messages_may_have_100_mb_and_no_more(serve: Serve) -> None:
-    running = serve(lambda _stub, _name, arguments: Response(200, payload=arguments))
+    """A transaction brings its arguments twice: by themselves, and in the proposal."""
+    running = serve(lambda _stub, _name, arguments: Response(200, payload=arguments + arguments))
+    asked = transaction(proposal("Echo", bytes(49_000_000)))
+    assert 98_000_000 < asked.ByteSize() < 100 * 1024 * 1024
     with RawPeer(running.address) as peer:
         peer.register()
-        peer.send(transaction(proposal("Echo", bytes(20 << 20))))
-        assert len(answer_of(peer.receive())) == 20 << 20
-        peer.send(bytes(MAX_MESSAGE_BYTES + 1))
+        peer.send(asked)
+        assert len(answer_of(peer.receive())) == 98_000_000
+        peer.send(bytes(100 * 1024 * 1024 + 1))
         assert peer.ended_with() == grpc.StatusCode.RESOURCE_EXHAUSTED
 
 
