@@ -72,12 +72,14 @@ class CommittedBlock:
 
     Attributes:
         valid: whether each transaction of the block is valid, also those of nobody's concern here.
+        members: MSP ids of the channel's members after this block, by its configuration, in order.
     """
 
     number: int
     header_hash: bytes
     valid: tuple[bool, ...]
     transactions: tuple[CommittedTransaction, ...]
+    members: tuple[str, ...]
 
 
 class Ledger(Protocol):

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from domain.errors import Denied, NotFound
 from node_service.context import Node
-from node_service.ledger_sync.registry import organization
+from node_service.ledger_sync.registry import active_organization
 from node_service.settings import Settings
 
 _LOOPBACK_NAME: Final = "localhost"
@@ -22,8 +22,8 @@ def node_address(node: Node, msp_id: str) -> str:
         Denied: its address is not among those that the own administrator allowed.
     """
     with node.database.reading() as session:
-        member = organization(session, msp_id)
-    if member is None or member.status != "active":
+        member = active_organization(session, msp_id)
+    if member is None:
         raise NotFound("there is no such hospital in the registry", reason="no-organization", place=msp_id)
     return check_address(node.settings, member.url)
 

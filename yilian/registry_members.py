@@ -1,4 +1,4 @@
-"""The members file of a verified chain: whose witnesses sign, from the registry in the ledger itself."""
+"""The members file of a verified chain: whose witnesses sign, from configuration and registry in the chain itself."""
 
 from __future__ import annotations
 
@@ -19,14 +19,21 @@ _PREFIX = "\0org\0"
 
 @dataclass(slots=True)
 class Registry:
-    """The members as the blocks so far have them."""
+    """The members as the blocks so far have them.
+
+    Attributes:
+        entries: what organisations published, also those that left.
+        present: the channel's members by its configuration after the last block; None before the first.
+    """
 
     contract: str
     entries: dict[str, OrganizationEntry] = field(default_factory=dict)
     holders: dict[str, str] = field(default_factory=dict)
+    present: tuple[str, ...] | None = None
 
     def take(self, block: VerifiedBlock) -> None:
-        """Take the writes of a verified block over."""
+        """Take the members and the writes of a verified block over."""
+        self.present = block.members
         for item in block.transactions:
             if item.code != ValidationCode.VALID or item.transaction is None:
                 continue
@@ -36,15 +43,18 @@ class Registry:
                         self._enter(write.key[len(_PREFIX) : -1], parse(OrganizationEntry, write.value))
 
     def members(self, channel: str, ledger: str, at: str) -> Members:
-        """The active members and their witness keys that are valid ``at``.
+        """The active members and their witness keys that are valid ``at``; who left the channel is none.
 
         A key counts for the member that published it first: all witnesses sign the same bytes, so who publishes
         another's key as its own would have its signatures too. A weak key counts for nobody.
         """
-        active = sorted((msp_id, entry) for msp_id, entry in self.entries.items() if entry.status == "active")
+        active = sorted((msp_id, entry) for msp_id, entry in self.entries.items() if self._is_active(msp_id, entry))
         return Members(
             channel, ledger, tuple(Member(msp_id, self._keys(msp_id, entry, at)) for msp_id, entry in active)
         )
+
+    def _is_active(self, msp_id: str, entry: OrganizationEntry) -> bool:
+        return entry.status == "active" and (self.present is None or msp_id in self.present)
 
     def _enter(self, msp_id: str, entry: OrganizationEntry) -> None:
         self.entries[msp_id] = entry

@@ -61,6 +61,11 @@ class ChannelConfig:
     _policies: dict[str, Policy | None] = field(default_factory=dict, repr=False)
     _application_policies: dict[bytes, Policy | None] = field(default_factory=dict, repr=False)
 
+    @property
+    def members(self) -> tuple[str, ...]:
+        """MSP ids of the application's organisations, in order."""
+        return tuple(sorted(set(self.application_organizations.values())))
+
     def policy(self, path: str) -> Policy | None:
         """The policy at an absolute path such as ``/Channel/Application/Endorsement``; ``None`` if there is none."""
         if path not in self._policies:

@@ -97,7 +97,7 @@ class BlockReader:
         """
         if before is None:
             founded = self.found(raw)
-            return CommittedBlock(0, founded.tip.header_hash, (True,), ()), founded
+            return CommittedBlock(0, founded.tip.header_hash, (True,), (), founded.config.members), founded
         number = before.tip.number + 1
         block = read_canonical(raw, number)
         try:
@@ -117,7 +117,8 @@ class BlockReader:
         tip = Tip(block.number, block.header.hash(), block.commit_hash)
         after = Position(tip, config, last_config, _definitions(before.definitions, updates))
         valid = tuple(code == ValidationCode.VALID for code in block.validation_codes)
-        return CommittedBlock(block.number, tip.header_hash, valid, tuple(self._told(block, judged))), after
+        told = tuple(self._told(block, judged))
+        return CommittedBlock(block.number, tip.header_hash, valid, told, config.members), after
 
     def _judge(self, block: Block, before: Position) -> tuple[list[ValidatedTransaction], ChannelConfig]:
         validator = TransactionValidator(self._channel, before.config, _Definitions(before.definitions))

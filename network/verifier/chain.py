@@ -251,6 +251,7 @@ class ChainVerifier:
             transactions=transactions,
             orderer_signers=signers,
             config_sequence=self.config.sequence,
+            members=self.config.members,
             replayed=replayed,
         )
 

@@ -44,6 +44,7 @@ class VerifiedBlock:
         transactions: with the codes recomputed from the bytes.
         orderer_signers: whose signatures this copy carries.
         config_sequence: of the configuration after this block.
+        members: MSP ids of the channel's members by that configuration.
         replayed: how many of its transactions were executed again.
     """
 
@@ -53,6 +54,7 @@ class VerifiedBlock:
     transactions: tuple[ValidatedTransaction, ...]
     orderer_signers: tuple[OrdererSigner, ...]
     config_sequence: int
+    members: tuple[str, ...]
     replayed: int
 
     @property

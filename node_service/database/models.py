@@ -323,13 +323,18 @@ class LedgerTransaction(Base):
 
 
 class Checkpoint(Base):
-    """Where the follower stands; moved in the same transaction as the projection."""
+    """Where the follower stands; moved in the same transaction as the projection.
+
+    Attributes:
+        members: MSP ids of the channel's members after the last block; NULL where a release before 0003 wrote last.
+    """
 
     __tablename__ = "checkpoint"
 
     name: Mapped[str] = mapped_column(Code, primary_key=True)
     next_block: Mapped[int] = mapped_column(BigInteger)
     header_hash: Mapped[bytes] = mapped_column(LargeBinary)
+    members: Mapped[list[Any] | None] = mapped_column(JSON(none_as_null=True))
 
 
 class Alarm(Base):

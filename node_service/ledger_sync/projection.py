@@ -27,6 +27,7 @@ INCARNATION_OPENED = "IncarnationOpened"
 WATCHING_ROLES = ("privacy-officer", "security-administrator", "audit-administrator")
 MAX_NAME_CHARACTERS: Final = 64
 _HEIGHT: Final = select(Checkpoint.next_block).where(Checkpoint.name == FOLLOWER)
+_MEMBERS: Final = select(Checkpoint.members).where(Checkpoint.name == FOLLOWER)
 _BLOCK: Final = select(BlockHeader.header_hash, BlockHeader.validity).where(BlockHeader.number == bindparam("number"))
 _KEYS_PER_QUERY: Final = 500
 _ENDED: Final = ("erased", "retracted")
@@ -135,6 +136,12 @@ def height(session: Session) -> int:
     return session.execute(_HEIGHT).scalar_one_or_none() or 0
 
 
+def channel_members(session: Session) -> frozenset[str] | None:
+    """MSP ids of the channel's members after the last block; None where no block has told them yet."""
+    told = session.execute(_MEMBERS).scalar_one_or_none()
+    return None if told is None else frozenset(told)
+
+
 def code_and_block(session: Session, tx_id: str) -> tuple[str, int] | None:
     """How a transaction was judged, and in which block; None while the projection has not got it."""
     found = session.execute(_CODE, {"tx": tx_id}).one_or_none()
@@ -176,7 +183,9 @@ def apply_block(session: Session, block: CommittedBlock) -> None:
         _apply_transaction(session, block.number, position, transaction)
     validity = validity_after(_validity_before(session, block.number), block.header_hash, block.valid)
     _put(session, BlockHeader, {"number": block.number}, header_hash=block.header_hash, validity=validity)
-    moved = {"next_block": block.number + 1, "header_hash": block.header_hash}
+    moved = {
+        "next_block": block.number + 1, "header_hash": block.header_hash, "members": list(block.members),
+    }  # fmt: skip
     _put(session, Checkpoint, {"name": FOLLOWER}, **moved)
     session.flush()
 

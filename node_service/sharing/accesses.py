@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from domain import jcs, leaves, messages, statements
 from domain.checks import check_member, check_members
-from domain.entries import FloorEntry, GrantEntry, OrganizationEntry, PatientEntry
+from domain.entries import FloorEntry, GrantEntry, PatientEntry
 from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered
 from domain.identifiers import check_identifier, decode_bytes, encode_bytes, identifier
 from domain.instants import instant, later
@@ -21,6 +21,7 @@ from node_service.client import exchange_wire, wire
 from node_service.context import Node
 from node_service.database.models import HeldConsent, OpenedAccess
 from node_service.ledger_sync import projection
+from node_service.ledger_sync.registry import active_organization
 from node_service.ledger_sync.submission import submit_and_wait
 from node_service.sharing import held_consents
 from node_service.sharing.practitioners import Practitioner
@@ -179,6 +180,8 @@ def _prepare_access(
             raise NotFound("this hospital holds no such grant", reason="no-grant")
         if held.confirmed_at is None:
             raise Conflict("nobody has confirmed yet whose records this grant opens", reason="unconfirmed")
+        if active_organization(session, held.custodian) is None:
+            raise NotFound("the grant's custodian is no member any more", reason="no-organization", place="grant")
         terms = statements.parse(held_consents.open_copy(node, held).statement).body
         patient_key = _patient_key(session, held.patient)
     assert isinstance(terms, statements.GrantTerms)  # noqa: S101 - checked when the package came
@@ -202,8 +205,7 @@ def _prepare_emergency(
     node: Node, practitioner: Practitioner, body: wire.EmergencyBody
 ) -> tuple[OpenedAccess, BreakGlass]:
     with node.database.reading() as session:
-        custodian = projection.entry(session, OrganizationEntry, body.card.custodian)
-        if custodian is None or custodian.status != "active" or body.card.custodian == node.msp_id:
+        if active_organization(session, body.card.custodian) is None or body.card.custodian == node.msp_id:
             raise NotFound("there is no such hospital in the registry", place="card.custodian")
         patient_key = _patient_key(session, body.card.patient)
     salt = node.random(leaves.SALT_BYTES)

@@ -6,7 +6,6 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from domain.entries import OrganizationEntry
 from domain.errors import Denied
 from domain.identifiers import decode_bytes
 from domain.instants import instant
@@ -15,7 +14,7 @@ from node_service.client.wire import (
     Token,
 )
 from node_service.context import Node
-from node_service.ledger_sync import projection
+from node_service.ledger_sync.registry import active_organization, valid_keys
 from node_service.sharing import assertions, tokens
 from node_service.sharing.nonces import use_once
 
@@ -49,17 +48,14 @@ def authenticate_hospital(node: Node, token: str) -> str:
     """
     with node.database.reading() as session:
         row = tokens.holder(session, node.clock.now(), "exchange", token)
-        member = projection.entry(session, OrganizationEntry, row.subject)
-        if member is None or member.status != "active":
+        if active_organization(session, row.subject) is None:
             raise Denied("the organisation is not an active member", reason="no-session")
         return row.subject
 
 
 def _signing_key(session: Session, claimed: assertions.Claimed, now: datetime) -> bytes:
-    member = projection.entry(session, OrganizationEntry, claimed.msp_id)
-    if member is not None and member.status == "active":
-        for key in member.keys:
-            live = key.valid_from <= instant(now) and (key.valid_until is None or instant(now) < key.valid_until)
-            if key.use == "signing" and key.kid == claimed.kid and live:
-                return decode_bytes(key.key, "key", length=32)
+    member = active_organization(session, claimed.msp_id)
+    for key in valid_keys(member, "signing", instant(now)) if member else []:
+        if key.kid == claimed.kid:
+            return decode_bytes(key.key, "key", length=32)
     raise Denied("no published key of an active member fits the assertion", reason="assertion")

@@ -31,6 +31,7 @@ from node_service.context import Node
 from node_service.database.models import EmergencyAdmission, PatientKey, Person
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import verify_no_alarm
+from node_service.ledger_sync.registry import active_organization
 from node_service.sharing import held_consents
 
 CLOCK_TOLERANCE: Final = timedelta(seconds=60)
@@ -88,11 +89,12 @@ def verify_opening(node: Node, session: Session, caller: str, opening: exchange_
     """Verify an opening on the own, fresh projection.
 
     Raises:
-        Denied: not the caller's, not live, or not allowed (the reason says which; it stays inside).
+        Denied: the caller is no member; or not the caller's, not live, or not allowed (the reason says which; it stays
+            inside).
         Tampered: the grant's statement does not fit the register's key: somebody forged committed state.
         Unavailable: an alarm stands.
     """
-    verify_no_alarm(session)
+    _verify_caller(session, caller)
     check_identifier(opening.access, "opening.access")
     check_identifier(opening.patient, "opening.patient")
     if opening.subject_salt is None:
@@ -110,7 +112,7 @@ def verify_again(node: Node, session: Session, caller: str, access: str) -> Live
     Raises:
         Denied, Tampered, Unavailable: as :func:`verify_opening`.
     """
-    verify_no_alarm(session)
+    _verify_caller(session, caller)
     admission = session.get(EmergencyAdmission, access)
     if admission is not None:
         emergency = _emergency(node, session, caller, access)
@@ -161,6 +163,13 @@ def registration_of(session: Session, patient: str) -> str:
     registered = projection.entry(session, PatientEntry, patient)
     enrolled = person is not None and person.status == "enrolled"
     return "active" if enrolled and registered is not None and registered.status == "active" else "closed"
+
+
+def _verify_caller(session: Session, caller: str) -> None:
+    """Its token was looked at before the own projection was fresh: it may have left since."""
+    verify_no_alarm(session)
+    if active_organization(session, caller) is None:
+        raise Denied("the caller is not an active member", reason="no-member")
 
 
 def _verify_access(node: Node, session: Session, caller: str, access_id: str, patient: str) -> LiveOpening:

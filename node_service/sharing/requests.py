@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from domain import messages, vocabulary
 from domain.checks import check_member, check_members
-from domain.entries import OrganizationEntry, RequestEntry
+from domain.entries import RequestEntry
 from domain.errors import Denied, NotFound
 from domain.identifiers import check_identifier, check_msp_id, identifier
 from domain.instants import instant
@@ -23,6 +23,7 @@ from node_service.client.wire import (
 from node_service.context import Node
 from node_service.database.models import IncomingRequest, OutgoingRequest, Person
 from node_service.ledger_sync import projection
+from node_service.ledger_sync.registry import active_organization
 from node_service.ledger_sync.submission import submit_and_wait
 from node_service.sharing.exchange import Exchange
 from node_service.sharing.notices import notify
@@ -117,8 +118,7 @@ def _keep(node: Node, practitioner: Practitioner, body: AccessRequest, content: 
     """The own copy, written before anything leaves."""
     text = content.model_dump_json().encode()
     with node.database.transaction() as session:
-        custodian = projection.entry(session, OrganizationEntry, body.card.custodian)
-        if custodian is None or custodian.status != "active":
+        if active_organization(session, body.card.custodian) is None:
             raise NotFound("there is no such hospital in the registry", place="card.custodian")
         session.add(
             OutgoingRequest(

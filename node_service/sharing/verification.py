@@ -23,7 +23,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from domain import ed25519, jcs, leaves, paths
-from domain.entries import OrganizationEntry, StatusEntry
+from domain.entries import StatusEntry
 from domain.errors import Denied, Invalid, NotFound, Tampered, Unavailable
 from domain.identifiers import decode_bytes, encode_bytes
 from domain.leaves import RecordLeaf
@@ -31,6 +31,7 @@ from node_service.client import wire
 from node_service.database.models import AnchoredHead
 from node_service.fhir.types import DIRECTORY_TYPES
 from node_service.ledger_sync import projection
+from node_service.ledger_sync.registry import organization
 from node_service.logs.log import RECORDS
 from node_service.records.drafts import FHIR_JSON
 from offchain.envelope.composite import MANIFEST_TYPE, Manifest, open_manifest
@@ -170,12 +171,12 @@ def _verify_author(session: Session, leaf: RecordLeaf) -> None:
 
 
 def verify_author_signature(session: Session, custodian: str, record: str, digest: str, author: leaves.Author) -> None:
-    """Verify a contributing hospital's signature with its key in the registry, also one that ended since.
+    """Verify a contributing hospital's signature with its key in the registry, also if key or membership ended since.
 
     Raises:
         Tampered: no such key, or the signature does not fit.
     """
-    member = projection.entry(session, OrganizationEntry, author.msp_id)
+    member = organization(session, author.msp_id)
     keys = [key for key in (member.keys if member else ()) if (key.use, key.kid) == ("signing", author.kid)]
     if not keys:
         raise Tampered("the author's key is not in the registry", reason="author", place=record)

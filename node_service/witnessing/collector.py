@@ -65,10 +65,10 @@ class WitnessCollector:
         self._check_own()
         with self._node.database.reading() as session:
             anchored = notes.newest_anchored_block(session, self._node.msp_id)
-            kept, members = notes.newest(session), len(active_members(session))
+            kept, members = notes.newest(session), active_members(session)
         wanted = max(-1 if anchored is None else anchored, self._wanted)
         if kept is not None and kept.size > wanted:
-            if len(kept.signers) >= members:
+            if members.keys() <= set(kept.signers):
                 return now + IDLE
             size = kept.size
         elif wanted < 0:

@@ -13,7 +13,7 @@ from domain.entries import OrganizationEntry
 from domain.errors import Denied
 from domain.identifiers import decode_bytes
 from node_service.addresses import check_address
-from node_service.ledger_sync.registry import organizations, valid_keys
+from node_service.ledger_sync.registry import ACTIVE, organizations, valid_keys
 from node_service.settings import Settings
 
 _LOG: Final = logging.getLogger(__name__)
@@ -30,7 +30,7 @@ class Witness:
 
 def active_members(session: Session) -> dict[str, OrganizationEntry]:
     """The active members by MSP id."""
-    return {msp_id: entry for msp_id, entry in organizations(session).items() if entry.status == "active"}
+    return {msp_id: entry for msp_id, entry in organizations(session).items() if entry.status == ACTIVE}
 
 
 def witness_keys(session: Session, at: str) -> WitnessKeys:

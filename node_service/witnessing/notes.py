@@ -33,12 +33,12 @@ def keep(session: Session, note: SignedNote, signers: Collection[str], *, witnes
         session.execute(delete(WitnessCheckpoint).where(WitnessCheckpoint.size < oldest))
 
 
-def best_covering(session: Session, block: int, parties: Collection[str]) -> SignedNote | None:
-    """The note over a block with the most signers who are no parties; None where none covers it."""
+def best_covering(session: Session, block: int, counted: Collection[str]) -> SignedNote | None:
+    """The note over a block that most of those signed whose signatures count; None where none covers it."""
     rows = session.scalars(select(WitnessCheckpoint).where(WitnessCheckpoint.size > block)).all()
     if not rows:
         return None
-    return parse_note(max(rows, key=lambda row: (len(set(row.signers) - set(parties)), row.size)).note)
+    return parse_note(max(rows, key=lambda row: (len(set(row.signers) & set(counted)), row.size)).note)
 
 
 def witnessed_size(session: Session) -> int:

@@ -27,7 +27,7 @@ from node_service.database.models import AnchoredHead, LedgerState, LedgerTransa
 from node_service.ledger_sync import projection
 from node_service.logs.log import Log
 from node_service.witnessing import notes
-from node_service.witnessing.members import witness_keys
+from node_service.witnessing.members import active_members, witness_keys
 
 MAX_REMEMBERED: Final = 512
 NOT_WITNESSED: Final = "not-witnessed"
@@ -89,7 +89,7 @@ class Receipts:
 
     def _receipt(self, proven: Proven, tx_id: str, block: int) -> Receipt:
         with self._node.database.reading() as session:
-            note = notes.best_covering(session, block, parties_of(proven))
+            note = notes.best_covering(session, block, active_members(session).keys() - parties_of(proven))
         if note is None:
             self._want(block)
             raise Unavailable("other hospitals' witnesses have not signed this yet", reason=NOT_WITNESSED)

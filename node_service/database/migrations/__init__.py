@@ -7,7 +7,7 @@ from typing import Final
 from node_service.database.engine import Database
 from node_service.database.standing import revision
 
-NEWEST: Final = "0002"
+NEWEST: Final = "0003"
 """The newest of ``versions``."""
 
 

@@ -39,6 +39,11 @@ def test_a_block_tells_creator_arguments_writes_and_event(south: StagedLedger, c
     assert found.event == ("Put", arguments)
 
 
+def test_every_block_tells_the_channels_members(north: StagedLedger, cabinet: Cabinet) -> None:
+    decided(north, put(north, cabinet, "a", "x"))
+    assert {block.members for block in north.blocks(0)} == {tuple(sorted(HOSPITALS))}
+
+
 def test_a_deletion_is_a_write_without_value(north: StagedLedger, cabinet: Cabinet) -> None:
     decided(north, put(north, cabinet, "a", "x"))
     found = committed(north, cabinet, north.submit("Empty", cabinet.arguments(drawer="a")))

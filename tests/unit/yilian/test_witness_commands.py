@@ -23,6 +23,7 @@ from domain.errors import Conflict, Invalid, NotFound, Tampered, Unavailable
 from domain.receipt_form import Members, parse_members
 from domain.witness_key import parse_witness_key
 from network.fabric.connection import Connection, PeerAddress
+from network.verifier.report import VerifiedBlock
 from network.witness.folder import WitnessIdentity, load
 from network.witness.http import build_app
 from tests.unit.domain import receipt_vectors
@@ -116,6 +117,15 @@ def test_who_publishes_anothers_witness_key_does_not_have_its_signatures() -> No
     registry._enter("LeftMSP", OrganizationEntry("left", "https://x.example", registration("CMSP").keys))
     found = registry.members(CHANNEL, "fabric", "2026-03-01T12:00:00Z")
     assert [(member.msp, len(member.witness)) for member in found.members] == [("AMSP", 1), ("BMSP", 0)]
+
+
+def test_who_left_the_channel_is_no_member_whatever_it_published() -> None:
+    registry = Registry("yilian")
+    for msp_id in ("AMSP", "BMSP", "CMSP"):
+        registry._enter(msp_id, OrganizationEntry("active", "https://x.example", registration(msp_id).keys))
+    for present in (("AMSP", "BMSP", "CMSP"), ("AMSP", "CMSP")):
+        registry.take(VerifiedBlock(7, bytes(32), bytes(32), (), (), 1, present, 0))
+        assert tuple(one.msp for one in registry.members(CHANNEL, "fabric", "2026-03-01T12:00:00Z").members) == present
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,11 @@ from network.blocks.proposal import (
 from network.blocks.protos import common, configtx, orderer_configuration, parse_into, serialize
 from network.blocks.signature import EcdsaSigner
 from network.blocks.transaction import Envelope, HeaderType, parse_envelope
-from network.verifier.chain import verify_chain
+from network.verifier.block_reader import BlockReader
+from network.verifier.chain import ChainVerifier, verify_chain
+from network.verifier.position import Position
 from network.verifier.report import Rule
-from tests.unit.network.blocks.hospital_channel import CHANNEL, NOW_NS, HospitalChannel
+from tests.unit.network.blocks.hospital_channel import CHAINCODE, CHANNEL, NOW_NS, HospitalChannel
 
 Change = Callable[[Any], None]
 
@@ -190,7 +192,7 @@ def _without_third(group: Any) -> None:
     group.groups["Application"].version = 1
 
 
-def test_an_organisation_leaves_by_an_update_of_its_group(channel: HospitalChannel, config: ChannelConfig) -> None:
+def _leaving(channel: HospitalChannel) -> bytes:
     update = configtx.ConfigUpdate(channel_id=CHANNEL)
     for group, change in ((update.read_set, _nothing), (update.write_set, _without_third)):
         group.groups["Application"].CopyFrom(_genesis_config(channel).channel_group.groups["Application"])
@@ -199,10 +201,25 @@ def test_an_organisation_leaves_by_an_update_of_its_group(channel: HospitalChann
     for group in (update.read_set, update.write_set):
         group.groups.pop("Orderer", None)
     admins = [hospital.admin for hospital in channel.hospitals[:2]]
-    raw = _config_transaction(channel, serialize(update), admins, _proposed(channel, _without_third))
-    updated = apply_config_transaction(config, _parsed(raw))
+    return _config_transaction(channel, serialize(update), admins, _proposed(channel, _without_third))
+
+
+def test_an_organisation_leaves_by_an_update_of_its_group(channel: HospitalChannel, config: ChannelConfig) -> None:
+    updated = apply_config_transaction(config, _parsed(_leaving(channel)))
     assert list(updated.application_organizations) == ["Hosp1MSP", "Hosp2MSP"]
     assert list(updated.orderer_organizations) == ["Hosp1MSP", "Hosp2MSP", "Hosp3MSP"]
+
+
+def test_each_block_tells_who_is_a_member_after_it(channel: HospitalChannel) -> None:
+    blocks = [*channel.blocks, channel.block([_leaving(channel)], last_config=len(channel.blocks))]
+    reader, verifier = BlockReader(CHANNEL, CHAINCODE, channel.genesis_hash), ChainVerifier()
+    position: Position | None = None
+    told = []
+    for raw in blocks:
+        block, position = reader.read(raw, position)
+        told.append(block.members)
+        assert verifier.add(raw).members == block.members
+    assert told == [("Hosp1MSP", "Hosp2MSP", "Hosp3MSP")] * 2 + [("Hosp1MSP", "Hosp2MSP")]
 
 
 def test_in_a_chain_the_update_counts_and_a_forged_one_is_named(channel: HospitalChannel) -> None:

@@ -450,7 +450,7 @@ def test_a_block_altered_in_the_file_stops_the_follower_and_raises_an_alarm(tmp_
 
 
 def test_a_ledger_that_skips_a_block_is_tampered_with(hospital: Hospital) -> None:
-    block = CommittedBlock(hospital.ledger.height() + 5, bytes(32), (), ())
+    block = CommittedBlock(hospital.ledger.height() + 5, bytes(32), (), (), (MSP_ID,))
     with pytest.raises(Tampered), hospital.node.database.transaction() as session:
         projection.apply_block(session, block)
 
@@ -466,7 +466,7 @@ def test_an_invalid_transaction_of_any_name_stops_nobody(hospital: Hospital, nam
     nonsense = CommittedTransaction("f" * 64, "ENDORSEMENT_POLICY_FAILURE", MSP_ID, name, b"", START, (), None)
     with hospital.node.database.transaction() as session:
         height = projection.height(session)
-        projection.apply_block(session, CommittedBlock(height, bytes(32), (False,), (nonsense,)))
+        projection.apply_block(session, CommittedBlock(height, bytes(32), (False,), (nonsense,), (MSP_ID,)))
     with hospital.node.database.reading() as session:
         assert projection.height(session) == height + 1
         assert session.get_one(LedgerTransaction, nonsense.tx_id).name == ""

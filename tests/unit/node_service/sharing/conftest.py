@@ -35,7 +35,11 @@ class Story:
     @property
     def reading(self) -> SharedReading:
         """Shared reading at hospital B."""
-        return SharedReading(self.consortium[B].node, self.consortium.exchange(B))
+        return self.reading_at(B)
+
+    def reading_at(self, msp_id: str) -> SharedReading:
+        """Shared reading at another hospital."""
+        return SharedReading(self.consortium[msp_id].node, self.consortium.exchange(msp_id))
 
 
 @dataclass

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Coroutine
-from dataclasses import dataclass, field
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,9 +18,9 @@ from domain import leaves, messages, statements
 from domain.identifiers import encode_bytes, identifier
 from domain.instants import instant
 from domain.jcs import JsonObject
-from domain.ports import TransactionStatus
+from domain.ports import CommittedBlock, TransactionStatus
 from domain.statements import DissentTerms, Envelope, GrantTerms, PatientKeys, Statement
-from domain.transactions import RegisterOrganization, encode
+from domain.transactions import CreateRecord, RegisterOrganization, encode
 from domain.wallet_consent import Parties, wallet_consent, wallet_dissent
 from network.embedded.founding import init
 from network.embedded.ledger import EmbeddedLedger
@@ -81,6 +81,19 @@ class DrivenCommits:
     async def projected(self, height: int, timeout_s: float) -> None:
         self.follow()
         await self.projected_commits.projected(height, min(timeout_s, 0.2))
+
+
+class ChannelLedger(EmbeddedLedger):
+    """The embedded ledger on a channel that a hospital can leave: from then on its blocks have fewer members."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.left: dict[str, int] = {}
+
+    def blocks(self, start: int) -> Iterator[CommittedBlock]:
+        for block in super().blocks(start):
+            gone = {msp_id for msp_id, since in self.left.items() if block.number >= since}
+            yield replace(block, members=tuple(msp_id for msp_id in block.members if msp_id not in gone))
 
 
 @dataclass
@@ -160,6 +173,26 @@ class Consortium:
         for hospital in self.hospitals.values():
             hospital.commits.follow()
 
+    def leave(self, msp_id: str) -> None:
+        """The channel's configuration has a hospital no more, from the next block on."""
+        for hospital in self.hospitals.values():
+            assert isinstance(hospital.node.ledger, ChannelLedger)
+            hospital.node.ledger.left[msp_id] = hospital.node.ledger.height()
+        self.write(next(other for other in self.hospitals if other != msp_id))
+
+    def come_back(self, msp_id: str) -> None:
+        """The configuration has it again."""
+        for hospital in self.hospitals.values():
+            assert isinstance(hospital.node.ledger, ChannelLedger)
+            del hospital.node.ledger.left[msp_id]
+        self.write(msp_id)
+
+    def write(self, msp_id: str) -> None:
+        """A hospital has some block made, which all see."""
+        leaf = CreateRecord(identifier(os.urandom(16)), encode_bytes(os.urandom(32)))
+        self[msp_id].node.ledger.submit(*encode(leaf))
+        self.follow()
+
     def close(self) -> None:
         for hospital in self.hospitals.values():
             hospital.node.database.close()
@@ -202,7 +235,7 @@ def _open(directory: Path, msp_id: str, clock: MovableClock, settings: dict[str,
     chosen = Settings.model_validate(values)
     database = Database(chosen.sqlalchemy_url)
     commits = DrivenCommits(database)
-    ledger = EmbeddedLedger(chosen.embedded_folder, msp_id, clock, os.urandom)
+    ledger = ChannelLedger(chosen.embedded_folder, msp_id, clock, os.urandom)
     node = Node(
         settings=chosen,
         database=database,
