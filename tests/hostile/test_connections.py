@@ -158,3 +158,44 @@ def test_an_expensive_or_strange_search_is_refused_or_cheap(victim: Victim, quer
         answer = victim.send("GET", f"{path}?{query}", victim.headers(role, Connection="close"))
         assert answer.status in (0, 200, 400), answer.body
         assert is_frugal(answer.cpu_s, MAX_CPU_S)
+
+
+HEADERS: Final = (
+    "é",
+    "\x80",
+    "\xff" * 300,
+    "%ff",
+    "%",
+    "upload é",
+    "upload dQ==,source ==",
+    "-1",
+    "1" * 400,
+    "a,b;q=\xe9",
+)
+"""Values that are no ASCII, as servers read them (RFC 9110, 5.5), and such that mean nothing."""
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "name"),
+    [
+        ("POST", "/api/ingest/uploads", "Upload-Metadata"),
+        ("POST", "/api/ingest/uploads", "Upload-Length"),
+        ("POST", "/api/ingest/uploads", "Tus-Resumable"),
+        ("POST", "/api/ingest/pdf?source=s&patient=" + "a" * 26, "Content-ID"),
+        ("POST", "/api/ingest/pdf?source=s&patient=" + "a" * 26, "Slug"),
+        ("POST", "/api/ingest/fhir?source=s", "Content-Type"),
+        ("PATCH", "/api/ingest/uploads/" + "a" * 26, "Upload-Offset"),
+        ("GET", "/fhir/Patient/" + "a" * 26, "If-None-Match"),
+        ("GET", "/fhir/Patient/" + "a" * 26, "Accept"),
+        ("GET", "/api/records/" + "a" * 26, "Range"),
+        ("GET", "/api/records/" + "a" * 26, "Authorization"),
+        ("GET", "/api/records/" + "a" * 26, "DPoP"),
+    ],
+)
+def test_a_header_of_any_characters_is_refused(victim: Victim, method: str, path: str, name: str) -> None:
+    sound = {"Tus-Resumable": "1.0.0", "Upload-Length": "5", "Upload-Metadata": "", "Content-ID": "d", "Slug": ""}
+    for value in HEADERS:
+        headers = victim.headers("medical-records", **{**sound, "Content-Type": "application/pdf", name: value})
+        answer = victim.send(method, path, {**headers, "Content-Length": "0", "Connection": "close"})
+        assert 400 <= answer.status < 500, f"{value!r}: {answer.status} {answer.body[:200]!r}"
+        assert is_frugal(answer.cpu_s, MAX_CPU_S)
