@@ -2,13 +2,14 @@
 
 # Annotations are evaluated here and now: typer reads them, and they speak the language chosen at run time.
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from domain.errors import Tampered
-from network.verifier.content import Item, unlisted
+from network.verifier.content import Item, passed_over, unlisted
 from network.verifier.report import VerifiedBlock
 from patient_wallet.shown import cell
 from yilian.audit_export import verify_folder
@@ -32,9 +33,11 @@ def add_lint(audit: typer.Typer, t: Text) -> None:
         ] = None,
     ) -> None:
         found: list[Item] = []
+        others = Counter[str]()
 
         def look(block: VerifiedBlock) -> None:
             found.extend(unlisted(block, CONTRACT))
+            others.update(passed_over(block))
 
         chain = verify_folder(folder, genesis, look)
         for item in found:
@@ -42,9 +45,7 @@ def add_lint(audit: typer.Typer, t: Text) -> None:
         if found:
             detail = t("the ledger holds values that nothing lists", "账本含有未列明的值")
             raise Tampered(detail, reason="unlisted", place=str(found[0]))
-        typer.echo(
-            t(
-                f"{chain.transactions} transactions hold listed values only.",
-                f"{chain.transactions} 笔交易仅含列明的值。",
-            )
-        )
+        count = chain.transactions - others.total()
+        typer.echo(t(f"{count} transactions hold listed values only.", f"{count} 笔交易仅含列明的值。"))
+        named = ", ".join(f"{many} × {name}" for name, many in sorted(others.items()))
+        typer.echo(t(f"Not looked at, as Fabric's own: {named}", f"属于 Fabric 自身、未检查：{named}"))

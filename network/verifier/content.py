@@ -2,6 +2,7 @@
 
 Looked at are arguments (statements inside them too), written and read keys, written values, events and answers. A
 closed table says for each field name which kind it has; a text that no table expects is a finding, wherever it stands.
+So is what stands around them, what cannot be read, and any other contract's transaction.
 """
 
 from __future__ import annotations
@@ -18,10 +19,14 @@ from domain.errors import Invalid
 from domain.identifiers import check_code, check_digest, check_identifier, check_msp_id, decode_bytes
 from domain.instants import check_instant
 from network.blocks.codes import code_name
-from network.blocks.transaction import Transaction
+from network.blocks.transaction import HeaderType, Transaction
+from network.blocks.validation import ValidatedTransaction
 from network.verifier.report import VerifiedBlock
+from network.verifier.wrapping import stray
 
 OPENED_EVENT: Final = "IncarnationOpened"
+CONFIGURATION: Final = "configuration"
+LIFECYCLE: Final = "_lifecycle"
 _VALID: Final = "VALID"
 _NUL: Final = "\x00"
 
@@ -56,6 +61,7 @@ class Item:
         return f"block {self.block} transaction {self.tx_id} {self.place}"
 
 
+Found = tuple[str, Kind, str]
 _CODES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "status": (
@@ -130,16 +136,43 @@ def unlisted(block: VerifiedBlock, contract: str) -> Iterator[Item]:
 
 
 def items_of(block: VerifiedBlock, contract: str) -> Iterator[Item]:
-    """Every value of the contract's transactions in a verified block; refused ones are in the block all the same."""
+    """Every value of the contract's transactions in a verified block; refused ones are in the block all the same.
+
+    Whatever else stands there is of no listed kind, but for what :func:`passed_over` names.
+    """
     for one in block.transactions:
-        transaction = one.transaction
-        if transaction is not None and transaction.chaincode == contract:
-            is_valid = code_name(one.code) == _VALID
-            for place, kind, value in _transaction(transaction, is_valid=is_valid):
-                yield Item(block.number, transaction.tx_id, place, kind, value)
+        tx_id = "" if one.envelope is None else one.envelope.tx_id
+        for place, kind, value in _found(one, contract):
+            yield Item(block.number, tx_id, place, kind, value)
 
 
-Found = tuple[str, Kind, str]
+def passed_over(block: VerifiedBlock) -> Iterator[str]:
+    """What is no transaction of the contract and by Fabric's rules not free: by the name of its kind, once for each.
+
+    Configurations of the channel and definitions of contracts say who the members are and how they decide.
+    """
+    for one in block.transactions:
+        if _is_configuration(one):
+            yield CONFIGURATION
+        elif one.transaction is not None and one.transaction.chaincode == LIFECYCLE:
+            yield LIFECYCLE
+
+
+def _is_configuration(one: ValidatedTransaction) -> bool:
+    return one.transaction is None and one.envelope is not None and one.envelope.type == HeaderType.CONFIG
+
+
+def _found(one: ValidatedTransaction, contract: str) -> Iterator[Found]:
+    transaction = one.transaction
+    if transaction is None:
+        if not _is_configuration(one):
+            yield "transaction that cannot be read", Kind.UNKNOWN, ""
+    elif transaction.chaincode == contract:
+        yield from _transaction(transaction, is_valid=code_name(one.code) == _VALID)
+        for place in stray(transaction):
+            yield place, Kind.UNKNOWN, ""
+    elif transaction.chaincode != LIFECYCLE:
+        yield "transaction of another contract", Kind.UNKNOWN, transaction.chaincode
 
 
 def _transaction(transaction: Transaction, *, is_valid: bool) -> Iterator[Found]:
