@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ from node_service.client.node_client import StaffClient
 from node_service.client.transport import Transport
 from node_service.client.witness_client import Questions, WitnessClient
 from tests.tls_proxy import TlsProxy, tls_proxy
-from tests.unit.chaincode.service.test_tls import Side
+from tests.unit.chaincode.service.test_tls import NOW, Side
 
 Call = Callable[[str, ssl.SSLContext | None], None]
 SEARCH = exchange_wire.ExchangeSearch(opening=exchange_wire.Opening(access="a", patient="p"))
@@ -28,10 +29,17 @@ SEARCH = exchange_wire.ExchangeSearch(opening=exchange_wire.Opening(access="a", 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[TlsProxy]:
     """Answers 404 to whatever comes. Beside its certificate, the files of two authorities: ``own`` and ``other``."""
-    side = Side.make("Renji")
-    (tmp_path / "own").write_bytes(side.authority.certificate_pem())
     (tmp_path / "other").write_bytes(Side.make("Huashan").authority.certificate_pem())
-    with tls_proxy("http://127.0.0.1:9", side.write(tmp_path, None), prefix="/nothing") as started:
+    with serving(tmp_path, NOW) as started:
+        yield started
+
+
+@contextmanager
+def serving(folder: Path, at: datetime) -> Iterator[TlsProxy]:
+    """A server whose certificate, of the authority in the file ``own``, is for the day after this moment."""
+    side = Side.make("Renji", at)
+    (folder / "own").write_bytes(side.authority.certificate_pem())
+    with tls_proxy("http://127.0.0.1:9", side.write(folder, None), prefix="/nothing") as started:
         yield started
 
 
@@ -104,8 +112,21 @@ def test_who_has_another_certificate_is_named_so_and_told_nothing(
     server: TlsProxy, tmp_path: Path, call: Call, authorities: str, host: str
 ) -> None:
     trusted = read_authorities(str(tmp_path / authorities) if authorities else "")
+    check_refused(call, server, f"https://{host}:{server.port}", trusted)
+
+
+@pytest.mark.parametrize("at", [NOW - timedelta(days=2), NOW + timedelta(days=1)], ids=["expired", "not valid yet"])
+def test_a_certificate_out_of_its_time_is_named_so_and_its_server_told_nothing(
+    tmp_path: Path, call: Call, at: datetime
+) -> None:
+    """Of the chosen authority, and for this name."""
+    with serving(tmp_path, at) as server:
+        check_refused(call, server, server.url, read_authorities(str(tmp_path / "own")))
+
+
+def check_refused(call: Call, server: TlsProxy, url: str, trusted: ssl.SSLContext | None) -> None:
     with pytest.raises(Unavailable) as caught:
-        call(f"https://{host}:{server.port}", trusted)
+        call(url, trusted)
     assert caught.value.reason == "https-certificate"
     assert "certificate" in caught.value.detail
     assert server.tokens == set()

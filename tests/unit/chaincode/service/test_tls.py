@@ -26,8 +26,8 @@ from tests.unit.chaincode.service.peer import CONTRACT, PACKAGE_ID, RawPeer, pro
 NOW = datetime.now(UTC)
 
 
-def tls_pair(authority: KeyPair, name: str) -> KeyPair:
-    """A certificate for 127.0.0.1, fit for either side."""
+def tls_pair(authority: KeyPair, name: str, at: datetime = NOW) -> KeyPair:
+    """A certificate for 127.0.0.1, fit for either side, for the day after ``at``."""
     key = ec.generate_private_key(ec.SECP256R1())
     certificate = (
         x509.CertificateBuilder()
@@ -35,8 +35,8 @@ def tls_pair(authority: KeyPair, name: str) -> KeyPair:
         .issuer_name(authority.certificate.subject)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(minutes=5))
-        .not_valid_after(NOW + timedelta(days=1))
+        .not_valid_before(at - timedelta(minutes=5))
+        .not_valid_after(at + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
         .sign(authority.key, hashes.SHA256())
     )
@@ -57,9 +57,9 @@ class Side:
     pair: KeyPair
 
     @classmethod
-    def make(cls, name: str) -> Side:
+    def make(cls, name: str, at: datetime = NOW) -> Side:
         authority = create_authority(name, NOW)
-        return cls(authority, tls_pair(authority, name))
+        return cls(authority, tls_pair(authority, name, at))
 
     def write(self, folder: Path, client_roots: bytes | None) -> TlsFiles:
         files = TlsFiles(folder / "cert.pem", folder / "key.pem", folder / "roots.pem" if client_roots else None)
