@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from domain import merkle
@@ -13,7 +13,7 @@ from domain.errors import Conflict, Unavailable
 from domain.identifiers import encode_bytes
 from domain.transactions import Anchor, LogHead, Opening
 from node_service.context import Node
-from node_service.database.models import AccessRow, Alarm, LogSize, Outbox, RecordVersion
+from node_service.database.models import AccessRow, Alarm, AnchoredHead, LogSize, Outbox, RecordVersion
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.append_gate import ANCHORER, current_incarnation
 from node_service.ledger_sync.submission import enqueue
@@ -25,8 +25,9 @@ _EMPTY: Final = LogHead(0, encode_bytes(merkle.empty_root()), ())
 def open_incarnation(node: Node, reason: str) -> int:
     """Begin the next incarnation of both logs, with the sizes that are still held of the last one; a person decides it.
 
-    Leaves that were never anchored move to the new incarnation; anchored ones stay valid under their old heads. The
-    opening goes to the ledger as a pending write, where every member sees it.
+    Leaves up to the last head that can still be proven stay valid under it. Those behind move to the new incarnation,
+    also where a head covers them together with lost ones: their proof would need these. The opening goes to the ledger
+    as a pending write, where every member sees it.
 
     Returns:
         The number of the new incarnation.
@@ -46,16 +47,24 @@ def open_incarnation(node: Node, reason: str) -> int:
             raise Conflict("the present incarnation is not anchored yet", reason="not-anchored")
         held = Opening(
             reason,
-            records_size=min(Log(session, RECORDS, former).size, anchored.records.size),
-            access_size=min(Log(session, ACCESS, former).size, anchored.access.size),
+            records_size=_shorten(session, node.msp_id, RECORDS, former),
+            access_size=_shorten(session, node.msp_id, ACCESS, former),
         )
         _begin(session, former + 1)
-        _move_records(session, former, anchored.records.size)
-        _move_access_rows(session, former, anchored.access.size)
+        _move_records(session, former, held.records_size)
+        _move_access_rows(session, former, held.access_size)
         unwraps = node.custody.count().released
         enqueue(node, session, Anchor(former + 1, held, _EMPTY, _EMPTY, unwraps))
         session.execute(delete(Alarm).where(Alarm.name == ANCHORER))
     return former + 1
+
+
+def _shorten(session: Session, msp_id: str, log: str, former: int) -> int:
+    """Let a log end with the last anchored head whose leaves are all held; return its size."""
+    heads = select(func.max(AnchoredHead.size)).filter_by(msp_id=msp_id, log=log, incarnation=former)
+    size = session.scalar(heads.where(AnchoredHead.size <= Log(session, log, former).size)) or 0
+    session.execute(update(LogSize).filter_by(log=log, incarnation=former).values(size=size))
+    return size
 
 
 def _begin(session: Session, incarnation: int) -> None:
@@ -63,9 +72,9 @@ def _begin(session: Session, incarnation: int) -> None:
     session.execute(insert(LogSize), rows)
 
 
-def _move_records(session: Session, former: int, anchored: int) -> None:
-    """Leaves beyond the anchored head go back into the outbox, in their order."""
-    beyond = (RecordVersion.incarnation == former, RecordVersion.log_index >= anchored)
+def _move_records(session: Session, former: int, held: int) -> None:
+    """Leaves beyond the last head that is held go back into the outbox, in their order."""
+    beyond = (RecordVersion.incarnation == former, RecordVersion.log_index >= held)
     query = select(RecordVersion.record, RecordVersion.version, RecordVersion.leaf_hash)
     rows = session.execute(query.where(*beyond).order_by(RecordVersion.log_index)).all()
     if rows:
@@ -76,6 +85,6 @@ def _move_records(session: Session, former: int, anchored: int) -> None:
         session.execute(update(RecordVersion).where(*beyond).values(incarnation=None, log_index=None))
 
 
-def _move_access_rows(session: Session, former: int, anchored: int) -> None:
-    beyond = (AccessRow.incarnation == former, AccessRow.log_index >= anchored)
+def _move_access_rows(session: Session, former: int, held: int) -> None:
+    beyond = (AccessRow.incarnation == former, AccessRow.log_index >= held)
     session.execute(update(AccessRow).where(*beyond).values(incarnation=None, log_index=None))

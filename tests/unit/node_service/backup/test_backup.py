@@ -12,6 +12,8 @@ import pytest
 from sqlalchemy import select, update
 
 from domain.errors import Conflict, Invalid, NotFound, Tampered
+from domain.identifiers import encode_bytes
+from domain.paths import verify_leaf
 from domain.ports import CustodyEntry, NoKey
 from node_service.access_log import fsck
 from node_service.access_log.rows import Entry, record_alone
@@ -20,9 +22,14 @@ from node_service.backup.continuing import behind_ledger
 from node_service.backup.manifest import CUSTODY
 from node_service.backup.restoring import restore
 from node_service.composition import open_custody
-from node_service.database.models import LogSize, RecordVersion
+from node_service.database.models import AccessRow, AnchoredHead, LogSize, RecordVersion
 from node_service.ledger_sync.alarm import alarms
+from node_service.ledger_sync.anchorer import append_outbox
 from node_service.ledger_sync.incarnations import open_incarnation
+from node_service.ledger_sync.projection import covering_head
+from node_service.logs.log import Log
+from node_service.records.evidence import leaf_and_path
+from node_service.records.ingest import ingest_fhir
 from node_service.records.reading import open_version
 from node_service.records.scrubber import Scrubber
 from offchain.custody.file_keyring import FileKeyring
@@ -32,6 +39,7 @@ from offchain.disk import Disk
 from offchain.envelope.keys import DataKey
 from offchain.envelope.wraps import KeyBinding, Wrap
 from tests.unit.node_service.backup.conftest import LATER, Site
+from tests.unit.node_service.records.ingesting import bundle
 from tests.unit.offchain.sealing import fresh_id
 from yilian.backup_commands import make_backup, restore_backup
 
@@ -123,9 +131,31 @@ def restored_after_losing_rows(site: Site) -> Any:
     return node
 
 
-def read_and_anchored(site: Site) -> None:
-    for _ in range(4):
+def appended(site: Site, body: bytes) -> list[str]:
+    """Take in records; they and two rows are in the logs, and not anchored yet."""
+    node = site.hospital.node
+    stored = ingest_fhir(node, body, "application/fhir+json", "his").stored
+    log_rows(site, 2)
+    Sequencer(node).step(site.hospital.clock.now())
+    with node.database.transaction() as session:
+        append_outbox(session)
+    return [one.record for one in stored]
+
+
+def note() -> bytes:
+    """A document, whose leaf also stands on the ledger by its record's id."""
+    resource = {"resourceType": "DocumentReference", "status": "current", "content": [{"attachment": {"title": "x"}}]}
+    entries = [{"fullUrl": "urn:uuid:00000000-0000-4000-8000-0000000000aa", "resource": resource}]
+    return json.dumps({"resourceType": "Bundle", "type": "collection", "entry": entries}).encode()
+
+
+def log_rows(site: Site, count: int) -> None:
+    for _ in range(count):
         record_alone(site.hospital.node, Entry("read", site.settings.msp_id, "system", None))
+
+
+def read_and_anchored(site: Site) -> None:
+    log_rows(site, 4)
     site.hospital.clock.advance(11)
     Sequencer(site.hospital.node).step(site.hospital.clock.now())
     site.hospital.settle()
@@ -145,6 +175,36 @@ def test_what_the_next_incarnation_gave_up_is_no_finding_and_no_alarm(site: Site
     }  # fmt: skip
     read_and_anchored(site)
     assert not behind_ledger(node).needs_incarnation
+
+
+def test_leaves_whose_proof_needs_lost_ones_are_anchored_again_in_the_next_incarnation(site: Site) -> None:
+    """Their first head on the ledger covers leaves that were appended after the backup."""
+    first = site.store(1)
+    unproven = appended(site, bundle(2)) + appended(site, note())
+    backup = site.back_up("between-appending-and-anchoring")
+    appended(site, bundle(3))
+    read_and_anchored(site)
+    site.escrow()
+    site.lose()
+    site.restore(backup)
+    node = site.open()
+    assert open_incarnation(node, "restore") == 2
+    read_and_anchored(site)
+    with node.database.reading() as session:
+        for record in (*first, *unproven):
+            leaf, path = leaf_and_path(node, session, record, 1)
+            assert path is not None
+            assert path.incarnation == (1 if record in first else 2)
+            head = session.get(AnchoredHead, (node.msp_id, path.incarnation, "records", path.size))
+            assert head is not None
+            verify_leaf(leaf, path, encode_bytes(head.root))
+        for row in session.scalars(select(AccessRow).where(AccessRow.log_index.is_not(None))):
+            assert row.incarnation is not None
+            assert row.log_index is not None
+            covering = covering_head(session, node.msp_id, row.incarnation, "access", row.log_index)
+            assert covering is not None
+            Log(session, "access", row.incarnation).inclusion(row.log_index, covering.size)
+    assert fsck.check(node).findings == ()
 
 
 def test_more_leaves_than_the_next_incarnation_gave_up_are_missed(site: Site) -> None:
