@@ -84,7 +84,9 @@ class BodyLimit:
             refused = HTTPException(413 if length.isdigit() else 400)
             await answer(problem(refused, scope["path"]), scope["path"])(scope, receive, send)
             return
-        body = _Body(receive, max_bytes, self._limits, *self.counted(scope["path"]))
+        held, weight = self.counted(scope["path"])
+        expected = int(length) * weight if held is self._fhir else 0
+        body = _Body(receive, max_bytes, self._limits, held, weight, expected)
         try:
             await self._app(scope, body.receive, send)
         finally:
@@ -100,10 +102,15 @@ class BodyLimit:
 
 
 class _Body:
-    """Counts and times one body."""
+    """Counts and times one body.
+
+    Room for a large one is taken as a whole before its first piece is read: many at once, each with a part of the room
+    and none with the rest, would wait for one another until all are refused. Routes that read before they know who asks
+    count piece by piece, so that an announced length alone takes nothing from anybody.
+    """
 
     def __init__(
-        self, receive: Receive, max_bytes: int, limits: BodyLimits, held: HeldBytes | None, weight: int
+        self, receive: Receive, max_bytes: int, limits: BodyLimits, held: HeldBytes | None, weight: int, expected: int
     ) -> None:
         self._receive = receive
         self._max_bytes = max_bytes
@@ -113,6 +120,7 @@ class _Body:
         self._complete = False
         self._held = held
         self._weight = weight
+        self._expected = expected
         self._taken = 0
 
     def give_back(self) -> None:
@@ -123,6 +131,7 @@ class _Body:
     async def receive(self) -> Message:
         if self._complete:
             return await self._receive()
+        await self._take(self._expected)
         message = await self._in_time()
         if message["type"] != "http.request":
             return message
@@ -131,10 +140,14 @@ class _Body:
         self._complete = not message.get("more_body", False)
         if self._received > self._max_bytes:
             raise HTTPException(413)
-        if self._held is not None and count:
-            await self._held.take(count * self._weight)
-            self._taken += count * self._weight
+        await self._take(self._received * self._weight)
         return message
+
+    async def _take(self, in_all: int) -> None:
+        more = in_all - self._taken
+        if self._held is not None and more > 0:
+            await self._held.take(more)
+            self._taken += more
 
     async def _in_time(self) -> Message:
         """Only waiting for the sender counts: a node that is busy with the bytes does not blame the sender.

@@ -3,14 +3,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import pytest
 from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.types import Message, Receive, Scope, Send
 
 from node_service.api import problems
 from node_service.api.body_limits import (
+    FHIR_BYTES_PER_BYTE,
     MAX_FHIR_BYTES,
     MAX_HELD_FHIR_BYTES,
     MAX_HELD_JSON_BYTES,
@@ -141,6 +144,40 @@ def test_a_body_that_finds_no_room_in_time_is_told_to_come_again() -> None:
         await held.take(8)
 
     asyncio.run(scene())
+
+
+def test_large_bodies_that_come_at_once_do_not_wait_for_one_another_without_end() -> None:
+    """Each of them has got a part of the room, and none would get the rest."""
+    count = 2 + MAX_HELD_FHIR_BYTES // (FHIR_BYTES_PER_BYTE * LIMITS.max_upload_bytes)
+    sent: list[int] = []
+
+    async def read_whole(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive())["more_body"]:
+            pass
+        sent.append(1)
+
+    async def scene() -> None:
+        limit = BodyLimit(read_whole, replace(LIMITS, grace_s=30, patience_s=1))
+        length = str(LIMITS.max_upload_bytes).encode()
+        scope = {"type": "http", "path": "/fhir", "headers": [(b"content-length", length)]}
+        await asyncio.gather(*(limit(scope, in_pieces(), ignored) for _ in range(count)), return_exceptions=True)
+
+    def in_pieces(piece: int = 1 << 16) -> Receive:
+        left = LIMITS.max_upload_bytes
+
+        async def receive() -> Message:
+            nonlocal left
+            left -= piece
+            await asyncio.sleep(0)
+            return {"type": "http.request", "body": bytes(piece), "more_body": left > 0}
+
+        return receive
+
+    async def ignored(_message: Message) -> None:
+        """Nothing is answered here."""
+
+    asyncio.run(scene())
+    assert len(sent) == count
 
 
 def test_one_body_alone_always_finds_room() -> None:

@@ -27,7 +27,8 @@ def test_metadata_says_what_the_content_becomes() -> None:
         None, "", "upload", "upload !!!!,source cGFjcw==", metadata(upload="x"), metadata(source="x"),
         metadata(upload="x" * 65, source="s"), metadata(upload="u", source="s" * 129),
         metadata(upload="u", source="s", patient="../x"), metadata(upload="u", source="s") + ",upload dQ==",
-        "upload /w==,source cGFjcw==", "upload é,source cGFjcw==", "upload \x80dQ==,source cGFjcw==", metadata(upload="u", source="s") + ",x" * 40,
+        "upload /w==,source cGFjcw==", "upload é,source cGFjcw==", "upload \x80dQ==,source cGFjcw==",
+        metadata(upload="u", source="s") + ",x" * 40,
         metadata(upload="u", source="s", other="x" * 4096), metadata(upload="u", source="s", filetype="text/html"),
     ],
 )  # fmt: skip
