@@ -27,6 +27,7 @@ from domain.transactions import Anchor, parse
 from network.blocks.block import parse_block
 from network.fabric.connection import Connection
 from network.fabric.raw_blocks import PeerBlocks, open_blocks
+from network.verifier.content import Item, passed_over, unlisted
 from network.verifier.report import VerifiedBlock
 from tests.canaries import found_in
 from tests.fabric.faults.consortium import HOME, RESOURCES, THIRD, Consortium, People
@@ -52,12 +53,16 @@ class Story:
     rows: list[AuditRow] = field(default_factory=list)
     headers: dict[int, str] = field(default_factory=dict)
     registry: Registry = field(default_factory=lambda: Registry(CONTRACT))
+    unlisted: list[Item] = field(default_factory=list)
+    passed_over: set[str] = field(default_factory=set)
 
     def add(self, block: VerifiedBlock) -> None:
         """One more block."""
         self.rows += rows_of(block, CONTRACT)
         self.headers[block.number] = encode_bytes(block.header_hash)
         self.registry.take(block)
+        self.unlisted += unlisted(block, CONTRACT)
+        self.passed_over |= set(passed_over(block))
 
     def members(self, channel: str, ledger: str = "fabric") -> Members:
         """Whose witnesses sign, as this peer tells."""

@@ -14,6 +14,7 @@ from network.topology.description import Organization
 from network.topology.engine import Binaries
 from network.topology.membership import add_organization, remove_organization
 from network.topology.ports import free_ports
+from network.verifier.content import CONFIGURATION, LIFECYCLE
 from tests.fabric.faults.claims import read_story
 from tests.fabric.faults.consortium import AWAY, HOME, THIRD, Consortium, consortium
 from tests.fabric.faults.second_version import CONTRACT, MARK
@@ -47,6 +48,8 @@ def test_a_hospital_joins_and_leaves_under_load(changing: Struck) -> None:
     assert changing.facts.troubles == {}
     assert huaxi not in running.fabric.topology.organizations
     story = read_story(running, changing.folder / "left", THIRD)
+    assert [str(item) for item in story.unlisted] == []
+    assert story.passed_over == {CONFIGURATION, LIFECYCLE}
     assert verify_receipt(old, story.members(running.fabric.topology.channel)).signers
 
 
@@ -64,6 +67,7 @@ def test_the_contract_is_upgraded_under_load(changing: Struck) -> None:
     marked = [any(key.startswith(MARK) for key in row.keys) for row in wrote]
     assert marked == sorted(marked)
     assert {False, True} == set(marked)
+    assert {item.place for item in story.unlisted} == {"write key", f"value of {MARK}", "event"}
 
 
 def check_stand_alone(running: Consortium, old: bytes, folder: Path) -> None:
