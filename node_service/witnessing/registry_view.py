@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 from domain.entries import OrganizationEntry
+from domain.errors import Unavailable
 from domain.instants import instant
 from node_service.client.receipt_wire import Registry
 from node_service.client.wire import RegistryEntry
 from node_service.context import Node
 from node_service.ledger_sync.registry import organizations, valid_keys
+from node_service.witnessing.freshness import wait_until_fresh
+from node_service.witnessing.voices import NO_WITNESS
+
+
+async def fresh_registry_view(node: Node, ledger_kind: str) -> Registry:
+    """As :func:`registry_view`, unless others know of blocks that this node does not get.
+
+    A hospital that left gets no further block, not even the one by which it left. Its old view would keep wallets that
+    compare it with others' from believing anybody. Where no witness is heard, the own view is all there is.
+
+    Raises:
+        Unavailable: the own projection is behind.
+        Tampered: a witness has another ledger.
+    """
+    try:
+        await wait_until_fresh(node)
+    except Unavailable as error:
+        if error.reason != NO_WITNESS:
+            raise
+    return await node.in_database(registry_view, node, ledger_kind)
 
 
 def registry_view(node: Node, ledger_kind: str) -> Registry:

@@ -14,7 +14,7 @@ from node_service.api.strict_json import StrictRoute
 from node_service.client.receipt_wire import EffectiveWord, ReceiptPage, Registry
 from node_service.witnessing import proofs
 from node_service.witnessing.effective import sign_effective
-from node_service.witnessing.registry_view import registry_view
+from node_service.witnessing.registry_view import fresh_registry_view
 
 router = APIRouter(tags=["receipts"], route_class=StrictRoute)
 _PUBLIC = [Depends(limit_public)]
@@ -25,7 +25,7 @@ Place = Annotated[int, Path(ge=0, le=2**53 - 1)]
 @router.get("/registry", dependencies=_PUBLIC)
 async def registry(serving: Serving) -> Registry:
     """All members as this hospital reads them from the ledger, for wallets that compare several hospitals' views."""
-    return await serving.node.in_database(registry_view, serving.node, serving.receipts.ledger_kind)
+    return await fresh_registry_view(serving.node, serving.receipts.ledger_kind)
 
 
 @router.get("/wallet/statements/{patient}/{statement}/effective", dependencies=_PUBLIC)

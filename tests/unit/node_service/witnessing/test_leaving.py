@@ -13,7 +13,7 @@ from node_service.node_status import node_status
 from node_service.sharing import accesses
 from node_service.witnessing import collector as collecting
 from node_service.witnessing import members, proofs
-from node_service.witnessing.registry_view import registry_view
+from node_service.witnessing.registry_view import fresh_registry_view, registry_view
 from tests.unit.node_service.sharing.consortium import A, B, C, doctor, run
 from tests.unit.node_service.witnessing.conftest import World
 from tests.unit.node_service.witnessing.test_freshness import fresh, opened
@@ -97,6 +97,24 @@ def test_the_note_of_a_receipt_is_chosen_by_signers_who_still_count(world: World
     collect(world, want=node.ledger.height() - 1)  # signed by A and B
     receipt = proofs.of_patient(node, receipts, world.story.wallet.patient, "access", access)
     assert receipt.log.size == node.ledger.height()
+
+
+def test_who_gets_no_blocks_any_more_tells_nobody_who_the_members_are(world: World) -> None:
+    """Its own peer does not tell it that it left: the others' witnesses know of more blocks than it has."""
+    gone = world.consortium[C]
+    gone.commits.frozen = True
+    world.consortium.leave(C)
+    with pytest.raises(Unavailable) as refused:
+        run(fresh_registry_view(gone.node, "fabric"))
+    assert refused.value.reason == "projection-behind"
+    assert run(fresh_registry_view(world.consortium[A].node, "fabric")).members
+
+
+def test_where_nobody_is_heard_a_hospital_tells_its_own_view(world: World) -> None:
+    for one in world.witnesses.running.values():
+        one.silent = True
+    node = world.consortium[A].node
+    assert run(fresh_registry_view(node, "fabric")) == registry_view(node, "fabric")
 
 
 def test_whoever_compares_the_hospitals_views_sees_that_it_left(world: World) -> None:
