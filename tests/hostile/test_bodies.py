@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from tests.cpu import is_frugal
 from tests.faults.counts import repetitions
 from tests.fuzz import dicom
+from tests.hostile.conftest import ANCHORED_S
 from tests.hostile.victim import MAX_ANSWER_S, MAX_CPU_S, SECRET, Answer, Victim
 from tests.unit.node_service.documents.bombs import BOMBS
 
@@ -188,23 +190,40 @@ def test_documents_with_entities_or_without_end_are_refused(victim: Victim) -> N
 COSTLY_PDF: Final = ("previous-tables-16-mb", "previous-tables-64-mb", "three-million-rows", "stream-of-256-mib")
 
 
-@pytest.mark.parametrize("name", [*COSTLY_PDF, *(set(BOMBS) - {*COSTLY_PDF} if repetitions(0, 1) else ())])
-def test_a_pdf_that_costs_much_to_read_is_kept_at_no_cost(victim: Victim, name: str) -> None:
-    person = b'{"resourceType":"Patient","id":"%s"}' % name.encode()
+def put_pdf(victim: Victim, name: str, document: str) -> Answer:
+    """Send a costly PDF, with what must be found nowhere in clear, for a person of its own."""
+    person = b'{"resourceType":"Patient","id":"%s"}' % document.encode()
     patient = json.loads(victim.post(*DOORS["ingest"], person).body)["stored"][0]["patient"]
-    path = f"/api/ingest/pdf?source=s&patient={patient}"
     structure, word, end = BOMBS[name]().rpartition(b"\nstartxref")
-    headers = {"Content-ID": name, "Slug": SECRET.decode()}
-    with victim.bounded():
-        answer = victim.post(
-            path, "medical-records", "application/pdf", structure + b"%" + SECRET + word + end, **headers
-        )
+    body, said = structure + b"%" + SECRET + word + end, {"Content-ID": document, "Slug": SECRET.decode()}
+    path = f"/api/ingest/pdf?source=s&patient={patient}"
+    return victim.post(path, "medical-records", "application/pdf", body, **said)
+
+
+@pytest.fixture
+def settled(victim: Victim) -> Iterator[Victim]:
+    """What it keeps of a test is anchored before the next one."""
+    yield victim
+    victim.wait_idle(ANCHORED_S)
+
+
+@pytest.mark.parametrize("name", [*COSTLY_PDF, *(set(BOMBS) - {*COSTLY_PDF} if repetitions(0, 1) else ())])
+def test_a_pdf_that_costs_much_to_read_is_kept_at_no_cost(settled: Victim, name: str) -> None:
+    with settled.bounded():
+        answer = put_pdf(settled, name, name)
     assert answer.status == 200, f"{answer.status} {answer.body[:300]!r}"
     report = json.loads(answer.body)
     assert (len(report["stored"]), report["quality"]) == (2, {"pdf-pages-unreadable": 1})
     assert SECRET not in answer.body
     assert is_frugal(answer.cpu_s, MAX_CPU_S), f"{answer.cpu_s} s"
     assert answer.seconds <= MAX_ANSWER_S
+
+
+def test_six_large_pdfs_at_once_are_taken_one_after_the_other(settled: Victim) -> None:
+    with settled.bounded(), ThreadPoolExecutor(6) as senders:
+        answers = senders.map(lambda number: put_pdf(settled, "three-million-rows", f"crowd-{number}"), range(6))
+        statuses = [answer.status for answer in answers]
+    assert statuses == [200] * 6
 
 
 def test_what_is_no_whole_pdf_is_refused(victim: Victim) -> None:
