@@ -128,6 +128,20 @@ def replica_of(primary: Server) -> Iterator[Server]:
 
 
 @contextmanager
+def restored_from(backup: Path) -> Iterator[Server]:
+    """A server over a copy of a base backup, at a place of its own."""
+    with _made(None) as restored:
+        data = restored.folder / "data"
+        shutil.copytree(backup, data)
+        if not os.geteuid():
+            for path in (data, *data.rglob("*")):
+                shutil.chown(path, restored.user, restored.user)
+        data.chmod(0o700)
+        with _serving(restored, []):
+            yield restored
+
+
+@contextmanager
 def _made(folder: Path | None) -> Iterator[Server]:
     """A server's folder, without a server yet."""
     found = programs()
