@@ -14,7 +14,7 @@ from node_service.client import resumable_client
 from node_service.client.node_client import StaffClient
 from node_service.client.resumable_client import LargeUpload
 from node_service.client.transport import Transport
-from tests.scenario.broken_line import broken_line
+from tests.line import line
 from tests.scenario.network import PASSWORD, Hospital
 from tests.scenario.test_story import emergency_patient
 from tests.unit.node_service.records.test_series import instance
@@ -50,12 +50,12 @@ def through(hospital: Hospital, url: str) -> StaffClient:
 def test_a_large_file_arrives_whole_over_a_line_that_breaks_and_is_read_in_ranges(renhe: Hospital, large: Path) -> None:
     patient, _ = emergency_patient(renhe)
     seen: list[tuple[str, int, int]] = []
-    with broken_line(renhe.settings.port, 9 * MIB) as line:
+    with line(renhe.settings.port, 9 * MIB) as broken:
         feed = Feed(
-            through(renhe, line.url), os.urandom, "pacs-large", patient, lambda *told: seen.append(told)
+            through(renhe, broken.url), os.urandom, "pacs-large", patient, lambda *told: seen.append(told)
         )  # fmt: skip
         summary = feed.files([large.parent], lambda _name: None)
-        assert line.breaks >= 3
+        assert broken.breaks >= 3
     assert (summary.refused, summary.dicom_instances) == ([], 1)
     size = large.stat().st_size
     assert seen[-1] == ("large.dcm", size, size)

@@ -109,7 +109,7 @@ class Hospital:
     @property
     def public_url(self) -> str:
         """Address by which other hospitals and wallets know it."""
-        return self.url
+        return self.environment[f"{PREFIX}PUBLIC_URL"]
 
     @property
     def log(self) -> Path:

@@ -9,11 +9,12 @@ import json
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from domain.errors import OutcomeUnknown, YilianError
+from network.fabric.connection import Connection
 from network.topology.native import NativeNetwork
 from node_service.client.node_client import StaffClient
 from node_service.client.wire import PatientCard
@@ -22,6 +23,7 @@ from patient_wallet.drafts import GrantChoice
 from patient_wallet.told import Granted
 from patient_wallet.wallet import Wallet
 from tests.fabric.ordering import FOURTH, consensus
+from tests.line import Line
 from tests.scenario.actors import Actors, acting, new_wallet
 from yilian.contract_versions import VARIABLE
 from yilian.demo.fabric_ground import FabricGround
@@ -73,28 +75,56 @@ class Consortium(People):
         return f"{role}-{self.fabric.topology.organization(msp).name}"
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """The custodian's lines: its node's to its own peer, and those of other hospitals and wallets to its node."""
+
+    peer: Line
+    node: Line
+
+
 class Ground(FabricGround):
     """A network whose witnesses know the code of later definitions."""
 
-    def __init__(self, folder: Path, contracts: str) -> None:
+    def __init__(self, folder: Path, contracts: str, lines: Lines | None) -> None:
         chosen = consensus()
         super().__init__(folder, [*NAMES, *([FOURTH] if chosen == "bft" else [])], chosen)
-        self._contracts = contracts
+        self._contracts, self._lines = contracts, lines
 
     def node_settings(self, msp_id: str) -> Mapping[str, str]:
         """Witnesses are started with them too."""
-        return {**super().node_settings(msp_id), VARIABLE.removeprefix(PREFIX): self._contracts}
+        settings = {**super().node_settings(msp_id), VARIABLE.removeprefix(PREFIX): self._contracts}
+        if self._lines is None:
+            return settings
+        settings["ALLOWED_NODES"] = ""  # any of this machine
+        if msp_id == HOME:
+            settings["PUBLIC_URL"] = self._lines.node.url
+            settings["FABRIC_CONNECTION"] = str(self._by_line(Path(settings["FABRIC_CONNECTION"]), self._lines.peer))
+        return settings
+
+    def _by_line(self, direct: Path, line: Line) -> Path:
+        connection = Connection.read(direct)
+        host, _, port = connection.own_peer.address.rpartition(":")
+        line.target = int(port)
+        own = replace(connection.own_peer, address=f"{host}:{line.port}")
+        path = direct.with_name(f"by-line-{direct.name}")
+        path.write_bytes(replace(connection, own_peer=own).encode())
+        return path
 
 
 @contextmanager
-def consortium(folder: Path, contracts: str = "") -> Iterator[Consortium]:
+def consortium(folder: Path, contracts: str = "", lines: Lines | None = None) -> Iterator[Consortium]:
     """From nothing to a grant that was confirmed; leaves no process behind.
 
     Args:
         contracts: code of later definitions of the contract, as ``YILIAN_CONTRACTS`` has it.
+        lines: of the custodian, if they are to fail; whole until then.
     """
-    ground = Ground(folder / "fabric", contracts)
-    with acting(folder, NAMES, witnesses=True, ground=ground) as actors:
+    ground = Ground(folder / "fabric", contracts, lines)
+    own = {msp_id: ground.node_settings(msp_id) for msp_id in NAMES} if lines is not None else None
+    with acting(folder, NAMES, witnesses=True, ground=ground, settings=own) as actors:
+        if lines is not None:
+            lines.node.target = actors.home.port
         people = settle(actors, folder.with_name(f"{folder.name}-wallet.json"))
         yield Consortium(
             people.actors, people.wallet, people.granted, people.auditor, fabric=ground.network, ground=ground
@@ -108,7 +138,7 @@ def settle(actors: Actors, file: Path) -> People:
     assert patient is not None
     wallet = new_wallet(file)
     with suppress(OutcomeUnknown):  # it is in a moment later
-        wallet.enrol(actors.home.url, actors.registrar.issue_enrolment_code(patient).code)
+        wallet.enrol(actors.home.public_url, actors.registrar.issue_enrolment_code(patient).code)
     granted = _patiently(lambda: wallet.grant(HOME, GrantChoice(grantee=AWAY), actors.away.url))
     _patiently(lambda: _deliver(wallet))
     actors.shared.confirm_match(granted.patient, granted.id, None)

@@ -27,7 +27,7 @@ KINDS: Final = (STORED, ASKED, READ, GRANTED, OPENED, REVOKED)
 COMMITTED: Final = (ASKED, GRANTED, OPENED, REVOKED)
 """Kinds whose answer says that something is valid on the ledger."""
 PAUSE_S: Final = 0.1
-ANSWER_TIMEOUT_S: Final = 300.0
+ANSWER_TIMEOUT_S: Final = 900.0
 WARM_TIMEOUT_S: Final = 300.0
 _TRIED_AT_ONCE: Final = 3
 _T = TypeVar("_T")

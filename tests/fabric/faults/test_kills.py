@@ -25,7 +25,7 @@ from yilian.demo.network import Hospital
 
 pytestmark = [pytest.mark.slow, pytest.mark.fabric]
 KILLS = repetitions(1, 20)
-QUORUM_LOST_S = 8.0
+QUORUM_LOST_S = repetitions(8, 600)
 RANDOM_KILLS_S = repetitions(60, 150)
 LONGEST_PAUSE_S = 4.0
 DIES_WITHIN_S = 120.0
