@@ -50,7 +50,7 @@ from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
 from node_service.ledger_sync.submission import Resubmitter
 from node_service.node_status import node_status
-from node_service.own_keys import verify_own_keys
+from node_service.own_keys import verify_own_keys, verify_secrets_are_newest
 from node_service.profiles import check_profile
 from node_service.records.collecting import Collector
 from node_service.records.scrubber import Scrubber
@@ -207,7 +207,7 @@ def build(
     Raises:
         Invalid: the profile does not allow these settings or keys, a file that they name cannot be used, or the node
             was never initialised.
-        Conflict: the database was written by a newer version, or with other keys than those in the data folder.
+        Conflict: the database was written by a newer version, or with other or newer keys than the data folder has.
         Unavailable: database, ledger, store or custody cannot be opened.
     """
     check_profile(settings)
@@ -246,6 +246,7 @@ def _open(
     own, custody = secrets.load(settings.data_dir), open_custody(settings)
     with database.rows() as connection:
         verify_own_keys(connection, own, custody.key_ids)
+        verify_secrets_are_newest(connection, custody)
     ledger = open_ledger(settings, clock, random)
     opened.callback(ledger.close)
     commits = ProjectedCommits(database)

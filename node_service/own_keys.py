@@ -5,15 +5,30 @@ A node that began with other keys would seal beside what it cannot open, so it d
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
+from typing import Final, Protocol
 
 from sqlalchemy import Connection, select
 
 from domain.errors import Conflict, Tampered
+from domain.ports import CustodyRecord
 from node_service.database.account_models import Staff
-from node_service.database.models import Wrap
+from node_service.database.models import RecordVersion, Wrap
 from node_service.secrets import FILE_NAME, NodeSecrets
 from node_service.staff.accounts import name_context
+
+RESTORED: Final = "restored"
+"""Purpose of the custody log's entry after a restore."""
+
+
+class OpenedCustody(Protocol):
+    """The key custody in the data folder."""
+
+    def standing(self, records: Sequence[str]) -> Sequence[str]:
+        """``kept``, ``forgotten`` or ``unknown`` for each record."""
+
+    def history(self) -> Iterator[CustodyRecord]:
+        """All entries of its log."""
 
 
 def verify_own_keys(connection: Connection, secrets: NodeSecrets, custody_keys: Collection[str]) -> None:
@@ -41,4 +56,29 @@ def verify_own_keys(connection: Connection, secrets: NodeSecrets, custody_keys: 
             "the custody keyring is not of this database: put this node's own custody folder back, or restore it from"
             " its backup with the newest root key",
             reason="other-keyring", place="custody",
+        )  # fmt: skip
+
+
+def verify_secrets_are_newest(connection: Connection, custody: OpenedCustody) -> None:
+    """Compare the record secrets with the record that entered the log last.
+
+    What a restore lost it named: the custody log tells of it. Without that the folder is an older copy, and a node that
+    went on would make second secrets for records that have one.
+
+    Raises:
+        Conflict: the secrets are older than the database (``older-secrets``). Nothing was changed.
+        Tampered, Unavailable: custody.
+    """
+    query = select(RecordVersion.record, RecordVersion.stored_at).where(RecordVersion.log_index.is_not(None))
+    newest = connection.execute(
+        query.order_by(RecordVersion.incarnation.desc(), RecordVersion.log_index.desc()).limit(1)
+    ).first()
+    if newest is None or custody.standing([newest.record])[0] != "unknown":
+        return
+    restored = max((one.entry.at for one in custody.history() if one.entry.purpose == RESTORED), default="")
+    if newest.stored_at > restored:
+        raise Conflict(
+            "the record secrets are older than the database: put the newest custody folder back, take the replica's by"
+            " 'yilian custody takeover', or restore a backup with the newest snapshot ('yilian node restore')",
+            reason="older-secrets", place="custody",
         )  # fmt: skip

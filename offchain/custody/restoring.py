@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
 from domain.errors import Conflict, Unavailable
+from domain.identifiers import IDENTIFIER_BYTES, identifier
 from offchain.custody.backup_keys import CustodyBackupKeys
 from offchain.custody.file_keyring import KEYRING_FILE, LOG_FILE, SECRETS_FOLDER, FileKeyring
 from offchain.custody.forgetting import layout
@@ -48,7 +50,9 @@ class CustodyFromSnapshot:
             (folder / LOG_FILE).chmod(0o600)
         adopt_secrets(self._snapshot, self._root, folder / SECRETS_FOLDER, at, self._disk)
         write_keyring(folder / KEYRING_FILE, self._root.keyring, self._disk)
-        return FileKeyring(folder, self._disk)
+        keyring = FileKeyring(folder, self._disk)
+        keyring.continue_count(identifier(os.urandom(IDENTIFIER_BYTES)), 0, at)  # what the snapshot lacks was lost here
+        return keyring
 
 
 def adopt_secrets(source: Path, root: RootKey | None, target: Path, at: str, disk: Disk) -> None:
