@@ -77,5 +77,5 @@ def ingest_pdf(
 def _noted(read: PdfFile) -> Iterator[Finding]:
     if read.encrypted:
         yield Finding(FindingCode.ENCRYPTED, "pdf")
-    elif read.pages is None:
-        yield Finding(FindingCode.PAGES, "pdf")
+    elif read.encrypted is None:
+        yield Finding(FindingCode.DAMAGED, "pdf")

@@ -37,7 +37,7 @@ class FindingCode(StrEnum):
     STRUCTURE_ONLY = "checked-by-structure-only"
     BREAKS_RULE = "definition-breaks-rule"
     ENCRYPTED = "pdf-encrypted"
-    PAGES = "pdf-pages-unreadable"
+    DAMAGED = "pdf-damaged"
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,7 @@ def command_paths(command: object, path: tuple[str, ...] = ()) -> Iterator[tuple
 
 APPS = {language: build(text(language)) for language in ("en", "zh")}
 PATHS = sorted(command_paths(typer.main.get_command(APPS["en"])))
-HEAVY = {"fastapi", "sqlalchemy", "pydicom", "pypdf", "fhir", "httpx", "pydantic", "google", "node_service", "network"}
+HEAVY = {"fastapi", "sqlalchemy", "pydicom", "fhir", "httpx", "pydantic", "google", "node_service", "network"}
 KINDS: list[type[YilianError]] = [Invalid, Denied, NotFound, Conflict, Tampered, Unavailable]
 
 
@@ -64,7 +64,7 @@ def test_the_overview_imports_nothing_of_what_commands_need() -> None:
 
 def test_a_witness_does_not_import_the_node() -> None:
     imported = imported_by(["witness", "run", "--help"])
-    assert not imported & {"sqlalchemy", "pydicom", "pypdf", "fhir", "httpx"}
+    assert not imported & {"sqlalchemy", "pydicom", "fhir", "httpx"}
     assert "node_service.composition" not in imported
 
 

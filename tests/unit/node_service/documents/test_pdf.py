@@ -72,8 +72,8 @@ def test_an_encrypted_pdf_is_kept_and_reported(hospital: Hospital, said: PdfFact
     assert open_version(hospital.node, report.stored[0].record).content == body
 
 
-def test_a_pdf_with_a_damaged_page_tree_is_kept_and_reported(hospital: Hospital, said: PdfFacts) -> None:
-    assert take(hospital, pdf().replace(b"/Pages", b"/Pagez"), said).quality == {"pdf-pages-unreadable": 1}
+def test_a_damaged_pdf_is_kept_and_reported(hospital: Hospital, said: PdfFacts) -> None:
+    assert take(hospital, pdf().replace(b"\nxref\n", b"\nxrex\n"), said).quality == {"pdf-damaged": 1}
 
 
 def test_a_pdf_of_nobody_or_without_sense_is_refused(hospital: Hospital, said: PdfFacts) -> None:
