@@ -17,7 +17,10 @@ async def read_bounded(http: httpx.AsyncClient, request: httpx.Request, max_byte
         httpx.HTTPError: there is no answer.
     """
     request.headers.update(UNPACKED)
-    answer = await http.send(request, stream=True)
+    try:
+        answer = await http.send(request, stream=True)
+    except AttributeError as error:  # anyio 4 asks a connection for its socket that was reset as it was opened
+        raise httpx.ReadError("the connection was reset", request=request) from error
     try:
         verify_unpacked(answer)
         failed = answer.status_code >= 300

@@ -51,6 +51,7 @@ class Struck:
             heal()
             healed = time.monotonic()
             facts.wait_for(KINDS, healed, RECOVERY_TIMEOUT_S)
+        assert [told for told in facts.troubles if told.endswith(" internal")] == [], "a fault of ours was met"
         figures = {"fault": name, "held_s": round(healed - struck, 1), **_figures(facts, struck, healed)}
         drained_s = check_backlog(self.consortium, healed)
         measured({**figures, "backlog_empty_s": round(drained_s, 1)})
