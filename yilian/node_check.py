@@ -93,8 +93,15 @@ def _print_reconciliation(report: Reconciliation, t: Text) -> None:
     table.add_row(t("of these without a key", "其中未开启密钥的行"), str(report.rows_without_keys))
     if report.lost:
         table.add_row(t("keys whose rows a restore lost", "恢复时丢失记录行的密钥"), str(report.lost))
+    if report.refused:
+        table.add_row(
+            t("keys prepared, then refused, as rows say", "已备好、按记录最终拒绝的密钥"), str(report.refused)
+        )
     if report.interrupted:
-        told = t("keys without a row, shortly before a start of the node", "节点启动前不久开启而无记录行的密钥")
+        told = t(
+            f"keys without a row, the last before one of {report.starts} starts",
+            f"{report.starts} 次启动前最后开启而无记录行的密钥",
+        )
         table.add_row(told, str(report.interrupted))
     print_whole(table)
     for row in report.without_keys:

@@ -5,42 +5,31 @@ ledger, and the node's own work (manifests, wraps for patients, decisions) names
 keys than these have, a key that was opened for somebody without a row, or a count that fell, mean that a log was cut,
 replaced or restored from an older copy, or that whoever runs the node opened more than the log tells. A node that was
 killed between keys and row leaves the same trace, and such keys never left it; each process enters its start into the
-custody log, so what was opened shortly before is told apart, with its number: restarts and such keys come together.
+custody log, so what was opened last before one is told apart, with its number: restarts and such keys come together.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from domain import leaves, transactions
-from domain.errors import Tampered
-from domain.instants import instant, moment
-from domain.ports import CustodyRecord
+from domain.instants import instant
+from node_service.access_log.custody_account import IN_FLIGHT, RELEASE, CustodyAccount, Opened, custody_account
 from node_service.access_log.ledger_heads import LedgerHeads
 from node_service.context import Node
-from node_service.custody_steps import START
 from node_service.database.models import AccessRow, LedgerTransaction, Record
 from node_service.ledger_sync.projection import VALID
 from node_service.records.reading import READ
 
-RELEASE: Final = "release"
-RESTORED: Final = "restored"
-WITHOUT_ROW: Final = "keys-without-row"
-START_OF_TIME: Final = "1970-01-01T00:00:00Z"
-FOR_SOMEBODY: Final = frozenset({READ, RELEASE})
-"""Purposes of entries whose keys leave the node or show on a screen."""
 OPENING_ACTIONS: Final = frozenset({"read", "release", "break-glass"})
-_NAMING_ACTIONS: Final = {READ: frozenset({"read"}), RELEASE: frozenset({"release", "break-glass", "deny"})}
+DENY: Final = "deny"
+_NAMING_ACTIONS: Final = {READ: frozenset({"read"}), RELEASE: frozenset({"release", "break-glass", DENY})}
 """Rows that name the records whose keys were opened; a release that was refused late names what was prepared."""
-IN_FLIGHT: Final = timedelta(minutes=2)
-"""Custody logs first: within this time the row may still be on its way."""
 MAX_NAMED: Final = 100
 _FETCH_ROWS: Final = 1_000
 
@@ -70,9 +59,12 @@ class Reconciliation:
         rows: rows of the access log that record a reading of records.
         without_keys: such rows for which custody opened nothing: a read that failed after it was logged, or a custody
             log that was cut; at most :data:`MAX_NAMED` are named, ``rows_without_keys`` counts all.
+        refused: keys that were prepared for a release and, as rows say, refused at the last look.
         lost: keys without a row that were opened after the last row that a restored database holds: the rows of that
             time were lost with it.
-        interrupted: keys without a row that were prepared for a release shortly before a process of the node started.
+        interrupted: keys without a row that were prepared for a release and were among the last before a process of the
+            node started.
+        starts: how often one started.
         anchored: the count on the ledger.
     """
 
@@ -81,71 +73,12 @@ class Reconciliation:
     rows: int
     rows_without_keys: int
     without_keys: tuple[str, ...]
+    refused: int
     lost: int
     interrupted: int
+    starts: int
     anchored: int
     findings: tuple[UnwrapFinding, ...]
-
-
-@dataclass(slots=True)
-class _Opened:
-    """Keys that were opened under one id, and when the last of them."""
-
-    purpose: str
-    keys: int = 0
-    at: str = ""
-
-
-@dataclass(slots=True)
-class _Account:
-    """What custody says: keys by the id under which they were opened, and every total that it ever had."""
-
-    last: CustodyRecord | None = None
-    released: Counter[str] = field(default_factory=Counter)
-    open: dict[str, _Opened] = field(default_factory=dict)
-    starts: list[str] = field(default_factory=list)
-    totals: set[int] = field(default_factory=lambda: {0})
-    restored: list[tuple[str, range]] = field(default_factory=list)
-    """When the log went on after a restore, and which totals that left out."""
-    findings: list[UnwrapFinding] = field(default_factory=list)
-
-    def add(self, record: CustodyRecord) -> None:
-        entry = record.entry
-        self.last = record
-        self.released[entry.purpose] += record.released
-        self.totals.add(record.total.released)
-        if entry.purpose == RESTORED:
-            total = record.total.released
-            self.restored.append((entry.at, range(total - record.released, total)))
-        if entry.purpose == START:
-            self.starts.append(entry.at)
-        if entry.purpose in FOR_SOMEBODY:
-            opened = self.open.setdefault(entry.entry_id, _Opened(entry.purpose))
-            opened.keys += record.released
-            opened.at = entry.at
-
-    def had(self, total: int) -> bool:
-        """Whether so many keys had been opened at some time, as far as the log can tell after restores."""
-        return total in self.totals or any(total in left_out for _, left_out in self.restored)
-
-    def was_lost(self, opened: _Opened, last_rows: dict[str, str]) -> bool:
-        """Whether a restore lost the rows of that time.
-
-        Args:
-            last_rows: when the last row was written that is held from before a restore, by that restore's time.
-        """
-        at = moment(opened.at)
-        return any(
-            opened.at <= restored and at > moment(last_rows.get(restored, START_OF_TIME)) - IN_FLIGHT
-            for restored, _ in self.restored
-        )
-
-    def was_interrupted(self, opened: _Opened) -> bool:
-        """Whether a process of the node started so soon afterwards that another may have died over it."""
-        at = moment(opened.at)
-        return opened.purpose == RELEASE and any(
-            timedelta() <= moment(start) - at <= IN_FLIGHT for start in self.starts
-        )
 
 
 @dataclass(slots=True)
@@ -155,10 +88,18 @@ class _Rows:
     count: int = 0
     unmatched: int = 0
     named: list[str] = field(default_factory=list)
+    refused: int = 0
     last: dict[str, str] = field(default_factory=dict)
     """When the last row before each restore was written."""
     covered: dict[str, int | None] = field(default_factory=dict)
     """None while there are rows, none of which records a reading."""
+
+    def add(self, row: str, *, is_named: bool) -> None:
+        """A reading, and whether custody opened something for it."""
+        self.count += 1
+        if not is_named:
+            self.unmatched += 1
+            self.named += [row][: MAX_NAMED - len(self.named)]
 
 
 def reconcile(node: Node) -> Reconciliation:
@@ -173,15 +114,9 @@ def reconcile(node: Node) -> Reconciliation:
         anchors = _anchors(node, session)
     account = custody_account(node)
     with node.database.reading() as session:
-        rows = _match(session, account)
-    unmatched = dict(_unmatched(node, account, rows.covered))
-    lost = {
-        name
-        for name, one in unmatched.items()
-        if one.reason == WITHOUT_ROW and account.was_lost(account.open[name], rows.last)
-    }
-    interrupted = {name for name in unmatched if account.was_interrupted(account.open[name])} - lost
-    findings = [finding for name, finding in unmatched.items() if name not in lost | interrupted]
+        rows = _match(node, session, account)
+    settled = instant(node.clock.now() - IN_FLIGHT)
+    gaps = [gap for name, one in account.open.items() if (gap := _gap(name, one, account, rows, settled)) is not None]
     last = account.last
     return Reconciliation(
         entries=0 if last is None else last.total.entries,
@@ -189,42 +124,35 @@ def reconcile(node: Node) -> Reconciliation:
         rows=rows.count,
         rows_without_keys=rows.unmatched,
         without_keys=tuple(rows.named),
-        lost=sum(unmatched[name].keys for name in lost),
-        interrupted=sum(unmatched[name].keys for name in interrupted),
+        refused=rows.refused,
+        lost=sum(gap.lost for gap in gaps),
+        interrupted=sum(gap.interrupted for gap in gaps),
+        starts=len(account.starts),
         anchored=anchored,
-        findings=(*account.findings, *findings, *_counts(anchors, anchored, account)),
+        findings=(
+            *(UnwrapFinding("custody-log", place, 0) for place in account.findings),
+            *(gap.finding for gap in gaps if gap.finding is not None),
+            *_counts(anchors, anchored, account),
+        ),
     )
 
 
-def custody_account(node: Node) -> _Account:
-    """What the custody log says now."""
-    account = _Account()
-    try:
-        for record in node.custody.history():
-            account.add(record)
-    except Tampered as error:
-        account.findings.append(UnwrapFinding("custody-log", error.place, 0))
-    return account
-
-
-def _match(session: Session, account: _Account) -> _Rows:
+def _match(node: Node, session: Session, account: CustodyAccount) -> _Rows:
     versions = _Versions(session)
     rows = _Rows()
     for leaf in _leaves(session):
         rows.last |= {at: max(leaf.at, rows.last.get(at, "")) for at, _ in account.restored if leaf.at <= at}
-        names = {name for name in (leaf.id, leaf.access) if name is not None and name in account.open}
-        for name in names:
-            before = rows.covered.setdefault(name, None)
-            purpose = account.open[name].purpose
+        name, purpose = (leaf.id, READ) if leaf.organisation == node.msp_id else (leaf.access, RELEASE)
+        opened = account.open.get(name or "")
+        is_named = name is not None and opened is not None and opened.purpose == purpose
+        if is_named:
+            before = rows.covered.setdefault(name or "", None)
             if leaf.action in _NAMING_ACTIONS[purpose]:
                 covers = versions.of(leaf.records) if purpose == READ else len(leaf.records)
-                rows.covered[name] = (before or 0) + covers
-        if leaf.action not in OPENING_ACTIONS or leaf.outcome != "ok" or not leaf.records:
-            continue
-        rows.count += 1
-        if not names:
-            rows.unmatched += 1
-            rows.named += [leaf.id][: MAX_NAMED - len(rows.named)]
+                rows.covered[name or ""] = (before or 0) + covers
+                rows.refused += covers if leaf.action == DENY else 0
+        if leaf.action in OPENING_ACTIONS and leaf.outcome == "ok" and leaf.records:
+            rows.add(leaf.id, is_named=is_named)
     return rows
 
 
@@ -245,18 +173,30 @@ def _leaves(session: Session) -> Iterator[leaves.AccessLeaf]:
         yield leaves.parse_access_leaf(encoded)
 
 
-def _unmatched(node: Node, account: _Account, covered: dict[str, int | None]) -> Iterator[tuple[str, UnwrapFinding]]:
-    settled = instant(node.clock.now() - IN_FLIGHT)
-    for name, opened in account.open.items():
-        if not opened.keys or opened.at > settled:
-            continue
-        place, records = f"{opened.purpose} {name}", covered.get(name)
-        if name not in covered:
-            yield name, UnwrapFinding(WITHOUT_ROW, place, opened.keys)
-        elif records is None:
-            yield name, UnwrapFinding("row-of-nobody", place, opened.keys)
-        elif opened.keys > records:
-            yield name, UnwrapFinding("more-keys-than-records", place, opened.keys - records)
+@dataclass(frozen=True, slots=True)
+class _Gap:
+    """Keys under one id that no row covers: why that is no wonder, or the finding."""
+
+    lost: int
+    interrupted: int
+    finding: UnwrapFinding | None
+
+
+def _gap(name: str, opened: Opened, account: CustodyAccount, rows: _Rows, settled: str) -> _Gap | None:
+    old = [entry for entry in opened.entries if entry.at <= settled]
+    covered = rows.covered.get(name)
+    left = sum(entry.keys for entry in old) - (covered or 0)
+    if left <= 0:
+        return None
+    lost = min(left, sum(entry.keys for entry in old if account.was_lost(entry, rows.last)))
+    left -= lost
+    is_release = opened.purpose == RELEASE  # the row of a reading at home comes before its keys
+    interrupted = min(left, sum(entry.keys for entry in old if is_release and account.was_interrupted(entry)))
+    left -= interrupted
+    if not left:
+        return _Gap(lost, interrupted, None)
+    reason = "more-keys-than-records" if covered else "row-of-nobody" if name in rows.covered else "keys-without-row"
+    return _Gap(lost, interrupted, UnwrapFinding(reason, f"{opened.purpose} {name}", left))
 
 
 def _anchors(node: Node, session: Session) -> list[tuple[str, transactions.Anchor]]:
@@ -268,7 +208,7 @@ def _anchors(node: Node, session: Session) -> list[tuple[str, transactions.Ancho
 
 
 def _counts(
-    anchors: Sequence[tuple[str, transactions.Anchor]], anchored: int, account: _Account
+    anchors: Sequence[tuple[str, transactions.Anchor]], anchored: int, account: CustodyAccount
 ) -> Iterator[UnwrapFinding]:
     """Every anchored count was a total of custody once, none fell, and none is beyond what custody has now."""
     before = (0, 0)

@@ -23,7 +23,6 @@ from domain.signed_texts import SignedText
 from domain.witness_answers import NONCE_BYTES, Answer, verify_answer
 from node_service.witnessing.members import Witness
 
-NO_WITNESS: Final = "no-witness"
 WINDOW_S: Final = 0.5
 PATIENCE_S: Final = 2.0
 LINGER_S: Final = 0.1
@@ -122,7 +121,7 @@ class WitnessVoices:
         if not fresh:
             raise Unavailable(
                 "no other hospital's witness answers, so nobody can say what is still permitted; try again shortly",
-                reason=NO_WITNESS,
+                reason="no-witness",
             )
         return fresh
 

@@ -16,6 +16,7 @@ from domain.instants import instant
 from domain.leaves import parse_access_leaf
 from domain.ports import CustodyEntry
 from node_service.access_log import reconciling
+from node_service.access_log.custody_account import custody_account
 from node_service.access_log.ledger_heads import LedgerHeads
 from node_service.access_log.reconciling import Reconciliation, reconcile
 from node_service.access_log.rows import Entry, record_alone
@@ -72,6 +73,19 @@ def chart(story: Story) -> tuple[str, Practitioner, Node]:
     return access, who, story.consortium[A].node
 
 
+def opened_one_more(story: Story) -> tuple[str, Node]:
+    """A chart was released, and under its access a further key was opened."""
+    access, _, home = chart(story)
+    version_keys(home, [(records(story)[0], 1)], purpose="release", entry_id=access)
+    return access, home
+
+
+def read_at_home(story: Story) -> None:
+    home, record = story.consortium[A].node, records(story)[0]
+    (row,) = record_alone(home, Entry("read", A, "system", story.wallet.patient, (record,)))
+    open_version(home, record, entry_id=row)
+
+
 def correct(story: Story, value: int) -> None:
     """Another version of the result, which is not anchored yet."""
     *_, result = history()
@@ -100,7 +114,7 @@ def test_honest_accounts_agree_and_are_counted(read: Story) -> None:
 
 def test_a_node_that_goes_on_meanwhile_has_no_finding(read: Story, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keys are opened and counted on the ledger while the accounts are read one after the other."""
-    home, history = read.consortium[A], reconciling.custody_account
+    home, history = read.consortium[A], custody_account
 
     def busy(node: Node) -> object:
         account = history(node)
@@ -214,20 +228,51 @@ def test_a_release_that_was_refused_at_the_last_look_has_a_row_that_names_what_w
     (refused,) = [row for row in rows if row.outcome == "changed"]
     assert (refused.action, refused.organisation) == ("deny", B)
     report = reconciled(read)
-    assert len(refused.records) == report.released["release"] > 0
+    assert len(refused.records) == report.released["release"] == report.refused > 0
     assert report.findings == ()
 
 
-@pytest.mark.parametrize(("passed_s", "is_found"), [(1, False), (119, False), (121, True)])
+@pytest.mark.parametrize("down_s", [1, 121, 86400])
 def test_a_process_that_died_between_keys_and_row_is_told_apart_by_the_start_of_the_next(
-    read: Story, passed_s: int, is_found: bool
+    read: Story, down_s: int
 ) -> None:
-    access, _, home = chart(read)
-    version_keys(home, [(records(read)[0], 1)], purpose="release", entry_id=access)
-    read.consortium.clock.advance(passed_s)
+    """However long the machine stood still meanwhile."""
+    _, home = opened_one_more(read)
+    read.consortium.clock.advance(down_s)
     enter_start(home)
     report = reconciled(read)
-    assert (report.interrupted, len(report.findings)) == ((0, 1) if is_found else (1, 0))
+    assert (report.interrupted, report.starts, report.findings) == (1, 1, ())
+
+
+def test_a_start_excuses_nothing_that_was_opened_while_work_went_on(read: Story) -> None:
+    access, home = opened_one_more(read)
+    read.consortium.clock.advance(121)
+    read_at_home(read)
+    enter_start(home)
+    report = reconciled(read)
+    assert [(one.reason, one.place, one.keys) for one in report.findings] == [
+        ("more-keys-than-records", f"release {access}", 1)
+    ]
+    assert report.interrupted == 0
+
+
+def test_a_late_opening_before_a_start_excuses_no_earlier_one_under_the_same_access(read: Story) -> None:
+    access, home = opened_one_more(read)
+    read.consortium.clock.advance(3600)
+    version_keys(home, [(records(read)[1], 1)], purpose="release", entry_id=access)
+    enter_start(home)
+    report = reconciled(read)
+    assert [(one.place, one.keys) for one in report.findings] == [(f"release {access}", 1)]
+    assert report.interrupted == 1
+
+
+def test_a_row_about_another_hospitals_records_covers_no_key_of_the_own(read: Story) -> None:
+    """Whoever reads elsewhere has a row under an access; it names none of the records at home."""
+    home, access = read.consortium[A].node, identifier(os.urandom(16))
+    record_alone(home, Entry("read", A, "doctor", None, tuple(records(read)[:READS]), purpose="TREAT", access=access))
+    open_version(home, records(read)[0], entry_id=access)
+    (finding,) = reconciled(read).findings
+    assert (finding.reason, finding.place) == ("keys-without-row", f"read {access}")
 
 
 def test_a_start_excuses_no_key_that_was_shown_at_home(read: Story) -> None:

@@ -176,14 +176,20 @@ def test_another_block_than_the_own_raises_an_alarm_keeps_the_signed_answer_and_
     assert refused.value.reason == "alarm"
 
 
-def test_a_block_that_does_not_exist_stops_the_release_and_names_who_claims_it(world: World) -> None:
+def claims_blocks(msp_id: str) -> Callable[[bytes], bytes]:
+    """Signs for a thousand blocks that nobody else has."""
+
     def ahead(content: bytes) -> bytes:
         told = answer_of(content)
         body = told.head().body().split("\n")
         checkpoint = "\n".join([body[0], str(told.block + 1001), *body[2:]])
-        return signed_by(C, replace(told, block=told.block + 1000, header=DIGEST, checkpoint=checkpoint))
+        return signed_by(msp_id, replace(told, block=told.block + 1000, header=DIGEST, checkpoint=checkpoint))
 
-    world.witnesses[C].forges = ahead
+    return ahead
+
+
+def test_a_block_that_does_not_exist_stops_the_release_and_names_who_claims_it(world: World) -> None:
+    world.witnesses[C].forges = claims_blocks(C)
     with pytest.raises(Unavailable) as refused:
         fresh(world, B)
     assert (refused.value.reason, refused.value.place) == ("projection-behind", C)

@@ -16,7 +16,7 @@ from node_service.witnessing import members, proofs
 from node_service.witnessing.registry_view import fresh_registry_view, registry_view
 from tests.unit.node_service.sharing.consortium import A, B, C, doctor, run
 from tests.unit.node_service.witnessing.conftest import World
-from tests.unit.node_service.witnessing.test_freshness import fresh, opened
+from tests.unit.node_service.witnessing.test_freshness import claims_blocks, fresh, opened
 from tests.unit.node_service.witnessing.test_receipts import collect
 
 
@@ -108,6 +108,15 @@ def test_who_gets_no_blocks_any_more_tells_nobody_who_the_members_are(world: Wor
         run(fresh_registry_view(gone.node, "fabric"))
     assert refused.value.reason == "projection-behind"
     assert run(fresh_registry_view(world.consortium[A].node, "fabric")).members
+
+
+def test_one_witness_that_claims_blocks_silences_no_hospital(world: World) -> None:
+    """Wallets would then be told who the members are by the hospital that lies alone."""
+    world.witnesses[C].forges = claims_blocks(C)
+    node = world.consortium[A].node
+    for world.witnesses[B].silent in (False, True):
+        world.later()
+        assert run(fresh_registry_view(node, "fabric")) == registry_view(node, "fabric")
 
 
 def test_where_nobody_is_heard_a_hospital_tells_its_own_view(world: World) -> None:
