@@ -12,16 +12,23 @@ from pathlib import Path
 
 import pytest
 
+from domain import jcs, queries, transactions
 from domain.errors import YilianError
 from domain.instants import instant
 from domain.jcs import JsonValue
 from domain.ports import CommittedTransaction, Ledger
+from domain.statements import Erasure, Rotate
 from domain.transactions import (
+    AnchorStatement,
+    AttestErasure,
+    CloseRegistration,
     CreateRecord,
+    EraseRecord,
     LockRecord,
     RequestAccess,
     RetractRecord,
     ReviewBreakGlass,
+    RotateKey,
     Transaction,
     UpdateOrganization,
     encode,
@@ -166,9 +173,8 @@ class StandingClock:
 Step = tuple[str, Transaction]
 
 
-def story(now: str, channel: str) -> list[Step]:
+def story(now: str, channel: str, unique: str) -> list[Step]:
     """Every kind of the product's transactions at a moment, with refusals and repetitions among them."""
-    unique = os.urandom(6).hex()
     li = Wallet(unique, NORTH)
     later, soon = after(3600, now), after(600, now)
     terms = grant_terms(grantee=SOUTH, valid_from=now, valid_until=later, recorded_until=now)
@@ -177,6 +183,9 @@ def story(now: str, channel: str) -> list[Step]:
     grant = li.grant(f"g {unique}", terms, **timed)
     forged = replace(grant, signature=Wallet("mallory", NORTH).sign(grant.statement))
     emergency = break_glass(f"e {unique}", NORTH, until=soon)
+    heir, gone = li.next_epoch(), an_id(f"gone {unique}")
+    text = li.text(f"rotate {unique}", Rotate(heir.keys), **timed)
+    wish = heir.signed(f"erase {unique}", Erasure(a_digest("records")), **timed)
     return [
         *((msp, registration(msp)) for msp in HOSPITALS),
         (NORTH, UpdateOrganization("https://north.example", (organization_key(holder=NORTH),))),
@@ -203,7 +212,51 @@ def story(now: str, channel: str) -> list[Step]:
         (SOUTH, ReviewBreakGlass(an_id(f"e {unique}"), "justified", an_id("officer"), a_digest("note"))),
         (NORTH, LockRecord(record, "retention", soon)),
         (NORTH, RetractRecord(record, "wrong-patient")),
+        (NORTH, EraseRecord((record,))),
+        (NORTH, CreateRecord(gone, a_digest("leaf"))),
+        (NORTH, EraseRecord((gone,))),
+        (SOUTH, AttestErasure(NORTH, (gone,), None)),
+        (WEST, AnchorStatement(an_id(f"fact {unique}"), "ai-result", a_digest("fact"), None, None)),
+        (NORTH, RotateKey(text, li.sign(text), heir.sign(text))),
+        (SOUTH, li.dissent(f"late {unique}", None, **timed)),
+        (WEST, AnchorStatement(an_id(f"erase {unique}"), "erasure-request", a_digest("records"), *wish)),
+        (NORTH, CloseRegistration(li.patient, "deceased")),
+        (SOUTH, heir.dissent(f"closed {unique}", None, **timed)),
     ]
+
+
+def asked(unique: str) -> list[queries.Query]:
+    """A query of each kind about what the story wrote."""
+    patient = Wallet(unique, NORTH).patient
+    return [
+        queries.QueryOrganization(NORTH),
+        queries.QueryOrganizations(),
+        queries.QueryPatient(patient),
+        queries.QueryGrants(patient, None, 10),
+        queries.QueryDissents(patient),
+        queries.QueryAccesses(id=an_id(f"o {unique}")),
+        queries.QueryEmergency(an_id(f"e {unique}")),
+        queries.QueryRequest(an_id(f"q {unique}")),
+        queries.QueryLog(NORTH),
+        queries.QueryRecord(NORTH, an_id(f"record {unique}")),
+        queries.QueryStatement("ai-result", an_id(f"fact {unique}")),
+        queries.QueryHistory(("org", NORTH)),
+    ]
+
+
+def answered(ledger: Ledger, query: queries.Query) -> JsonValue:
+    """The answer, without the ids of transactions, which differ."""
+    name, arguments = queries.encode(query)
+    try:
+        return without_ids(ledger.evaluate(name, jcs.parse_object(arguments)))
+    except YilianError as error:
+        return f"{type(error).__name__} {error.reason} {error.place}"
+
+
+def without_ids(value: JsonValue) -> JsonValue:
+    if isinstance(value, dict):
+        return {name: without_ids(item) for name, item in value.items() if name != "tx_id"}
+    return [without_ids(item) for item in value] if isinstance(value, list) else value
 
 
 def told(ledgers: dict[str, Ledger], steps: Sequence[Step]) -> tuple[list[str], list[CommittedTransaction]]:
@@ -236,8 +289,16 @@ def test_the_products_contract_gives_the_same_answers_writes_and_events(
                 )
                 for msp_id in HOSPITALS
             }
-            steps = story(instant(clock.at), real[NORTH].channel)
+            unique = os.urandom(6).hex()
+            steps = story(instant(clock.at), real[NORTH].channel, unique)
             found, expected = told(real, steps), told(own, steps)
+            answers = {
+                type(query).__name__: [answered(one[SOUTH], query) for one in (real, own)] for query in asked(unique)
+            }
+    assert {type(transaction).__name__ for _, transaction in steps} == transactions.NAMES.keys()
+    assert answers.keys() == queries.NAMES.keys()
+    for name, (on_fabric, embedded_one) in answers.items():
+        assert on_fabric == embedded_one, name
     assert found[0] == expected[0]
     assert {answer.split()[0] for answer in found[0]} >= {"VALID", "Denied", "Conflict"}
     assert [comparable(item) for item in found[1]] == [comparable(item) for item in expected[1]]
