@@ -234,7 +234,15 @@ def _add_upgrade(network: typer.Typer, t: Text) -> None:
                 help=t("Contract as module:function; default our own.", "合约 module:function，默认本产品的。")
             ),
         ] = None,
-        version: Annotated[str, typer.Option(help=t("What people call it.", "版本名称。"))] = "",
+        version: Annotated[
+            str,
+            typer.Option(
+                help=t(
+                    "What people call it; one that is in force already is not put into force again.",
+                    "版本名称；已生效的不会再次启用。",
+                )
+            ),
+        ] = "",
     ) -> None:
         definition = deployment.upgrade(NativeNetwork.open(folder, Binaries.find()), contract, version)
         named = f"{definition.version} ({definition.sequence})"

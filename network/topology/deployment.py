@@ -96,7 +96,7 @@ def settle(network: NativeNetwork) -> bool:
         if not ContractService.exists(network.layout, organization.next_contract):
             continue
         following = ContractService.read(network.layout, organization.next_contract)
-        present = definition_in_force(network)
+        present = _definition_at(network, organization)  # another's peer may be behind
         approved = lifecycle.approved_package(network.administration, organization, present.sequence)
         if approved == following.package_id:
             is_new |= _take_over(network, organization)
@@ -112,7 +112,11 @@ def definition_in_force(network: NativeNetwork) -> Definition:
     Raises:
         Unavailable: nothing is deployed, or the peer does not answer.
     """
-    present = lifecycle.committed(network.administration, network.topology.organizations[0])
+    return _definition_at(network, network.topology.organizations[0])
+
+
+def _definition_at(network: NativeNetwork, organization: Organization) -> Definition:
+    present = lifecycle.committed(network.administration, organization)
     if present is None:
         raise Unavailable("the contract is not deployed", reason="not-deployed")
     return present
