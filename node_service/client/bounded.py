@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import httpx
 
 from domain.errors import Tampered
 from node_service.client.answers import MAX_PROBLEM_BYTES, UNPACKED, error_of, verify_unpacked
+
+_ASKED_OF_A_SOCKET: Final = ("family", "getpeername", "getsockname")
+"""What anyio 4 asks a connection's socket, which is None where the connection was reset as it was opened."""
 
 
 async def read_bounded(http: httpx.AsyncClient, request: httpx.Request, max_bytes: int) -> bytes:
@@ -19,7 +24,9 @@ async def read_bounded(http: httpx.AsyncClient, request: httpx.Request, max_byte
     request.headers.update(UNPACKED)
     try:
         answer = await http.send(request, stream=True)
-    except AttributeError as error:  # anyio 4 asks a connection for its socket that was reset as it was opened
+    except AttributeError as error:
+        if error.obj is not None or error.name not in _ASKED_OF_A_SOCKET:
+            raise
         raise httpx.ReadError("the connection was reset", request=request) from error
     try:
         verify_unpacked(answer)
