@@ -8,17 +8,37 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, Protocol
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, select
 
 from domain.errors import Conflict, Tampered
 from domain.ports import CustodyRecord
 from node_service.database.account_models import Staff
-from node_service.database.models import RecordVersion, Wrap
+from node_service.database.erasure_models import Removal
+from node_service.database.models import Outbox, RecordVersion, Wrap
 from node_service.secrets import FILE_NAME, NodeSecrets
 from node_service.staff.accounts import name_context
 
 RESTORED: Final = "restored"
 """Purpose of the custody log's entry after a restore."""
+_COMPARED: Final = 5
+_FIRST: Final = select(RecordVersion.record, RecordVersion.stored_at.label("at")).where(RecordVersion.version == 1)
+"""A record's secret is as old as its first version: a copy that knows the record knows all its versions."""
+_NEWEST_LOGGED: Final = (
+    _FIRST.where(RecordVersion.log_index.is_not(None))
+    .order_by(RecordVersion.incarnation.desc(), RecordVersion.log_index.desc())
+    .limit(_COMPARED)
+)
+_NEWEST_WAITING: Final = (
+    _FIRST.join(Outbox, and_(Outbox.record == RecordVersion.record, Outbox.version == RecordVersion.version))
+    .order_by(Outbox.id.desc())
+    .limit(_COMPARED)
+)
+_NEWEST_ERASED: Final = (
+    select(Removal.record, Removal.forgotten_at.label("at"))
+    .where(Removal.action == "erase", Removal.state.in_(("forgotten", "done")), Removal.forgotten_at.is_not(None))
+    .order_by(Removal.forgotten_at.desc())
+    .limit(_COMPARED)
+)
 
 
 class OpenedCustody(Protocol):
@@ -60,23 +80,24 @@ def verify_own_keys(connection: Connection, secrets: NodeSecrets, custody_keys: 
 
 
 def verify_secrets_are_newest(connection: Connection, custody: OpenedCustody) -> None:
-    """Compare the record secrets with the record that entered the log last.
+    """Compare the record secrets with the newest records and the newest erasures.
 
-    What a restore lost it named: the custody log tells of it. Without that the folder is an older copy, and a node that
-    went on would make second secrets for records that have one.
+    What a restore lost it named: the custody log tells of it. Without that the folder is an older copy: a node that
+    went on would make second secrets for records that have one, and open what was erased.
 
     Raises:
         Conflict: the secrets are older than the database (``older-secrets``). Nothing was changed.
         Tampered, Unavailable: custody.
     """
-    query = select(RecordVersion.record, RecordVersion.stored_at).where(RecordVersion.log_index.is_not(None))
-    newest = connection.execute(
-        query.order_by(RecordVersion.incarnation.desc(), RecordVersion.log_index.desc()).limit(1)
-    ).first()
-    if newest is None or custody.standing([newest.record])[0] != "unknown":
+    stored = [*connection.execute(_NEWEST_LOGGED), *connection.execute(_NEWEST_WAITING)]
+    erased = [*connection.execute(_NEWEST_ERASED)]
+    standing = custody.standing([row.record for row in (*stored, *erased)])
+    lacking = [row.at for row, one in zip(stored, standing, strict=False) if one == "unknown"]
+    lacking += [row.at for row, one in zip(erased, standing[len(stored) :], strict=True) if one != "forgotten"]
+    if not lacking:
         return
     restored = max((one.entry.at for one in custody.history() if one.entry.purpose == RESTORED), default="")
-    if newest.stored_at > restored:
+    if max(lacking) > restored:
         raise Conflict(
             "the record secrets are older than the database: put the newest custody folder back, take the replica's by"
             " 'yilian custody takeover', or restore a backup with the newest snapshot ('yilian node restore')",

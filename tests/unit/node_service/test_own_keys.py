@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from domain.errors import Conflict, Tampered, YilianError
 from domain.identifiers import identifier
+from domain.instants import instant
 from network.embedded.founding import init
 from node_service import secrets
 from node_service.composition import CUSTODY_FOLDER, SystemClock, build
+from node_service.database.engine import Database
+from node_service.database.erasure_models import Removal
+from node_service.database.models import RecordVersion
+from node_service.erasure.forgetting import forget_what_custody_lost
 from node_service.ledger_sync.anchorer import append_outbox
 from node_service.provisioning import initialise
 from node_service.records.ingest import ingest_fhir
@@ -37,15 +44,27 @@ def settings(tmp_path: Path) -> Settings:
 
 
 def store(settings: Settings, number: int) -> list[str]:
+    return take_in(settings, bundle(number))
+
+
+def take_in(settings: Settings, body: bytes, *, logged: bool = True) -> list[str]:
+    """Store records; they are in the log then, or still wait for it."""
     running = build(settings)
     try:
-        report = ingest_fhir(running.node, bundle(number), "application/fhir+json", "his")
-        with running.node.database.transaction() as session:
-            append_outbox(session)
+        report = ingest_fhir(running.node, body, "application/fhir+json", "his")
+        if logged:
+            with running.node.database.transaction() as session:
+                append_outbox(session)
     finally:
         running.resources.close()
     assert not report.refused
     return [one.record for one in report.stored]
+
+
+def patient(number: int, city: str) -> bytes:
+    """A person by a fixed id; another city is the next version of the same record."""
+    person = json.loads(bundle(number))["entry"][0]["resource"]
+    return json.dumps({**person, "address": [{"city": city}]}).encode()
 
 
 def read(settings: Settings, records: list[str]) -> list[bytes]:
@@ -109,6 +128,83 @@ def test_record_secrets_that_are_older_than_the_database_are_refused(settings: S
     shutil.rmtree(own)
     kept.rename(own)
     assert read(settings, records) == contents
+
+
+def put_back(settings: Settings, older: Path) -> None:
+    own = settings.data_dir / CUSTODY_FOLDER
+    shutil.rmtree(own)
+    shutil.copytree(older, own)
+
+
+@pytest.fixture
+def older(settings: Settings, tmp_path: Path) -> Path:
+    """A copy of the custody folder, which knows one person's record and the first Bundle's."""
+    take_in(settings, patient(9, "Beijing"))
+    store(settings, 1)
+    return Path(shutil.copytree(settings.data_dir / CUSTODY_FOLDER, tmp_path / "older"))
+
+
+def test_older_secrets_are_seen_though_the_last_leaves_are_versions_of_records_that_they_know(
+    settings: Settings, older: Path
+) -> None:
+    store(settings, 2)
+    versions = [*(take_in(settings, patient(9, city)) for city in ("Shanghai", "Suzhou"))]
+    assert versions[0] == versions[1] == newest(settings)[:1] == newest(settings)[1:2]
+    put_back(settings, older)
+    assert refused(settings, Conflict).reason == "older-secrets"
+
+
+def test_older_secrets_are_seen_though_the_new_records_wait_for_the_log(settings: Settings, older: Path) -> None:
+    take_in(settings, bundle(2), logged=False)
+    put_back(settings, older)
+    assert refused(settings, Conflict).reason == "older-secrets"
+
+
+@pytest.mark.parametrize("state", ["forgotten", "done"])
+def test_a_folder_that_brings_back_what_was_forgotten_is_refused(settings: Settings, older: Path, state: str) -> None:
+    """Nothing was stored since: only the erasure tells how old the folder is."""
+    erase(settings, state)
+    build(settings).resources.close()
+    put_back(settings, older)
+    assert refused(settings, Conflict).reason == "older-secrets"
+
+
+def test_after_a_restore_what_was_forgotten_may_have_to_be_forgotten_again(settings: Settings, older: Path) -> None:
+    """The snapshot was older than the erasure; the node does it again as soon as it runs."""
+    record = erase(settings, "done")
+    put_back(settings, older)
+    custody = FileKeyring(settings.data_dir / CUSTODY_FOLDER)
+    custody.continue_count(identifier(os.urandom(16)), 0, "2100-01-01T00:00:00Z")
+    running = build(settings)
+    try:
+        forget_what_custody_lost(running.node, running.node.clock.now())
+        assert running.node.custody.forgotten(record) is not None
+    finally:
+        running.resources.close()
+
+
+def erase(settings: Settings, state: str) -> str:
+    """Custody forgets a record, and the database says so; as the steps of an erasure leave it."""
+    (record, *_) = newest(settings)
+    at = instant(SystemClock().now())
+    running = build(settings)
+    try:
+        running.node.custody.forget([record], at)
+        with running.node.database.transaction() as session:
+            session.add(Removal(record=record, action="erase", state=state, ordered_at=at, forgotten_at=at))
+    finally:
+        running.resources.close()
+    return record
+
+
+def newest(settings: Settings) -> list[str]:
+    """Ids of records, the newest first."""
+    database = Database(settings.sqlalchemy_url)
+    try:
+        with database.reading() as session:
+            return list(session.scalars(select(RecordVersion.record).order_by(RecordVersion.log_index.desc())))
+    finally:
+        database.close()
 
 
 def test_after_a_restore_that_lost_secrets_the_node_begins(settings: Settings, tmp_path: Path) -> None:
