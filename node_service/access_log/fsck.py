@@ -2,6 +2,7 @@
 
 A row that was altered, removed, added or moved after it was integrated is named; so is a leaf whose hash no longer
 fits. What lies behind the last anchored head can only be compared with the database itself, and the report says so.
+The last head, and the last one that a restore left whole, are taken from the ledger: the projection is in the database.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from domain import merkle
-from node_service.access_log.ledger_heads import LedgerHeads
+from node_service.access_log.ledger_heads import LedgerHeads, held_head
 from node_service.context import Node
 from node_service.database.models import AnchoredHead, LogNode, LogSize
 from node_service.logs.scrub import stored_leaves
@@ -68,6 +69,7 @@ def check(node: Node) -> Report:
 
     Raises:
         Unavailable: the database or the ledger cannot be read.
+        Tampered: a block of the ledger does not verify.
     """
     ledger = LedgerHeads(node)
     with node.database.reading() as session:
@@ -89,6 +91,7 @@ def _check_log(node: Node, session: Session, log: str, incarnation: int, ledger:
     heads.update([ledger.heads[log, incarnation]] if (log, incarnation) in ledger.heads else [])
     anchored = max(heads, default=0)
     held = ledger.given_up.get((log, incarnation), anchored)
+    heads.update([held_head(node, session, log, incarnation, held)] if held < anchored else [])
     stored = session.get(LogSize, (log, incarnation))
     tree = merkle.MemoryTree()
     finding = _compare_leaves(session, log, incarnation, heads, tree)

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from domain.errors import Tampered
 from domain.instants import instant, moment
-from node_service.access_log.ledger_heads import LedgerHeads
+from node_service.access_log.ledger_heads import LedgerHeads, held_head
 from node_service.context import Node
 from node_service.database.models import LogSize
 from node_service.database.scrub_models import ScrubPass
@@ -117,7 +117,7 @@ class Scrubber:
                 count = verify_window(session, self._node.msp_id, log, incarnation, begin)
                 ends = count < WINDOW_LEAVES
                 if ends:
-                    _verify_ledger(session, log, incarnation, ledger)
+                    _verify_ledger(self._node, session, log, incarnation, ledger)
         except Tampered as error:
             raise_alarm(self._node.database, ANCHORER, error, instant(now))
             count, ends = 0, True
@@ -136,19 +136,19 @@ class Scrubber:
         return following[0] if following else None
 
 
-def _verify_ledger(session: Session, log: str, incarnation: int, ledger: LedgerHeads) -> None:
+def _verify_ledger(node: Node, session: Session, log: str, incarnation: int, ledger: LedgerHeads) -> None:
     """The last head, as the ledger itself has it: the projection lies beside the rows.
 
-    Where a restore lost leaves, the ledger says how many there have to be, but has no root for them.
+    Where a restore lost leaves, it is the last one that covers none of these.
     """
     size, root = ledger.heads.get((log, incarnation), (0, b""))
-    given_up = ledger.given_up.get((log, incarnation))
+    least = ledger.given_up.get((log, incarnation), size)
     held = Log(session, log, incarnation)
-    place = f"{log}/{incarnation} size {size if given_up is None else given_up}"
-    if given_up is not None and given_up <= held.size:
-        return
-    if size > held.size:
+    place = f"{log}/{incarnation} size {least}"
+    if least > held.size:
         raise Tampered("the log is shorter than its anchored head", reason="log-behind", place=place)
+    if least < size:
+        size, root = held_head(node, session, log, incarnation, least)
     if size and held.root(size) != root:
         raise Tampered("the log does not give its anchored head", reason="root", place=place)
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import shutil
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
 
+from domain import merkle
 from domain.errors import Conflict, Invalid, NotFound, Tampered
 from domain.identifiers import encode_bytes
 from domain.paths import verify_leaf
@@ -22,7 +25,7 @@ from node_service.backup.continuing import behind_ledger
 from node_service.backup.manifest import CUSTODY
 from node_service.backup.restoring import restore
 from node_service.composition import open_custody
-from node_service.database.models import AccessRow, AnchoredHead, LogSize, RecordVersion
+from node_service.database.models import AccessRow, AnchoredHead, LogNode, LogSize, RecordVersion
 from node_service.ledger_sync.alarm import alarms
 from node_service.ledger_sync.anchorer import append_outbox
 from node_service.ledger_sync.incarnations import open_incarnation
@@ -39,6 +42,7 @@ from offchain.disk import Disk
 from offchain.envelope.keys import DataKey
 from offchain.envelope.wraps import KeyBinding, Wrap
 from tests.unit.node_service.backup.conftest import LATER, Site
+from tests.unit.node_service.records.hospital import MSP_ID
 from tests.unit.node_service.records.ingesting import bundle
 from tests.unit.offchain.sealing import fresh_id
 from yilian.backup_commands import make_backup, restore_backup
@@ -175,6 +179,50 @@ def test_what_the_next_incarnation_gave_up_is_no_finding_and_no_alarm(site: Site
     }  # fmt: skip
     read_and_anchored(site)
     assert not behind_ledger(node).needs_incarnation
+
+
+def rewrite_row(session: Session) -> None:
+    """A record's leaf from before the restore, all hashes, and all projected heads that cover it."""
+    rows = session.scalars(select(RecordVersion).filter_by(incarnation=1).order_by(RecordVersion.log_index)).all()
+    rows[1].leaf = rows[1].leaf[:-1] + b" }"
+    rows[1].leaf_hash = merkle.leaf_hash(rows[1].leaf)
+    tree = merkle.MemoryTree()
+    for row in rows:
+        for level, position, value in merkle.completed_subtrees(tree.size, row.leaf_hash, tree.read):
+            session.get_one(LogNode, ("records", 1, level, position)).hash = value
+        tree.append(row.leaf_hash)
+    for head in session.scalars(select(AnchoredHead).filter_by(msp_id=MSP_ID, log="records", incarnation=1)):
+        if head.size <= tree.size:
+            head.root = tree.root(head.size)
+
+
+def rewrite_row_and_hide_heads(session: Session) -> None:
+    rewrite_row(session)
+    session.execute(delete(AnchoredHead).filter_by(msp_id=MSP_ID, log="records", incarnation=1))
+
+
+def rewrite_row_and_move_heads(session: Session) -> None:
+    """The projection names a later block, where the heads are beyond what is held."""
+    rewrite_row(session)
+    heads = select(func.max(AnchoredHead.block)).filter_by(msp_id=MSP_ID, incarnation=1)
+    last = session.scalar(heads) or 0
+    session.execute(update(AnchoredHead).filter_by(msp_id=MSP_ID, log="records", incarnation=1).values(block=last))
+
+
+@pytest.mark.parametrize("damage", [rewrite_row, rewrite_row_and_hide_heads, rewrite_row_and_move_heads])
+def test_what_is_held_of_a_former_incarnation_is_compared_with_the_ledger_itself(
+    site: Site, damage: Callable[[Session], None]
+) -> None:
+    """The projected heads lie in the same database as the rows."""
+    node = restored_after_losing_rows(site)
+    with node.database.transaction() as session:
+        damage(session)
+    assert [(one.log, one.incarnation, one.reason) for one in fsck.check(node).findings] == [("records", 1, "root")]
+    scrubber = Scrubber(node)
+    while not scrubber.advance(site.hospital.clock.now()).is_finished:
+        pass
+    with node.database.reading() as session:
+        assert [(one.name, one.reason) for one in alarms(session)] == [("anchorer", "root")]
 
 
 def test_leaves_whose_proof_needs_lost_ones_are_anchored_again_in_the_next_incarnation(site: Site) -> None:
