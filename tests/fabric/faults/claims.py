@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from domain import jcs
 from domain.errors import Unavailable
@@ -44,6 +44,7 @@ EMPTY_WITHIN_S: Final = 60.0
 LEVEL_TIMEOUT_S: Final = 30.0
 RECEIPTS: Final = 5
 _POLL_S: Final = 0.2
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -195,8 +196,8 @@ def check_receipts(consortium: People, facts: Facts, story: Story, members: Memb
 
     Of the oldest and the newest records, and of the oldest and the newest rows of the custodian's access log.
     """
-    auditor, numbers = consortium.auditor, _ends(sorted(facts.stored))
-    for record in (facts.stored[number][0] for number in numbers):
+    auditor, stored = consortium.auditor, [facts.stored[number] for number in sorted(facts.stored)]
+    for record in _ends([records[0] for records in stored if records]):
         verified = _verified(partial(auditor.receipt, "record", record), story, members)
         assert f'"{record}"' in str(verified.proven.leaf)
     anchored = _anchored(story)
@@ -213,9 +214,10 @@ def _anchored(story: Story) -> Anchor:
     return newest
 
 
-def _ends(items: Sequence[int]) -> list[int]:
+def _ends(items: Sequence[_T]) -> list[_T]:
+    """The first and the last ones, each once."""
     assert items
-    return sorted({*items[:RECEIPTS], *items[-RECEIPTS:]})
+    return list(dict.fromkeys((*items[:RECEIPTS], *items[-RECEIPTS:])))
 
 
 def _verified(fetch: Callable[[], bytes], story: Story, members: Members) -> VerifiedReceipt:
