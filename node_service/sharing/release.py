@@ -11,15 +11,16 @@ the refusal names the records whose keys were prepared;
 from __future__ import annotations
 
 import hmac
+import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
+import anyio
 from sqlalchemy.orm import Session
 
 from domain.errors import Denied, Invalid, Tampered, Unavailable, YilianError
-from domain.identifiers import encode_bytes
+from domain.identifiers import check_code, encode_bytes
 from domain.instants import instant
 from domain.paths import LeafPath
 from domain.vocabulary import PATIENT_WRAP_ALG
@@ -52,6 +53,8 @@ MAX_DIRECTORY_RECORDS: Final = 1000
 MAX_READER_BYTES: Final = 8 * 1024
 DIRECTORY_DEPTH: Final = 2
 _TRIES: Final = 3
+_LOGGING_S: Final = 20.0
+_LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +116,8 @@ async def release(node: Node, caller: str, body: exchange_wire.ExchangeRelease) 
     try:
         ready = await node.in_crypto(_ready, node, caller, body, one_use, reader, attempt)
         await _commit_fresh(node, caller, body.opening, ready)
-    except YilianError as error:
-        await node.in_database(_log_unreleased, node, attempt, error.reason)
+    except BaseException as error:  # also who hangs up, and a fault of our own
+        await _log_unreleased(node, attempt, error)
         raise
     return ready.released
 
@@ -127,14 +130,29 @@ async def _commit_fresh(node: Node, caller: str, opening: exchange_wire.Opening,
     raise Unavailable("what was fresh was old again when it came to release; ask again", reason="not-fresh")
 
 
-def _log_unreleased(node: Node, attempt: _Attempt, reason: str) -> None:
-    """Keys came out of custody and none leaves: the log tells that, and of which records.
+async def _log_unreleased(node: Node, attempt: _Attempt, error: BaseException) -> None:
+    """Keys came out of custody and none leaves: the log tells that, of which records, and why.
 
-    Where it cannot be written, the reconciliation of keys and rows shows them.
+    Where it cannot be written, the reconciliation of keys and rows shows them, and what ended the attempt stays the
+    answer.
     """
-    if attempt.live is not None and attempt.opened:
-        with suppress(Unavailable):
-            record_alone(node, access_entry(attempt.live, "deny", tuple(attempt.opened), None, outcome=reason))
+    if attempt.live is None or not attempt.opened:
+        return
+    entry = access_entry(attempt.live, "deny", tuple(attempt.opened), None, outcome=_outcome(error))
+    with anyio.move_on_after(_LOGGING_S, shield=True):
+        try:
+            await node.in_database(record_alone, node, entry)
+        except Exception as failed:  # noqa: BLE001 - what ended the attempt is the answer
+            _LOG.warning("a release that failed is not in the access log (%s)", type(failed).__name__)
+
+
+def _outcome(error: BaseException) -> str:
+    if isinstance(error, anyio.get_cancelled_exc_class()):
+        return "cancelled"
+    try:
+        return check_code(error.reason if isinstance(error, YilianError) else "failed", "reason")
+    except Invalid:
+        return "failed"
 
 
 def verified_opening(node: Node, session: Session, caller: str, opening: exchange_wire.Opening) -> LiveOpening:

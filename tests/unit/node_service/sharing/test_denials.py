@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
+import anyio
 import pytest
 from sqlalchemy import select
 
@@ -307,6 +309,71 @@ def test_no_failing_access_row_ever_lets_data_out(story: Story, monkeypatch: pyt
     monkeypatch.setattr(release, "record_alone", broken)
     with pytest.raises(Unavailable):
         run(release.search(story.consortium[A].node, B, exchange_wire.ExchangeSearch(opening=opening.wire())))
+
+
+@pytest.mark.parametrize(
+    ("error", "outcome"),
+    [
+        (RuntimeError("a fault of our own"), "failed"),
+        (asyncio.CancelledError(), "cancelled"),
+        (Unavailable("custody is down", reason="custody"), "custody"),
+    ],
+    ids=["failed", "cancelled", "unavailable"],
+)
+def test_keys_that_were_opened_for_a_release_that_failed_are_in_the_log_however_it_failed(
+    story: Story, monkeypatch: pytest.MonkeyPatch, error: BaseException, outcome: str
+) -> None:
+    opening = opened(story)
+
+    async def failing(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(release, "_commit_fresh", failing)
+    with pytest.raises(type(error)):
+        ask(story, opening)
+    with story.consortium[A].node.database.reading() as session:
+        rows = session.scalars(select(AccessRow.leaf).where(AccessRow.access == opening.id)).all()
+    logged = [leaves.parse_access_leaf(row) for row in rows]
+    assert [(leaf.action, leaf.outcome) for leaf in logged] == [("deny", outcome)]
+    assert story.records["Observation"].record in logged[0].records
+
+
+def test_a_release_whose_caller_hangs_up_after_keys_were_opened_is_in_the_log(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opening = opened(story)
+
+    async def cut_off() -> bool:
+        with anyio.move_on_after(60) as scope:
+            monkeypatch.setattr(release, "_commit_fresh", lambda *_: cut(scope))
+            await release.release(story.consortium[A].node, B, body)
+        return scope.cancelled_caught
+
+    async def cut(scope: anyio.CancelScope) -> None:
+        scope.cancel()
+        await asyncio.Event().wait()
+
+    body = exchange_wire.ExchangeRelease(
+        opening=opening.wire(),
+        public_key=encode_bytes(opening.private_key.public.raw),
+        records=[one.record for one in story.records.values()],
+    )
+    assert run(cut_off())
+    assert last_outcome(story) == "cancelled"
+
+
+def test_a_log_that_fails_does_not_hide_why_a_release_failed(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:
+    opening = opened(story)
+
+    async def failing(*_: object) -> None:
+        raise Denied("closed meanwhile", reason="closed")
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("the log is broken")
+
+    monkeypatch.setattr(release, "_commit_fresh", failing)
+    monkeypatch.setattr(release, "record_alone", broken)
+    assert reason_of(lambda: ask(story, opening)) == "closed"
 
 
 def test_every_release_names_its_records_in_the_access_log(story: Story) -> None:
