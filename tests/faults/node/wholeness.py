@@ -18,7 +18,7 @@ from yilian.audit_export import verify_folder
 from yilian.demo.network import Hospital
 
 ROOT = Path(__file__).resolve().parents[3]
-FSCK_TIMEOUT_S = 120
+FSCK_TIMEOUT_S = 300
 
 
 def check_whole(actors: Actors, folder: Path) -> None:
