@@ -50,7 +50,7 @@ from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
 from node_service.ledger_sync.submission import Resubmitter
 from node_service.node_status import node_status
-from node_service.own_keys import verify_own_keys, verify_secrets_are_newest
+from node_service.own_keys import is_in_use, verify_own_keys, verify_secrets_are_newest
 from node_service.profiles import check_profile
 from node_service.records.collecting import Collector
 from node_service.records.scrubber import Scrubber
@@ -65,8 +65,10 @@ from node_service.witnessing.collector import WitnessCollector
 from node_service.witnessing.members import Witness, other_witnesses
 from node_service.witnessing.receipts import Receipts
 from node_service.witnessing.voices import LedgerVoices, WitnessVoices
-from offchain.custody.file_keyring import FileKeyring
+from offchain.custody.file_keyring import KEYRING_FILE, FileKeyring
+from offchain.custody.keyring_file import read_keyring
 from offchain.custody.replica.remote import RemoteMirror, parse_address
+from offchain.disk import Disk
 from offchain.stores import SealedStore
 from offchain.stores.opening import open_store, read_token
 
@@ -214,7 +216,7 @@ def build(
     load_rules(settings.retention_path)
     trusted = read_authorities(settings.ca_file)
     clock = clock or SystemClock()
-    upgrade(settings.sqlalchemy_url)
+    migrate(settings)
     with ExitStack() as opened:
         questions = Questions(trusted=trusted)
         node, commits = _open(settings, clock, random, trusted, questions, opened)
@@ -231,6 +233,25 @@ def build(
         running = RunningNode(node, app, condition, exchange, questions, leading, measuring, listener, opened.pop_all())
         app.state.running = running
         return running
+
+
+def migrate(settings: Settings) -> None:
+    """Bring the node's database to the newest schema, after a look whether it is this node's.
+
+    Raises:
+        Invalid: the database is in use, and the data folder has no keys.
+        Conflict: it was written by a newer version, or with other keys. Nothing was changed.
+        Unavailable, Tampered: database or keyring cannot be used.
+    """
+    database = Database(settings.sqlalchemy_url)
+    try:
+        with database.rows() as connection:
+            if is_in_use(connection):
+                keyring = read_keyring(settings.data_dir / CUSTODY_FOLDER / KEYRING_FILE, Disk())
+                verify_own_keys(connection, secrets.load(settings.data_dir), keyring.entries)
+    finally:
+        database.close()
+    upgrade(settings.sqlalchemy_url)
 
 
 def _open(

@@ -8,19 +8,22 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from typing import Final, Protocol
 
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, inspect, select
 
 from domain.errors import Conflict, Tampered
 from domain.ports import CustodyRecord
 from node_service.database.account_models import Staff
 from node_service.database.erasure_models import Removal
+from node_service.database.migrations import NEWEST
 from node_service.database.models import Outbox, RecordVersion, Wrap
+from node_service.database.standing import revision
 from node_service.secrets import FILE_NAME, NodeSecrets
 from node_service.staff.accounts import name_context
 
 RESTORED: Final = "restored"
 """Purpose of the custody log's entry after a restore."""
 _COMPARED: Final = 5
+"""Rows of a kind, so that each start is quick."""
 _FIRST: Final = select(RecordVersion.record, RecordVersion.stored_at.label("at")).where(RecordVersion.version == 1)
 """A record's secret is as old as its first version: a copy that knows the record knows all its versions."""
 _NEWEST_LOGGED: Final = (
@@ -52,7 +55,7 @@ class OpenedCustody(Protocol):
 
 
 def verify_own_keys(connection: Connection, secrets: NodeSecrets, custody_keys: Collection[str]) -> None:
-    """Compare the keys with one account and one record of the database.
+    """Compare the keys with some accounts and records; one that fits is enough, for single rows may be damaged.
 
     Args:
         custody_keys: ids of all keys of the key custody.
@@ -61,22 +64,39 @@ def verify_own_keys(connection: Connection, secrets: NodeSecrets, custody_keys: 
         Conflict: the database is another node's (``other-keys``), or the keyring (``other-keyring``). Nothing was
             changed.
     """
-    account = connection.execute(select(Staff.id, Staff.display_name).limit(1)).first()
-    try:
-        if account is not None:
-            secrets.open_local(name_context(account.id), account.display_name)
-    except Tampered:
+    accounts = connection.execute(select(Staff.id, Staff.display_name).limit(_COMPARED)).all()
+    if accounts and not any(_opens(secrets, account.id, account.display_name) for account in accounts):
         raise Conflict(
             f"{FILE_NAME} is not of this database: put this node's own file back, or name its own database",
             reason="other-keys", place="YILIAN_DATABASE_URL",
-        ) from None  # fmt: skip
-    key = connection.scalar(select(Wrap.key_id).where(Wrap.recipient == "custodian").limit(1))
-    if key is not None and key not in custody_keys:
+        )  # fmt: skip
+    keys = connection.scalars(select(Wrap.key_id).where(Wrap.recipient == "custodian").limit(_COMPARED)).all()
+    if keys and not any(key in custody_keys for key in keys):
         raise Conflict(
             "the custody keyring is not of this database: put this node's own custody folder back, or restore it from"
             " its backup with the newest root key",
             reason="other-keyring", place="custody",
         )  # fmt: skip
+
+
+def _opens(secrets: NodeSecrets, account: str, display_name: bytes) -> bool:
+    try:
+        secrets.open_local(name_context(account), display_name)
+    except Tampered:
+        return False
+    return True
+
+
+def is_in_use(connection: Connection) -> bool:
+    """Whether there is something to compare keys with, in a schema that this program knows."""
+    written = revision(connection)
+    if written is not None and written > NEWEST:
+        return False  # not compared, and not changed
+    existing = inspect(connection)
+    return any(
+        existing.has_table(table.__tablename__) and connection.execute(select(column).limit(1)).first() is not None
+        for table, column in ((Staff, Staff.id), (Wrap, Wrap.record))
+    )
 
 
 def verify_secrets_are_newest(connection: Connection, custody: OpenedCustody) -> None:

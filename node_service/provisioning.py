@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from domain import transactions
 from domain.errors import Conflict, NotFound, OutcomeUnknown, Unavailable
@@ -27,7 +27,6 @@ from node_service.composition import CUSTODY_FOLDER, SystemClock, build
 from node_service.context import Node
 from node_service.database.account_models import Staff
 from node_service.database.engine import Database
-from node_service.database.migrations import upgrade
 from node_service.organization_keys import published_keys, witness_keys
 from node_service.profiles import check_profile, note_key_origin
 from node_service.settings import Settings
@@ -73,7 +72,6 @@ def initialise(settings: Settings, *, username: str = FIRST_USERNAME, password: 
     make_folders(settings)
     _make_keys(settings)
     check_profile(settings)
-    upgrade(settings.sqlalchemy_url)
     running = build(settings)
     try:
         member = _first_account(running.node, username, given)
@@ -143,11 +141,11 @@ def _has_rows(settings: Settings) -> bool:
     """Whether somebody works with the database already; a database that was only just made has no accounts."""
     if not settings.database_url and not (settings.data_dir / "node.db").exists():
         return False
-    upgrade(settings.sqlalchemy_url)
     database = Database(settings.sqlalchemy_url)
     try:
-        with database.reading() as session:
-            return session.scalar(select(Staff.id).limit(1)) is not None
+        with database.rows() as connection:
+            has_accounts = inspect(connection).has_table(Staff.__tablename__)
+            return has_accounts and connection.scalar(select(Staff.id).limit(1)) is not None
     finally:
         database.close()
 

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
+from node_service import composition
 from node_service.database.engine import Database
-from node_service.database.migrations import NEWEST, upgrade
+from node_service.database.migrations import NEWEST
 from node_service.database.standing import revision
 from node_service.settings import Settings
 from yilian.language import Text
@@ -34,7 +35,7 @@ def add_standing(node: typer.Typer, t: Text) -> None:
         settings = Settings.from_environment()
         before = _revision(settings)
         if not check:
-            upgrade(settings.sqlalchemy_url)
+            composition.migrate(settings)
         typer.echo(_told(before, before if check else _revision(settings), t))
 
     @node.command(

@@ -5,26 +5,31 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from domain.errors import Conflict, Tampered, YilianError
 from domain.identifiers import identifier
 from domain.instants import instant
 from network.embedded.founding import init
 from node_service import secrets
-from node_service.composition import CUSTODY_FOLDER, SystemClock, build
+from node_service.client.wire import StaffAccount
+from node_service.composition import CUSTODY_FOLDER, SystemClock, build, migrate
+from node_service.database.account_models import Staff
 from node_service.database.engine import Database
 from node_service.database.erasure_models import Removal
-from node_service.database.models import RecordVersion
+from node_service.database.models import RecordVersion, Wrap
+from node_service.database.standing import revision
 from node_service.erasure.forgetting import forget_what_custody_lost
 from node_service.ledger_sync.anchorer import append_outbox
 from node_service.provisioning import initialise
 from node_service.records.ingest import ingest_fhir
 from node_service.records.reading import open_version
 from node_service.settings import Settings
+from node_service.staff.accounts import create_account
 from offchain.custody.file_keyring import SECRETS_FOLDER, FileKeyring
 from tests.unit.node_service.records.ingesting import bundle
 
@@ -128,6 +133,49 @@ def test_record_secrets_that_are_older_than_the_database_are_refused(settings: S
     shutil.rmtree(own)
     kept.rename(own)
     assert read(settings, records) == contents
+
+
+def test_one_account_and_one_wrap_that_were_altered_do_not_keep_the_node_from_starting(settings: Settings) -> None:
+    """The row that is asked first; the others tell whose database it is."""
+    running = build(settings)
+    try:
+        for name in ("a", "b"):
+            account = StaffAccount(username=name, password=PASSWORD, display_name=name, roles=["privacy-officer"])
+            create_account(running.node, account)
+        with running.node.database.transaction() as session:
+            first = session.scalars(select(Staff).limit(1)).one()
+            first.display_name = first.display_name[:-1] + bytes([first.display_name[-1] ^ 1])
+            wrap = session.scalars(select(Wrap).filter_by(recipient="custodian").limit(1)).one()
+            wrap.key_id = "another"
+    finally:
+        running.resources.close()
+    build(settings).resources.close()
+
+
+@pytest.mark.parametrize("begin", [build, initialise, migrate])
+def test_another_nodes_database_is_refused_before_its_schema_is_changed(
+    settings: Settings, tmp_path: Path, begin: Callable[[Settings], object]
+) -> None:
+    path = tmp_path / "other.db"
+    shutil.copy(settings.data_dir / "node.db", path)
+    database = Database(f"sqlite:///{path}")
+    with database.transaction() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+        session.execute(text("ALTER TABLE checkpoint DROP COLUMN members"))
+    database.close()
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    secrets.create(other)
+    FileKeyring.create(other / CUSTODY_FOLDER, "2026-03-01T08:00:00Z")
+    wrong = settings.model_copy(update={"data_dir": other, "database_url": f"sqlite:///{path}"})
+    with pytest.raises(Conflict) as caught:
+        begin(wrong)
+    assert caught.value.reason == "other-keys"
+    database = Database(f"sqlite:///{path}")
+    with database.rows() as connection:
+        assert revision(connection) == "0002"
+    database.close()
+    build(settings.model_copy(update={"database_url": f"sqlite:///{path}"})).resources.close()
 
 
 def put_back(settings: Settings, older: Path) -> None:
