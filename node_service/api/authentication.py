@@ -9,6 +9,7 @@ from fastapi import Depends, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from domain.errors import Denied, Invalid
+from node_service.api.body_limits import ACCOUNT
 from node_service.api.problems import NotAuthenticated
 from node_service.api.services import Serving
 from node_service.sharing.exchange_tokens import authenticate_hospital
@@ -40,9 +41,11 @@ async def staff_member(request: Request, serving: Serving, _scheme: _StaffScheme
         NotAuthenticated: no live session.
     """
     try:
-        return await serving.node.in_database(sessions.authenticate, serving.node, bearer_token(request))
+        member = await serving.node.in_database(sessions.authenticate, serving.node, bearer_token(request))
     except Denied as error:
         raise NotAuthenticated(error.detail, reason=error.reason) from error
+    setattr(request.state, ACCOUNT, member.id)
+    return member
 
 
 def staff_with(allowed: Collection[str]) -> Callable[..., Awaitable[StaffPrincipal]]:
