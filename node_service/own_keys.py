@@ -20,8 +20,8 @@ from node_service.database.standing import revision
 from node_service.secrets import FILE_NAME, NodeSecrets
 from node_service.staff.accounts import name_context
 
-RESTORED: Final = "restored"
-"""Purpose of the custody log's entry after a restore."""
+_RESTORED: Final = ("restored", "lost")
+"""Purposes of the custody log's entries after a restore: its own time, and a later one of what it may have lost."""
 _COMPARED: Final = 5
 """Rows of a kind, so that each start is quick."""
 _FIRST: Final = select(RecordVersion.record, RecordVersion.stored_at.label("at")).where(RecordVersion.version == 1)
@@ -116,7 +116,7 @@ def verify_secrets_are_newest(connection: Connection, custody: OpenedCustody) ->
     lacking += [row.at for row, one in zip(erased, standing[len(stored) :], strict=True) if one != "forgotten"]
     if not lacking:
         return
-    restored = max((one.entry.at for one in custody.history() if one.entry.purpose == RESTORED), default="")
+    restored = max((one.entry.at for one in custody.history() if one.entry.purpose in _RESTORED), default="")
     if max(lacking) > restored:
         raise Conflict(
             "the record secrets are older than the database: put the newest custody folder back, take the replica's by"

@@ -53,7 +53,7 @@ class BackupReport:
 def back_up(
     settings: Settings, custody: CustodyToBackUp, copy: CopyObjects | None, folder: Path, at: str
 ) -> BackupReport:
-    """Back a node up, while it runs, into a folder that has no backup yet.
+    """Back a node up, while it runs, into a folder that is new or empty.
 
     The database comes first: objects and secrets are durable before the rows that need them, so what is copied
     later holds all that the archive refers to. PostgreSQL's base backup is made before this one for that reason.
@@ -62,7 +62,7 @@ def back_up(
         copy: copies objects into the backup; None where the store has a backup of its own.
 
     Raises:
-        Conflict: there is a backup in the folder.
+        Conflict: there is something in the folder: a backup, or one that broke off.
         Tampered: an object of the store was altered.
         Unavailable: disk, database, store or custody.
     """
@@ -75,7 +75,8 @@ def back_up(
     keys = custody.backup_keys()
     _write(folder / IDENTITY, keys.seal(_identity(settings.data_dir)))
     copied = 0 if copy is None else len(digests) - len(gone)
-    manifest = Manifest.of_folder(folder, settings.msp_id, at, len(digests), copied)
+    has_database = sqlite_path(settings) is not None
+    manifest = Manifest.of_folder(folder, settings.msp_id, at, len(digests), copied, has_database=has_database)
     _write(folder / MANIFEST, encode_signed(manifest, keys.authenticate(manifest.encode())))
     return BackupReport(manifest, gone)
 
@@ -101,6 +102,8 @@ def _make_folder(folder: Path) -> None:
         raise Unavailable(f"the backup's folder cannot be made: {error.strerror}", reason="folder") from error
     if (folder / MANIFEST).exists():
         raise Conflict("there is a backup in this folder already", reason="backup-exists")
+    if any(folder.iterdir()):
+        raise Conflict("the backup's folder is not empty: name a new one", reason="not-empty")
 
 
 def _database(settings: Settings, folder: Path) -> HeldDatabase:

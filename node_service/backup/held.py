@@ -23,6 +23,10 @@ _DIGESTS: Final = text(
     " UNION SELECT digest FROM member UNION SELECT digest FROM bundle_skeleton"
 )
 _RECORDS: Final = text("SELECT id FROM record WHERE status <> 'erased' UNION ALL SELECT id FROM bundle_skeleton")
+_NEWEST: Final = text(
+    "SELECT max(at) FROM (SELECT max(stored_at) AS at FROM record_version"
+    " UNION ALL SELECT max(forgotten_at) FROM removal) AS newest"
+)
 _ERASED: Final = b""
 
 
@@ -33,10 +37,12 @@ class Held:
     Attributes:
         digests: the anchored digests of all objects, sorted.
         records: ids of all records that are not erased, and of the Bundles that are kept.
+        newest: when the last record was stored or erased, by the clock of then; empty if nothing was.
     """
 
     digests: tuple[str, ...]
     records: tuple[str, ...]
+    newest: str
 
 
 class HeldDatabase(Protocol):
@@ -118,4 +124,5 @@ def _held(connection: Connection) -> Held:
     """In one view of a server, so that both agree."""
     digests = connection.execute(_DIGESTS, {"erased": _ERASED}).scalars()
     sorted_digests = tuple(sorted(encode_bytes(digest) for digest in digests))
-    return Held(sorted_digests, tuple(connection.execute(_RECORDS).scalars()))
+    records, newest = tuple(connection.execute(_RECORDS).scalars()), connection.execute(_NEWEST).scalar()
+    return Held(sorted_digests, records, newest or "")

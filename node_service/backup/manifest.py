@@ -75,9 +75,11 @@ class Manifest:
         )
 
     @classmethod
-    def of_folder(cls, folder: Path, msp_id: str, at: str, objects: int, copied: int) -> Manifest:
-        """The manifest of what lies in a folder now."""
-        names = _WITH_DATABASE if (folder / DATABASE).exists() else _NAMES
+    def of_folder(
+        cls, folder: Path, msp_id: str, at: str, objects: int, copied: int, *, has_database: bool
+    ) -> Manifest:
+        """The manifest of what lies in a folder now; whether a database belongs to it says who made the backup."""
+        names = _WITH_DATABASE if has_database else _NAMES
         return cls(msp_id, at, {name: file_digest(folder / name) for name in names}, objects, copied)
 
     def verify_files(self, folder: Path) -> None:

@@ -49,6 +49,9 @@ class RestoredCustody(Protocol):
     def standing(self, records: Sequence[str]) -> list[Standing]:
         """What is known of the records' secrets, in order."""
 
+    def note_lost(self, until: str) -> None:
+        """Let the log tell that the restore may have lost secrets and erasures up to then."""
+
 
 class CustodyToRestore(Protocol):
     """A root key with the snapshot that it opens."""

@@ -81,7 +81,10 @@ def restore(
         database = on_server or _put_database(folder, building)
         restored = custody.restore(building / custody_folder, folder / CUSTODY_LOG, at)
         database.verify_keys(secrets.load(building), restored.key_ids)
-        report = _report(manifest, database.read(), restored, copy_into(building))
+        held = database.read()
+        if held.newest > at:  # the clock here is behind the one of then
+            restored.note_lost(held.newest)
+        report = _report(manifest, held, restored, copy_into(building))
         _sync_tree(building)
         building.replace(target)
     except OSError as error:

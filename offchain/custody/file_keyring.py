@@ -216,6 +216,14 @@ class FileKeyring:
         self._log.append(CustodyEntry(entry_id, "restored", missing, at), missing)
         return missing
 
+    def note_lost(self, until: str) -> None:
+        """Let the log tell that a restore may have lost secrets and erasures up to then, by another clock than its own.
+
+        Raises:
+            Unavailable: the disk failed.
+        """
+        self._log.append(CustodyEntry(identifier(os.urandom(IDENTIFIER_BYTES)), "lost", 0, until), 0)
+
     def backup_keys(self) -> CustodyBackupKeys:
         """Keys for the rest of a backup: identity keys, the manifest."""
         return CustodyBackupKeys(self._keyring())

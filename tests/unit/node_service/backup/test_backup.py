@@ -6,6 +6,7 @@ import json
 import shutil
 import sqlite3
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from node_service.ledger_sync.anchorer import append_outbox
 from node_service.ledger_sync.incarnations import open_incarnation
 from node_service.ledger_sync.projection import covering_head
 from node_service.logs.log import Log
+from node_service.own_keys import verify_secrets_are_newest
 from node_service.records.evidence import leaf_and_path
 from node_service.records.ingest import ingest_fhir
 from node_service.records.reading import open_version
@@ -42,7 +44,7 @@ from offchain.disk import Disk
 from offchain.envelope.keys import DataKey
 from offchain.envelope.wraps import KeyBinding, Wrap
 from tests.unit.node_service.backup.conftest import LATER, Site
-from tests.unit.node_service.records.hospital import MSP_ID
+from tests.unit.node_service.records.hospital import MSP_ID, START, MovableClock
 from tests.unit.node_service.records.ingesting import bundle
 from tests.unit.offchain.sealing import fresh_id
 from yilian.backup_commands import make_backup, restore_backup
@@ -342,7 +344,38 @@ def test_a_backup_that_broke_off_is_none(site: Site) -> None:
     (backup / "manifest.json").unlink()
     with pytest.raises(NotFound):
         site.restore(backup)
+    with pytest.raises(Conflict):
+        site.back_up("first")
+    shutil.rmtree(backup)
     site.back_up("first")
+
+
+def test_what_lies_in_the_folder_already_does_not_become_a_part_of_a_backup(site: Site) -> None:
+    folder = site.folder / "shelf" / "planted"
+    folder.mkdir(parents=True)
+    (folder / "node.db").write_bytes(b"planted")
+    with pytest.raises(Conflict) as caught:
+        site.back_up("planted")
+    assert caught.value.reason == "not-empty"
+    assert [path.name for path in folder.iterdir()] == ["node.db"]
+
+
+def test_a_restore_by_a_clock_that_is_behind_does_not_keep_the_node_from_starting(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the restore lost was stored later than its clock says."""
+    site.store(1)
+    snapshot = site.folder / "shelf" / "snapshot"
+    open_custody(site.settings).snapshot(snapshot)
+    site.store(2)
+    backup = site.back_up("later")
+    site.escrow()
+    site.lose()
+    monkeypatch.setattr("yilian.backup_commands.SystemClock", lambda: MovableClock(START - timedelta(days=1)))
+    assert site.restore(backup, custody=snapshot).without_key
+    node = site.open()
+    with node.database.rows() as connection:
+        verify_secrets_are_newest(connection, node.custody)
 
 
 def test_another_hospitals_settings_are_refused(site: Site) -> None:

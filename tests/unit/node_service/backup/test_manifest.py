@@ -60,6 +60,14 @@ def test_another_authentication_is_refused(changes: dict[str, Any]) -> None:
         parse_signed(jcs.canonical({**fields, **changes}))
 
 
+def test_a_database_is_part_of_a_manifest_only_where_the_backup_made_one(tmp_path: Path) -> None:
+    for name in (*NAMES, DATABASE):
+        (tmp_path / name).write_bytes(b"x")
+    for has_database in (True, False):
+        made = Manifest.of_folder(tmp_path, "AMSP", "2026-01-01T00:00:00Z", 0, 0, has_database=has_database)
+        assert made.has_database == has_database
+
+
 def test_a_long_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_bytes(b" " * (MAX_MANIFEST_BYTES + 1))
     with pytest.raises(Tampered):
