@@ -10,6 +10,7 @@ the refusal names the records whose keys were prepared;
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import logging
 from collections.abc import Sequence
@@ -117,7 +118,11 @@ async def release(node: Node, caller: str, body: exchange_wire.ExchangeRelease) 
         ready = await node.in_crypto(_ready, node, caller, body, one_use, reader, attempt)
         await _commit_fresh(node, caller, body.opening, ready)
     except BaseException as error:  # also who hangs up, and a fault of our own
-        await _log_unreleased(node, attempt, error)
+        if not isinstance(error, asyncio.CancelledError):
+            await _log_unreleased(node, attempt, error)
+            raise
+        with anyio.move_on_after(_LOGGING_S, shield=True):
+            await _log_unreleased(node, attempt, error)
         raise
     return ready.released
 
@@ -139,15 +144,14 @@ async def _log_unreleased(node: Node, attempt: _Attempt, error: BaseException) -
     if attempt.live is None or not attempt.opened:
         return
     entry = access_entry(attempt.live, "deny", tuple(attempt.opened), None, outcome=_outcome(error))
-    with anyio.move_on_after(_LOGGING_S, shield=True):
-        try:
-            await node.in_database(record_alone, node, entry)
-        except Exception as failed:  # noqa: BLE001 - what ended the attempt is the answer
-            _LOG.warning("a release that failed is not in the access log (%s)", type(failed).__name__)
+    try:
+        await node.in_database(record_alone, node, entry)
+    except Exception as failed:  # noqa: BLE001 - what ended the attempt is the answer
+        _LOG.warning("a release that failed is not in the access log (%s)", type(failed).__name__)
 
 
 def _outcome(error: BaseException) -> str:
-    if isinstance(error, anyio.get_cancelled_exc_class()):
+    if isinstance(error, asyncio.CancelledError):
         return "cancelled"
     try:
         return check_code(error.reason if isinstance(error, YilianError) else "failed", "reason")
