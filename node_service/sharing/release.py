@@ -117,7 +117,7 @@ async def release(node: Node, caller: str, body: exchange_wire.ExchangeRelease) 
     try:
         ready = await node.in_crypto(_ready, node, caller, body, one_use, reader, attempt)
         await _commit_fresh(node, caller, body.opening, ready)
-    except BaseException as error:  # also who hangs up, and a fault of our own
+    except (Exception, asyncio.CancelledError) as error:  # also who hangs up, and a fault of our own
         if not isinstance(error, asyncio.CancelledError):
             await _log_unreleased(node, attempt, error)
             raise
