@@ -132,7 +132,7 @@ def _told_copies(one: ErasedRecord, t: Text) -> Iterator[str]:
                 f"      {copy.msp_id}：自有副本保存至 {copy.retained_until}",
             )
     reasons = {
-        "not-told": t("has not been told yet", "尚未通知到"),
+        "not-told": t("has not been told", "未通知到"),
         "told": t("was told, has not attested", "已通知，尚未证明"),
         "unknown-there": t("says that it never had it", "称从未持有"),
     }

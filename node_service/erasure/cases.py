@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from domain import jcs, statements
@@ -18,7 +18,7 @@ from domain.transactions import AnchorStatement
 from node_service.access_log.rows import Entry, record
 from node_service.client import erasure_wire, wire
 from node_service.context import Node
-from node_service.database.erasure_models import ErasureCase, ErasureItem
+from node_service.database.erasure_models import ErasureCase, ErasureItem, ReleaseNotice
 from node_service.database.models import Record
 from node_service.erasure.family import family
 from node_service.ledger_sync import projection
@@ -75,6 +75,13 @@ def is_anchored(session: Session, case: ErasureCase) -> bool:
         return True
     entry = projection.entry(session, StatementEntry, KIND, case.id)
     return entry is not None and entry.digest == case.records_digest
+
+
+def reopen_cases(session: Session, notices: Sequence[str]) -> None:
+    """Cases wait for attestations once more, where a hospital that was away has been told of an erasure."""
+    erased = select(ReleaseNotice.record).where(ReleaseNotice.id.in_(notices), ReleaseNotice.event == "erased")
+    touched = select(ErasureItem.case).where(ErasureItem.record.in_(erased))
+    session.execute(update(ErasureCase).where(ErasureCase.id.in_(touched)).values(is_open=True))
 
 
 def items_of(session: Session, case: str) -> list[ErasureItem]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Literal
 
 from sqlalchemy import select
@@ -18,6 +18,7 @@ from node_service.context import Node
 from node_service.database.erasure_models import ErasureCase, ErasureItem, Removal
 from node_service.erasure.cases import is_anchored, items_of
 from node_service.erasure.holders import copies
+from node_service.ledger_sync.registry import active_organizations
 
 PAGE: Final = 50
 State = Literal["requested", "locked", "erasing", "erased"]
@@ -59,7 +60,7 @@ def settle_case(node: Node, session: Session, case: ErasureCase) -> None:
     """Issue the certificate where it says something new, in the caller's transaction.
 
     A case is closed for now when nothing is on its way, all that was erased is final and no attestation is awaited; a
-    lock that ends opens it again.
+    lock that ends opens it again, and so does a hospital that had left and is told after all.
     """
     _ask_whether_final(node, session, case)
     entry = _entry(node, session, case)
@@ -70,9 +71,15 @@ def settle_case(node: Node, session: Session, case: ErasureCase) -> None:
         text = body.encode()
         case.certificate = text
         case.certificate_signature = encode_bytes(organization_keys.sign(node.secrets, text.encode()))
-    waits = any(one.reason != "unknown-there" for item in entry.items for one in item.missing)
+    members = active_organizations(session)
+    waits = any(_is_awaited(one, members) for item in entry.items for one in item.missing)
     waits = waits or any(item.waiting for item in entry.items)
     case.is_open = waits or any(item.state == "erased" and item.final_at is None for item in entry.items)
+
+
+def _is_awaited(one: erasure_wire.MissingAttestation, members: Collection[str]) -> bool:
+    """Who left before it was told cannot be told; the certificate goes on saying so."""
+    return one.reason == "told" or (one.reason == "not-told" and one.msp_id in members)
 
 
 def _ask_whether_final(node: Node, session: Session, case: ErasureCase) -> None:

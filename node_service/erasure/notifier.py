@@ -1,4 +1,7 @@
-"""Tells other hospitals what became of records that were released to them, until each has answered."""
+"""Tells other hospitals what became of records that were released to them, until each has answered.
+
+Who left the channel is not asked: it has no address that counts. Should it come back, it is told then.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ from domain.instants import instant
 from node_service.client import exchange_wire
 from node_service.context import Node
 from node_service.database.erasure_models import ReleaseNotice
+from node_service.erasure.cases import reopen_cases
+from node_service.ledger_sync.registry import active_organizations
 from node_service.pauses import Pauses
 
 IDLE: Final = timedelta(seconds=10)
@@ -53,9 +58,10 @@ class Notifier:
         return min(now + IDLE, self._pauses.next_due(now) or now + IDLE)
 
     def _waiting(self, now: datetime) -> dict[str, list[exchange_wire.ReleaseNotice]]:
-        query = select(ReleaseNotice).where(ReleaseNotice.answer.is_(None))
         found: dict[str, list[exchange_wire.ReleaseNotice]] = defaultdict(list)
         with self._node.database.reading() as session:
+            members = active_organizations(session)
+            query = select(ReleaseNotice).where(ReleaseNotice.answer.is_(None), ReleaseNotice.msp_id.in_(members))
             for row in session.scalars(query.order_by(ReleaseNotice.created_at, ReleaseNotice.id)):
                 if self._pauses.is_due(row.msp_id, now) and len(found[row.msp_id]) < MAX_PER_DELIVERY:
                     found[row.msp_id].append(_wire(row))
@@ -81,6 +87,7 @@ class Notifier:
                 if notice in answers:
                     done = update(ReleaseNotice).where(ReleaseNotice.id == notice)
                     session.execute(done.values(answer=answers[notice], answered_at=instant(now)))
+            reopen_cases(session, [notice for notice in sent if notice in answers])
 
 
 def _wire(row: ReleaseNotice) -> exchange_wire.ReleaseNotice:

@@ -42,6 +42,11 @@ def organizations(session: Session) -> dict[str, OrganizationEntry]:
     }
 
 
+def active_organizations(session: Session) -> frozenset[str]:
+    """The MSP ids of all members that take part."""
+    return frozenset(msp_id for msp_id, entry in organizations(session).items() if entry.status == ACTIVE)
+
+
 def organization_key(session: Session, msp_id: str, use: str, kid: str | None, at: str) -> OrganizationKey:
     """A key that an organisation published for a use: the one named, or the newest that is valid ``at``.
 

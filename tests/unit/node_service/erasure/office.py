@@ -47,6 +47,8 @@ class Office:
 
     story: Story
     unreachable: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
+    """Whom the notifier has called, in this order."""
 
     def __post_init__(self) -> None:
         self.restart()
@@ -114,11 +116,15 @@ class Office:
     @asynccontextmanager
     async def _telling(self) -> AsyncIterator[LocalExchange]:
         open_ones = {msp: one for msp, one in self.story.consortium.hospitals.items() if msp not in self.unreachable}
-        yield _Reaching(A, open_ones)
+        yield _Reaching(A, open_ones, self.asked)
 
 
+@dataclass
 class _Reaching(LocalExchange):
+    asked: list[str]
+
     async def deliver_notices(self, holder: str, body: Any) -> Any:
+        self.asked.append(holder)
         if holder not in self.hospitals:
             raise Unavailable("nobody answers", reason="no-answer")
         return await super().deliver_notices(holder, body)
