@@ -46,6 +46,7 @@ def simulate(seed: int, *, trouble_s: float = TROUBLE_S, allowed: tuple[str, ...
         _settle(made, people)
         made.scheduler.spawn("cases", made.scheduler.network, people.look_at_all_cases)
         made.scheduler.run(_LOOK_EVERY_S)
+        made.scheduler.run(_LOOK_EVERY_S, made.is_settled)  # a message that comes again at the very end leaves a row
         made.check()
         findings = (*made.findings, *made.wires.findings)
         return Outcome(seed, made.scheduler.digest, findings, tuple(made.scheduler.trace))
