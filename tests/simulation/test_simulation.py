@@ -22,6 +22,7 @@ FOUND = {
     2: "a record that was erased while its object was on its way was shown, and never attested",
     3: "an anchor lost while the clock was ahead stopped anchoring until the clock was there again",
     11: "objects that an erasure had deleted were called missing until their rows were deleted, too",
+    50001: "a hospital that could not be told of an erasure while the clock was ahead was told days later",
     4010: "a wallet that heard of the members while a clock stood before their keys called good certificates wrong",
 }
 """Seeds that once found something, and what; the same finding has a test of its own beside what was mended."""
