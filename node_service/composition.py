@@ -8,11 +8,10 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final
 
 import anyio.to_thread
 from anyio import CapacityLimiter
@@ -36,7 +35,7 @@ from node_service.client.exchange_client import Address, ExchangeClient
 from node_service.client.transport import Transport
 from node_service.client.witness_client import CALL_TIMEOUT_S, Questions, WitnessClient
 from node_service.context import Limits, Node
-from node_service.custody_steps import Rekeying, Snapshots, enter_start
+from node_service.custody_steps import Rekeying, Snapshots
 from node_service.database.engine import Database, Listener
 from node_service.database.migrations import upgrade
 from node_service.erasure.case_keeper import CaseKeeper
@@ -57,6 +56,7 @@ from node_service.records.scrubber import Scrubber
 from node_service.records.settling import Settling
 from node_service.resumable.expiry import Expiry
 from node_service.retention.file import load_rules
+from node_service.running import RunningNode
 from node_service.settings import Settings
 from node_service.sharing.accesses import OneUseKeys
 from node_service.sharing.enrolment import Enrolments
@@ -72,7 +72,6 @@ from offchain.disk import Disk
 from offchain.stores import SealedStore
 from offchain.stores.opening import open_store, read_token
 
-STOP_TIMEOUT_S: Final = 5.0
 WANTED: Final = "wanted"
 """What a process tells the leading one: the block for which somebody asks a receipt."""
 MEASURE_INTERVAL: Final = timedelta(seconds=2)
@@ -94,16 +93,6 @@ QUIET: Final = {
     "corrections": timedelta(seconds=2),
 }
 """Who looks again after a commit of this process, and how often at most."""
-
-
-class Ending(Protocol):
-    """Something that works in threads of its own."""
-
-    def ask_to_stop(self) -> None:
-        """Let it end."""
-
-    def join(self, timeout_s: float) -> bool:
-        """Wait for the end; false if it is still at work."""
 
 
 class SystemClock:
@@ -147,54 +136,6 @@ class Collecting:
         """Close its connections."""
         if self.collector is not None:
             self.collector.close()
-
-
-@dataclass(frozen=True, slots=True)
-class RunningNode:
-    """A node with its background work and its application. Background work runs between :meth:`start` and :meth:`stop`.
-
-    ``app`` starts and stops it too, with the server that serves it.
-    """
-
-    node: Node
-    app: FastAPI
-    condition: Condition
-    exchange: ExchangeClient = field(repr=False)
-    questions: Questions = field(repr=False)
-    leading: Leading = field(repr=False)
-    measuring: Worker = field(repr=False)
-    listener: Listener | None = field(repr=False)
-    resources: ExitStack = field(repr=False)
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-
-    def start(self) -> None:
-        """Start the background work; custody logs that a process of the node began."""
-        enter_start(self.node)
-        self.measuring.start()
-        self.leading.start()
-        if self.listener is not None:
-            self.listener.start()
-
-    def stop(self) -> bool:
-        """End the background work and close everything, within five seconds; false if something was still at work."""
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        working: list[Ending] = [self.measuring, self.leading]
-        if self.listener is not None:
-            working.append(self.listener)
-        for one in working:
-            one.ask_to_stop()
-        ended = [one.join(max(0.0, deadline - time.monotonic())) for one in working]
-        if all(ended):
-            self.resources.close()
-        return all(ended)
 
 
 def build(

@@ -16,9 +16,10 @@ from uvicorn.supervisors import Multiprocess
 
 from domain.process_memory import forbid_core_files
 from node_service.api.server_protocol import BoundedHttpProtocol
-from node_service.composition import RunningNode, build
+from node_service.composition import build
 from node_service.json_lines import JsonLines
 from node_service.process_memory import give_memory_back
+from node_service.running import RunningNode
 from node_service.settings import PREFIX, Settings
 
 MAX_CONNECTIONS: Final = 2048

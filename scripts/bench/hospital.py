@@ -10,7 +10,7 @@ from typing import Final
 
 from sqlalchemy import func, select
 
-from node_service.composition import RunningNode, build
+from node_service.composition import build
 from node_service.context import Node
 from node_service.database.models import AnchoredHead, LogSize, Outbox
 from node_service.ledger_sync.anchorer import Anchorer
@@ -18,6 +18,7 @@ from node_service.ledger_sync.commits import ProjectedCommits
 from node_service.ledger_sync.follower import Follower
 from node_service.logs.log import RECORDS
 from node_service.provisioning import initialise
+from node_service.running import RunningNode
 from node_service.settings import PREFIX, Settings
 from scripts.bench.comparison import Place
 from scripts.bench.inputs import MSP_ID

@@ -18,8 +18,9 @@ from node_service.client import wire
 from node_service.client.node_client import StaffClient
 from node_service.client.shared_client import SharedClient
 from node_service.client.transport import Transport
-from node_service.composition import RunningNode, SystemClock, build
+from node_service.composition import SystemClock, build
 from node_service.provisioning import initialise
+from node_service.running import RunningNode
 from node_service.serving import server
 from node_service.settings import Settings
 

@@ -14,11 +14,12 @@ import pytest
 
 from domain.errors import Invalid, Unavailable
 from network.embedded.founding import init
-from node_service.composition import RunningNode, SystemClock, build, open_blobs
+from node_service.composition import SystemClock, build, open_blobs
 from node_service.node_status import node_status
 from node_service.provisioning import initialise
 from node_service.records.ingest import ingest_fhir
 from node_service.records.scrub import check_objects
+from node_service.running import RunningNode
 from node_service.settings import Settings
 from scripts.kubo import Daemon
 from tests.conformance.stores.conftest import TOKEN

@@ -15,12 +15,13 @@ from sqlalchemy import func, select
 from network.embedded.founding import init
 from node_service.access_log import sequencer
 from node_service.access_log.rows import Entry, record_alone
-from node_service.composition import RunningNode, SystemClock, build
+from node_service.composition import SystemClock, build
 from node_service.database.models import AccessRow
 from node_service.ledger_sync import anchorer, follower, submission
 from node_service.node_status import node_status
 from node_service.provisioning import initialise
 from node_service.records.ingest import ingest_fhir
+from node_service.running import RunningNode
 from node_service.settings import Settings
 from tests.unit.node_service.records.ingesting import RESOURCES, bundle
 
