@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from sqlalchemy import Connection, create_engine, inspect, text
 from sqlalchemy.exc import SQLAlchemyError
@@ -45,11 +46,15 @@ class Held:
     newest: str
 
 
-class HeldDatabase(Protocol):
+class HeldDatabase(ABC):
     """A database that is part of a backup, or lies beside one."""
+
+    __slots__ = ()
 
     def verify_keys(self, secrets: NodeSecrets, custody_keys: Collection[str]) -> None:
         """As :func:`node_service.own_keys.verify_own_keys`."""
+        with self._rows() as connection:
+            verify_own_keys(connection, secrets, custody_keys)
 
     def read(self) -> Held:
         """Read it.
@@ -59,23 +64,19 @@ class HeldDatabase(Protocol):
             Unavailable: it cannot be read.
             Tampered: its pages are damaged.
         """
+        with self._rows() as connection:
+            return _held(connection)
+
+    @abstractmethod
+    def _rows(self) -> AbstractContextManager[Connection]:
+        """A view of it."""
 
 
 @dataclass(frozen=True, slots=True)
-class HeldInFile:
+class HeldInFile(HeldDatabase):
     """SQLite's file, which is not changed."""
 
     path: Path
-
-    def verify_keys(self, secrets: NodeSecrets, custody_keys: Collection[str]) -> None:
-        """As :meth:`HeldDatabase.verify_keys`."""
-        with self._rows() as connection:
-            verify_own_keys(connection, secrets, custody_keys)
-
-    def read(self) -> Held:
-        """As :meth:`HeldDatabase.read`."""
-        with self._rows() as connection:
-            return _held(connection)
 
     @contextmanager
     def _rows(self) -> Iterator[Connection]:
@@ -90,20 +91,10 @@ class HeldInFile:
 
 
 @dataclass(frozen=True, slots=True)
-class HeldOnServer:
+class HeldOnServer(HeldDatabase):
     """PostgreSQL's, which its own tools archived and restored."""
 
     url: str
-
-    def verify_keys(self, secrets: NodeSecrets, custody_keys: Collection[str]) -> None:
-        """As :meth:`HeldDatabase.verify_keys`."""
-        with self._rows() as connection:
-            verify_own_keys(connection, secrets, custody_keys)
-
-    def read(self) -> Held:
-        """As :meth:`HeldDatabase.read`."""
-        with self._rows() as connection:
-            return _held(connection)
 
     @contextmanager
     def _rows(self) -> Iterator[Connection]:
