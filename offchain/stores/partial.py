@@ -5,12 +5,12 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from domain.errors import Conflict, Tampered
+from domain.errors import Conflict, Tampered, Unavailable
 from offchain.disk import Disk, disk_errors
 from offchain.envelope.chunk_list import Buffer
 from offchain.envelope.sealed import SealedStream, received
@@ -45,7 +45,7 @@ def receive_rest(
     Raises:
         Invalid: no sealed object of an accepted suite, or longer than ``max_bytes``.
         Tampered: the whole has not the expected digest.
-        Unavailable: the disk failed or is full.
+        Unavailable: the disk failed or is full; what was not synced then is not gone on with.
     """
     kept = os.fstat(descriptor).st_size
     stream = received(chain(_kept(descriptor, kept, disk), fetch(kept)), max_bytes=max_bytes, allowed=allowed)
@@ -56,8 +56,22 @@ def receive_rest(
         taken += len(piece)
     if stream.digest != digest:
         raise Tampered("the object is not the expected one", reason="not-anchored", place=digest)
-    disk.sync(descriptor)
+    _sync_or_forget(descriptor, disk)
     return stream
+
+
+def _sync_or_forget(descriptor: int, disk: Disk) -> None:
+    """Wait for the disk; if it fails, nothing of the file is kept: the next fsync(2) would say that all is well.
+
+    Raises:
+        Unavailable: the disk failed or is full; the next call begins anew.
+    """
+    try:
+        disk.sync(descriptor)
+    except Unavailable:
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+        raise
 
 
 def _kept(descriptor: int, size: int, disk: Disk) -> Iterator[Buffer]:

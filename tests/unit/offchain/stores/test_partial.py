@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -143,3 +144,25 @@ def test_a_full_disk_is_unavailable_and_the_transfer_goes_on_later(tmp_path: Pat
     store.put_received(sealed.digest, _source(sealed.data, asked), max_bytes=MAX)
     store.verify(sealed.digest)
     assert len(list((tmp_path / "objects").rglob("*.chunks"))) == 1
+
+
+class FailedSync(Disk):
+    """Waits for no file; directories are well."""
+
+    __slots__ = ()
+
+    def fsync(self, descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            return super().fsync(descriptor)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_after_a_failed_sync_nothing_that_came_before_is_trusted(tmp_path: Path) -> None:
+    sealed, asked = _sealed(), list[int]()
+    with pytest.raises(Unavailable) as caught:
+        LocalStore(tmp_path, disk=FailedSync()).put_received(sealed.digest, _source(sealed.data, asked), max_bytes=MAX)
+    assert caught.value.reason == "disk"
+    store = LocalStore(tmp_path)
+    store.put_received(sealed.digest, _source(sealed.data, asked), max_bytes=MAX)
+    assert asked == [0, 0]
+    store.verify(sealed.digest)
