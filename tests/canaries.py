@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from tests.files_at_work import content, files_below
+
 WINDOW_BYTES: Final = 8
 
 
@@ -40,9 +42,7 @@ def found_in(folder: Path, texts: list[str]) -> list[str]:
     """The files that hold one of the texts, with its number; never the text."""
     wanted = windows(texts)
     found = {
-        f"{path.name}: text {number}"
-        for path in files_below(folder)
-        for number in numbers_in(path.read_bytes(), wanted)
+        f"{path.name}: text {number}" for path in files_below(folder) for number in numbers_in(content(path), wanted)
     }
     return sorted(found)
 
@@ -66,7 +66,3 @@ def numbers_in(content: bytes, wanted: dict[int, list[tuple[int, bytes]]]) -> se
         for word in wanted.keys() & set(words):
             found.update(number for number, spelling in wanted[word] if spelling in content)
     return found
-
-
-def files_below(folder: Path) -> list[Path]:
-    return [path for path in folder.rglob("*") if path.is_file()]

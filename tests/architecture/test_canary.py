@@ -25,7 +25,8 @@ from node_service.client.node_client import NDJSON
 from node_service.client.shared_client import SharedClient
 from node_service.fhir.identifiers import check_character
 from patient_wallet.drafts import GrantChoice
-from tests.canaries import files_below, found_in, numbers_in, spellings, windows
+from tests.canaries import found_in, numbers_in, spellings, windows
+from tests.files_at_work import files_below
 from tests.scenario.actors import AWAY, HOME, PASSPHRASE, Actors, acting, new_wallet
 from yilian.demo.network import Hospital
 from yilian.ingestion import Feed

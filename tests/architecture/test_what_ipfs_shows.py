@@ -30,7 +30,8 @@ from offchain.stores.ipfs.segment import MAX_TABLE_BYTES, parse_table
 from offchain.stores.ipfs.store import IpfsStore
 from scripts.kubo import Daemon
 from tests.architecture.test_canary import CONTROL, Seeds, history
-from tests.canaries import files_below, found_in, numbers_in, windows
+from tests.canaries import found_in, numbers_in, windows
+from tests.files_at_work import files_below
 from tests.kubo import daemon
 from tests.unit.node_service.records.hospital import MSP_ID, start_hospital
 from tests.unit.offchain.sealing import sealed_of

@@ -21,6 +21,7 @@ from node_service.composition import build
 from node_service.records.scrub import check_objects
 from node_service.settings import Settings
 from tests.cpu import is_frugal
+from tests.files_at_work import files_below, size
 from yilian.demo.network import Hospital
 
 SECRET: Final = b"Zyxqwv-hostile"
@@ -141,8 +142,8 @@ class Victim:
                 for name in names
                 if name not in _PASSING_TABLES
             }
-        files = (path for path in (folder / "objects").rglob("*") if path.is_file())
-        return Kept(rows, {str(path.relative_to(folder)): path.stat().st_size for path in files})
+        files = files_below(folder / "objects")
+        return Kept(rows, {str(path.relative_to(folder)): size(path) for path in files})
 
     def wait_idle(self, rest_s: float = _REST_S) -> Kept:
         """What the node keeps once nothing waits any more, and nothing came for a while."""
@@ -157,8 +158,7 @@ class Victim:
 
     def files_with_secret(self) -> list[str]:
         """The files of the node, its log among them, that hold what an attacker sent."""
-        paths = (path for path in self.hospital.folder.parent.rglob("*") if path.is_file())
-        return sorted(path.name for path in paths if _holds_secret(path))
+        return sorted(path.name for path in files_below(self.hospital.folder.parent) if _holds_secret(path))
 
     @contextmanager
     def unharmed(self) -> Iterator[None]:
@@ -220,7 +220,7 @@ def chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def _holds_secret(path: Path) -> bool:
     """Without reading a large file into memory."""
-    if not path.stat().st_size:
+    if not size(path):
         return False
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(SECRET) >= 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing
@@ -13,6 +12,7 @@ from typing import Any
 from domain import paths
 from domain.errors import Tampered
 from domain.paths import LeafPath
+from tests.files_at_work import content, files_below
 from tests.simulation.oracle import Facts
 
 _BACKLOG = {
@@ -171,5 +171,4 @@ def unanchored(folder: Path, msp_id: str) -> int:
 
 def plaintext(folder: Path, canary: bytes) -> Iterator[str]:
     """Files that hold what only sealed content may hold."""
-    for directory, _, names in os.walk(folder):
-        yield from (name for name in names if canary in (Path(directory) / name).read_bytes())
+    return (path.name for path in files_below(folder) if canary in content(path))

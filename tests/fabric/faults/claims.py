@@ -14,6 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -27,16 +28,17 @@ from domain.transactions import Anchor, parse
 from network.blocks.block import parse_block
 from network.fabric.connection import Connection
 from network.fabric.raw_blocks import PeerBlocks, open_blocks
+from network.verifier.chain import ChainVerifier
 from network.verifier.content import Item, passed_over, unlisted
+from network.verifier.folder import read_blocks
 from network.verifier.report import VerifiedBlock
 from tests.canaries import found_in
-from tests.fabric.faults.consortium import HOME, RESOURCES, THIRD, Consortium, People
+from tests.fabric.faults.consortium import HOME, RESOURCES, Consortium, People
 from tests.fabric.faults.facts import Facts
 from tests.fabric.faults.load import Load
 from tests.faults.node.wholeness import check_node, waiting_writes
-from yilian.audit_export import verify_folder
 from yilian.audit_query import AuditFilter, AuditRow, rows_of
-from yilian.contract_versions import CONTRACT
+from yilian.contract_versions import CONTRACT, contract_replayer, genesis_digest
 from yilian.fabric_export import export_channel
 from yilian.registry_members import Registry
 
@@ -49,16 +51,31 @@ _T = TypeVar("_T")
 
 @dataclass
 class Story:
-    """What the untouched peer's blocks tell, each verified and executed again."""
+    """What a peer's blocks tell, each verified and executed again.
 
+    Attributes:
+        verifier: goes on where it was.
+    """
+
+    verifier: ChainVerifier = field(repr=False)
     rows: list[AuditRow] = field(default_factory=list)
     headers: dict[int, str] = field(default_factory=dict)
     registry: Registry = field(default_factory=lambda: Registry(CONTRACT))
     unlisted: list[Item] = field(default_factory=list)
     passed_over: set[str] = field(default_factory=set)
 
-    def add(self, block: VerifiedBlock) -> None:
-        """One more block."""
+    @classmethod
+    def begin(cls, genesis: str) -> Story:
+        """Nothing yet, of the chain that begins with this block."""
+        return cls(ChainVerifier(expected_genesis=genesis_digest(genesis), replay=contract_replayer()))
+
+    def read(self, folder: Path) -> None:
+        """The blocks of an export that are new; every rule is checked."""
+        for raw in islice(read_blocks(folder), self.verifier.height, None):
+            self._add(self.verifier.add(raw))
+        assert self.verifier.report().replayed > 0
+
+    def _add(self, block: VerifiedBlock) -> None:
         self.rows += rows_of(block, CONTRACT)
         self.headers[block.number] = encode_bytes(block.header_hash)
         self.registry.take(block)
@@ -70,15 +87,13 @@ class Story:
         return self.registry.members(channel, ledger, instant(datetime.now(UTC)))
 
 
-def check(consortium: Consortium, facts: Facts, folder: Path, *, untouched: str = THIRD) -> None:
+def check(consortium: Consortium, facts: Facts, story: Story) -> None:
     """Claims (a) to (d), once the backlog is empty.
 
     Args:
-        folder: that is new.
-        untouched: MSP id of a hospital whose peer no fault struck.
+        story: of the peer of a hospital that no fault struck, as it is now.
     """
     assert facts.findings == []
-    story = read_story(consortium, folder, untouched)
     check_peers_agree(consortium)
     check_committed_once(facts, story)
     check_stored_once(consortium, facts)
@@ -119,12 +134,17 @@ def _backlog(consortium: People) -> dict[str, int]:
     return {name: count for name, count in waiting.items() if count}
 
 
-def read_story(consortium: Consortium, folder: Path, untouched: str) -> Story:
-    """The untouched peer's chain, every rule checked."""
-    story = Story()
+def read_story(consortium: Consortium, folder: Path, untouched: str, story: Story | None = None) -> Story:
+    """The untouched peer's chain, every rule checked.
+
+    Args:
+        folder: new, or where the same peer's ``story`` was read from, which then goes on; the peer still has to have
+            the bytes of all blocks before.
+        untouched: MSP id of a hospital.
+    """
+    story = story or Story.begin(consortium.ground.genesis)
     export_channel(consortium.fabric.connection_file(untouched), folder)
-    chain = verify_folder(folder, consortium.ground.genesis, story.add)
-    assert chain.replayed > 0
+    story.read(folder)
     return story
 
 

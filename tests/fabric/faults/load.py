@@ -1,6 +1,7 @@
 """What people of the hospitals do all the time: write, ask, read, grant, revoke, and try what was revoked.
 
-A request that is answered "later" or "unknown" is made again, as people do; every other refusal is a finding.
+A request that is answered "later" or "unknown" is made again, as people do; every other refusal is a finding. Once
+there is a finding nobody goes on, and no later fault of the same hospitals is tried.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from patient_wallet.drafts import GrantChoice
 from patient_wallet.told import Granted
 from tests.fabric.faults.consortium import AWAY, HOME, People, person
 from tests.fabric.faults.facts import Ended, Facts
+from tests.faults.counts import repetitions
 
 WRITERS: Final = 2
 STORED, ASKED, READ, GRANTED, OPENED, REVOKED = "stored", "asked", "read", "granted", "opened", "revoked"
@@ -27,7 +29,11 @@ KINDS: Final = (STORED, ASKED, READ, GRANTED, OPENED, REVOKED)
 COMMITTED: Final = (ASKED, GRANTED, OPENED, REVOKED)
 """Kinds whose answer says that something is valid on the ledger."""
 PAUSE_S: Final = 0.1
-ANSWER_TIMEOUT_S: Final = 900.0
+"""Before a request is made again."""
+THOUGHT_S: Final = repetitions(5, 1) / 10
+"""Between one request and the next: two processors are not to be full all the time, but in soak."""
+ANSWER_TIMEOUT_S: Final = repetitions(300, 900)
+"""Longer than any fault lasts."""
 WARM_TIMEOUT_S: Final = 300.0
 _TRIED_AT_ONCE: Final = 3
 _T = TypeVar("_T")
@@ -57,7 +63,7 @@ class Load:
             except (AssertionError, YilianError) as error:
                 self.facts.found(f"{once.__name__}: {type(error).__name__}: {error}")
                 return
-            self._ending.wait(PAUSE_S)
+            self._ending.wait(THOUGHT_S)
 
     def _until(self, kind: str, call: Callable[[], _T]) -> _T:
         """The answer to a request that is made until there is one."""
@@ -67,7 +73,7 @@ class Load:
                 done = call()
             except (Unavailable, OutcomeUnknown) as error:
                 self.facts.troubles[f"{kind} {error.reason}"] += 1
-                if time.monotonic() > begun + ANSWER_TIMEOUT_S:
+                if self.facts.findings or time.monotonic() > begun + ANSWER_TIMEOUT_S:
                     raise
                 time.sleep(PAUSE_S)
             else:
@@ -155,6 +161,7 @@ def load(consortium: People, facts: Facts) -> Iterator[Load]:
         yield people
     finally:
         people.end()
+        deadline = time.monotonic() + ANSWER_TIMEOUT_S
         for thread in threads:
-            thread.join(ANSWER_TIMEOUT_S)
+            thread.join(max(0.0, deadline - time.monotonic()))
     assert not [thread.name for thread in threads if thread.is_alive()], "somebody got no answer"

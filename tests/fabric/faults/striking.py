@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from tests.fabric.faults.claims import check, check_backlog
+from tests.fabric.faults.claims import Story, check, check_backlog, read_story
 from tests.fabric.faults.consortium import THIRD, Consortium
 from tests.fabric.faults.facts import Facts, first_answer_s, longest_gap_s, median_s
 from tests.fabric.faults.load import COMMITTED, KINDS, READ, STORED, load
@@ -30,7 +30,8 @@ class Struck:
     consortium: Consortium
     folder: Path
     facts: Facts = field(default_factory=Facts)
-    _faults: int = 0
+    _stories: dict[str, Story] = field(default_factory=dict, repr=False)
+    """By the hospital whose peer tells it; each goes on after the next fault."""
 
     def survive(
         self,
@@ -42,7 +43,7 @@ class Struck:
         untouched: str = THIRD,
     ) -> None:
         """Strike under load, heal after a while, wait until all kinds of requests are answered again; check."""
-        facts, self._faults = self.facts, self._faults + 1
+        facts = self.facts
         facts.troubles.clear()
         with load(self.consortium, facts):
             struck = time.monotonic()
@@ -55,7 +56,17 @@ class Struck:
         figures = {"fault": name, "held_s": round(healed - struck, 1), **_figures(facts, struck, healed)}
         drained_s = check_backlog(self.consortium, healed)
         measured({**figures, "backlog_empty_s": round(drained_s, 1)})
-        check(self.consortium, facts, self.folder / f"export-{self._faults}", untouched=untouched)
+        self.check(untouched)
+
+    def check(self, untouched: str = THIRD) -> None:
+        """Claims (a) to (d), with the peer of a hospital that no fault struck."""
+        check(self.consortium, self.facts, self.story(untouched))
+
+    def story(self, msp_id: str) -> Story:
+        """What the peer of a hospital tells now."""
+        before = self._stories.get(msp_id)
+        story = self._stories[msp_id] = read_story(self.consortium, self.folder / f"export-{msp_id}", msp_id, before)
+        return story
 
 
 def _figures(facts: Facts, struck: float, healed: float) -> dict[str, object]:

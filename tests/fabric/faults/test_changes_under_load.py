@@ -15,7 +15,6 @@ from network.topology.engine import Binaries
 from network.topology.membership import add_organization, remove_organization
 from network.topology.ports import free_ports
 from network.verifier.content import CONFIGURATION, LIFECYCLE
-from tests.fabric.faults.claims import read_story
 from tests.fabric.faults.consortium import AWAY, HOME, THIRD, Consortium, consortium
 from tests.fabric.faults.second_version import CONTRACT, MARK
 from tests.fabric.faults.striking import Struck
@@ -47,7 +46,7 @@ def test_a_hospital_joins_and_leaves_under_load(changing: Struck) -> None:
     )
     assert changing.facts.troubles == {}
     assert huaxi not in running.fabric.topology.organizations
-    story = read_story(running, changing.folder / "left", THIRD)
+    story = changing.story(THIRD)
     assert [str(item) for item in story.unlisted] == []
     assert story.passed_over == {CONFIGURATION, LIFECYCLE}
     assert verify_receipt(old, story.members(running.fabric.topology.channel)).signers
@@ -59,7 +58,7 @@ def test_the_contract_is_upgraded_under_load(changing: Struck) -> None:
     encoded = running.auditor.receipt("record", record)
     changing.survive("contract upgraded", lambda: deployment.upgrade(running.fabric, CONTRACT), lambda: None)
     assert deployment.definition_in_force(running.fabric).sequence == 2
-    story = read_story(running, changing.folder / "upgraded", THIRD)
+    story = changing.story(THIRD)
     verified = verify_receipt(parse_receipt(encoded), story.members(running.fabric.topology.channel))
     assert HOME not in verified.signers
     check_stand_alone(running, encoded, changing.folder)

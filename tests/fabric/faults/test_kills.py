@@ -16,7 +16,7 @@ import pytest
 from domain.errors import OutcomeUnknown, Unavailable
 from network.topology.engine import Binaries
 from network.topology.native import NativeNetwork
-from tests.fabric.faults.claims import check, check_backlog, check_nothing_readable
+from tests.fabric.faults.claims import check_backlog, check_nothing_readable
 from tests.fabric.faults.consortium import AWAY, CANARY, HOME, RESOURCES, THIRD, Consortium, consortium, person
 from tests.fabric.faults.striking import Struck
 from tests.faults.counts import repetitions
@@ -93,7 +93,7 @@ def test_a_node_killed_between_submit_and_commit_anchors_every_record_once(struc
     assert len(report.stored) + report.unchanged == RESOURCES
     struck.facts.stored[number] = [ref.record for ref in report.stored]
     check_backlog(running, healed)
-    check(running, struck.facts, struck.folder / "anchored")
+    struck.check()
 
 
 def test_a_node_killed_between_submit_and_commit_of_a_grant_leaves_one_that_is_valid(struck: Struck) -> None:
