@@ -12,8 +12,8 @@ from network.topology.description import Organization, Topology
 from network.topology.layout import disk_errors
 from network.topology.waiting import wait_for
 
-LEADER_TIMEOUT_S: Final = 60.0
-GOSSIP_TIMEOUT_S: Final = 60.0
+LEADER_TIMEOUT_S: Final = 120.0
+GOSSIP_TIMEOUT_S: Final = 120.0
 _AT_ONCE: Final = 4
 _IS_LEADER: Final = {"raft": "consensus_etcdraft_is_leader", "bft": "consensus_BFT_is_leader"}
 """Metrics of ordering nodes (Fabric ``orderer/consensus/{etcdraft,smartbft}/metrics.go``)."""

@@ -18,7 +18,7 @@ PROGRAMS: Final = ("peer", "orderer", "configtxgen", "configtxlator", "cryptogen
 VARIABLE: Final = "FABRIC_BIN"
 BUILT: Final = Path(__file__).resolve().parents[2] / ".tools" / "fabric" / "bin"
 """Where ``make fabric-tools`` puts what it builds."""
-PROGRAM_TIMEOUT_S: Final = 60.0
+PROGRAM_TIMEOUT_S: Final = 120.0
 TIMED_OUT: Final = "fabric-timeout"
 """Reason of a program that did not end in time."""
 MAX_COMPLAINT_CHARACTERS: Final = 400

@@ -22,7 +22,7 @@ from network.topology.profile import ENDORSEMENT
 from network.topology.waiting import wait_for
 
 DIAL_TIMEOUT: Final = "5s"
-INSTALL_TIMEOUT_S: Final = 60.0
+INSTALL_TIMEOUT_S: Final = 120.0
 ORDERING_S: Final = 120.0
 ATTEMPT_S: Final = 25.0
 PAUSE_S: Final = 0.2

@@ -20,7 +20,7 @@ from network.topology.processes import Processes
 from network.topology.runner import Runner
 from network.topology.settings import write_settings
 
-ANSWER_TIMEOUT_S: Final = 60.0
+ANSWER_TIMEOUT_S: Final = 120.0
 _AT_ONCE: Final = 4
 
 

@@ -19,7 +19,7 @@ from network.topology.placement import LOOPBACK
 from network.topology.processes import Processes
 from network.topology.waiting import wait_for
 
-READY_TIMEOUT_S: Final = 60.0
+READY_TIMEOUT_S: Final = 120.0
 CONNECT_TIMEOUT_S: Final = 2.0
 _SERVICES_OF: Final[dict[Role, tuple[Service, ...]]] = {"orderer": ("orderer", "orderer-admin"), "peer": ("peer",)}
 _ARGUMENTS_OF: Final[dict[Role, tuple[str, ...]]] = {"orderer": (), "peer": ("node", "start")}
