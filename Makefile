@@ -19,8 +19,10 @@ TESTS ?= tests
 WORKERS ?= 2
 # Thirty containers need both cores: what runs beside them would wait too long.
 TESTS_ALONE := tests/fabric/test_compose.py
-# What touches a node's database is tested on SQLite with all the rest, and on PostgreSQL once more.
-TESTS_OF_DATABASE := tests/unit/node_service tests/scenario
+# What touches a node's database is tested on SQLite with all the rest, and on PostgreSQL once more: the node's own
+# tests, and the stories but for those of wallet, witnesses, lines and processes, which say nothing new there.
+TESTS_OF_DATABASE := tests/unit/node_service $(filter-out $(patsubst %,tests/scenario/test_%.py,demo wallet_commands \
+  witnesses https closed_processes),$(wildcard tests/scenario/test_*.py))
 FUZZ ?= all
 FUZZ_SECONDS ?= 60
 

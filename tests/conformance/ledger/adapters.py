@@ -19,7 +19,7 @@ from tests.conformance.ledger.contracts import product_and_drawers
 
 HOSPITALS = ("NorthMSP", "SouthMSP", "WestMSP")
 ENDORSEMENTS_REQUIRED = 2
-DECISION_TIMEOUT_S = 10
+DECISION_TIMEOUT_S = 60
 
 
 class StagedLedger(Ledger, Protocol):

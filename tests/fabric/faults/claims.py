@@ -43,7 +43,7 @@ from yilian.fabric_export import export_channel
 from yilian.registry_members import Registry
 
 EMPTY_WITHIN_S: Final = 60.0
-LEVEL_TIMEOUT_S: Final = 30.0
+LEVEL_TIMEOUT_S: Final = 60.0
 RECEIPTS: Final = 5
 _POLL_S: Final = 0.2
 _T = TypeVar("_T")

@@ -11,8 +11,8 @@ from network.fabric.gateway import EventStream, GatewayError
 
 _T = TypeVar("_T")
 
-EVENT_TIMEOUT_S = 30.0
-END_TIMEOUT_S = 10.0
+EVENT_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 60.0
 BEGIN_TIMEOUT_S = 2.0
 ATTEMPTS = 15
 

@@ -26,7 +26,7 @@ from tests.unit.node_service.records.test_series import instance
 pytestmark = pytest.mark.slow
 KILLS = repetitions(1, 20)
 HOLD_S = 2.0
-TAKEOVER_TIMEOUT_S = 30.0
+TAKEOVER_TIMEOUT_S = 90.0
 MIB = 1 << 20
 
 
