@@ -20,7 +20,7 @@ SECONDS = float(os.environ.get("TESTS_SIMULATION_SECONDS", "3600" if IN_SOAK els
 FIRST_SEED = int(os.environ.get("TESTS_SIMULATION_SEED", "100"))
 TELLING = f"""
 from tests.simulation.run import simulate
-told = simulate(7, trouble_s={repetitions(8, 30)})
+told = simulate(7, trouble_s={repetitions(4, 30)})
 print(*told.trace, told.digest, sep="\\n")
 """
 FOUND = {

@@ -12,8 +12,10 @@ from typing import Any
 
 from sqlalchemy import event
 
+from node_service.documents import taking
+from node_service.interactions import written
 from node_service.ledger_sync import anchorer, follower, submission
-from node_service.records import ingest
+from node_service.records import ingest, series
 from node_service.serving import serve
 from node_service.settings import Settings
 from node_service.sharing import consents
@@ -23,7 +25,7 @@ RECORD_STEPS = (
     "before-the-objects", "after-the-objects", "before-the-commit", "after-the-commit", "before-the-append",
     "after-the-append", "before-the-anchor", "after-the-anchor", "before-the-projection",
 )  # fmt: skip
-"""From the sealed object to the anchor that the projection shows."""
+"""From the sealed object to the anchor that the projection shows; the first four belong to the way in."""
 ingest_has_begun = threading.Event()
 
 
@@ -65,8 +67,9 @@ def _set(step: str) -> None:
 
 
 def _wrap(name: str, wrapper: Callable[[Callable[..., Any]], Callable[..., Any]]) -> None:
-    """Replace what ingestion calls."""
-    setattr(ingest, name, wrapper(getattr(ingest, name)))
+    """Replace what is called by all ways in: FHIR files, documents, series, a resource of its own."""
+    for way in (ingest, taking, series, written):
+        setattr(way, name, wrapper(getattr(way, name)))
 
 
 def _dying_after_the_commit(call: Callable[..., Any]) -> Callable[..., Any]:

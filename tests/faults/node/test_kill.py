@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import random
 import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,7 +27,9 @@ from tests.faults.counts import repetitions
 from tests.faults.node.killed_node import GRANT_STEPS, RECORD_STEPS
 from tests.faults.node.wholeness import check_whole
 from tests.scenario.actors import AWAY, HOME, Actors, acting, new_wallet
+from tests.unit.node_service.documents.files import pdf
 from tests.unit.node_service.records.ingesting import RESOURCES, bundle
+from tests.unit.node_service.records.test_series import instance
 from yilian.demo.network import Hospital
 
 pytestmark = pytest.mark.slow
@@ -156,6 +160,44 @@ def test_a_kill_at_a_step_between_store_and_anchor_leaves_every_record_once_afte
         check_whole(actors, tmp_path)
 
 
+RECORDS_OF = {"document": 2, "series": 1, "resource": 1}
+FEW = [("document", "after-the-commit"), ("series", "after-the-objects"), ("resource", "before-the-commit")]
+ALL = [(way, step) for way in RECORDS_OF for step in RECORD_STEPS[:4]]
+
+
+@pytest.mark.parametrize(("way", "step"), ALL if repetitions(0, 1) else FEW)
+def test_a_kill_on_any_other_way_in_leaves_every_record_once_after_the_retry(
+    actors: Actors, wallet: Wallet, way: str, step: str
+) -> None:
+    before, name = actors.wait_anchored(), str(uuid.uuid4())
+    start_dying(actors.home, step)
+    with pytest.raises((Unavailable, OutcomeUnknown)):
+        send(actors, wallet, way, name)
+    assert actors.home.process is not None
+    assert actors.home.process.wait(TRIES_WITHIN_S) == -9
+    restart(actors.home)
+    send(actors, wallet, way, name)
+    after = actors.wait_anchored()
+    assert after.records - before.records == after.anchored - before.anchored == RECORDS_OF[way]
+
+
+def send(actors: Actors, wallet: Wallet, way: str, name: str) -> None:
+    """All of it, as a sender does that got no answer."""
+    patient, archive = wallet.registration(HOME).patient, actors.archive
+    match way:
+        case "document":
+            archive.ingest_pdf(pdf(), source="letters", document=name, patient=patient)
+        case "series":
+            one = instance(1, series=f"2.25.{uuid.UUID(name).int}")
+            archive.ingest_dicom(one, source="pacs", upload=name, patient=patient)
+            archive.close_dicom(upload=name)
+        case _:
+            resource = {"resourceType": "Observation", "status": "final", "code": {"text": name}}
+            actors.house_doctor.fhir(
+                "POST", "/Observation", content=json.dumps(resource).encode(), idempotency_key=name
+            )
+
+
 def _records(actors: Actors, patient: str) -> list[wire.RecordEntry]:
     found, after = [], None
     while True:
@@ -201,7 +243,7 @@ def choose(actors: Actors, wallet: Wallet) -> GrantChoice:
     return GrantChoice(grantee=AWAY, request=asked.id)
 
 
-@pytest.mark.parametrize("step", GRANT_STEPS)
+@pytest.mark.parametrize("step", GRANT_STEPS[:: repetitions(2, 1)])
 def test_a_kill_at_a_step_of_a_grant_leaves_one_valid_grant_after_the_retry(
     actors: Actors, wallet: Wallet, step: str
 ) -> None:

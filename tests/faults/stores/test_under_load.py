@@ -19,6 +19,7 @@ from scripts.kubo import Daemon
 from tests.fabric.faults.claims import Story, check_receipts
 from tests.fabric.faults.consortium import AWAY, CANARY, HOME, People
 from tests.fabric.faults.facts import Facts
+from tests.faults.counts import repetitions
 from tests.faults.small_disks import Full, mounted
 from tests.faults.stores.repository import block_files
 from tests.faults.stores.test_kubo_struck import until
@@ -58,9 +59,9 @@ class AtWork:
         return next(float(line.split()[1]) for line in lines if line.startswith(f"yilian_{name} "))
 
 
-@pytest.fixture(scope="module", params=["mirrored", "alone"])
+@pytest.fixture(scope="module", params=["mirrored", "alone"] if repetitions(0, 1) else ["mirrored"])
 def at_work(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[AtWork]:
-    """Objects in Kubo and on disk, of which one has to have them, or in Kubo alone."""
+    """Objects in Kubo and on disk, of which one has to have them; in soak also in Kubo alone."""
     need_kubo()
     folder = tmp_path_factory.mktemp(request.param)
     with ExitStack() as opened:

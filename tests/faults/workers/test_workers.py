@@ -25,6 +25,8 @@ from tests.unit.node_service.records.test_series import instance
 
 pytestmark = pytest.mark.slow
 KILLS = repetitions(1, 20)
+STRIKES = repetitions(1, 3)
+"""On one upload."""
 HOLD_S = 2.0
 TAKEOVER_TIMEOUT_S = 90.0
 MIB = 1 << 20
@@ -112,7 +114,7 @@ def test_an_upload_goes_on_in_another_process_where_the_one_that_took_it_was_kil
     struck = set[int]()
 
     def strike(sent: int, length: int) -> None:
-        if 0 < sent < length and len(struck) < 3:
+        if 0 < sent < length and len(struck) < STRIKES:
             serving = {shared.leader(HOME), *shared.others(HOME)} - {None}
             struck.add(sent)
             for process in serving:
@@ -121,7 +123,7 @@ def test_an_upload_goes_on_in_another_process_where_the_one_that_took_it_was_kil
 
     patient = shared.people.wallet.registration(HOME).patient
     series = LargeUpload(client, "pacs", "uploads", patient).send(path, strike)
-    assert len(struck) == 3
+    assert len(struck) == STRIKES
     client.close_dicom(upload="uploads")
     doctor = home.employ("doctor-of-uploads", "Doctor", "clinician").client
     (member,) = doctor.record_members(series)
