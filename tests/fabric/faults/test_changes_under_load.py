@@ -18,12 +18,15 @@ from network.verifier.content import CONFIGURATION, LIFECYCLE
 from tests.fabric.faults.consortium import AWAY, HOME, THIRD, Consortium, consortium
 from tests.fabric.faults.second_version import CONTRACT, MARK
 from tests.fabric.faults.striking import Struck
+from tests.faults.counts import repetitions
 from tests.receipt_programs import check_verified
 from tests.scenario.actors import eventually
 from yilian.contract_versions import VARIABLE
 
 pytestmark = [pytest.mark.slow, pytest.mark.fabric]
 CONTRACTS = f"2={CONTRACT}"
+SLOW = {"not-fresh", "projection-behind"}
+"""What a node says where it, a witness or a peer does not get so far in time."""
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def test_a_hospital_joins_and_leaves_under_load(changing: Struck) -> None:
         lambda: add_organization(running.fabric, huaxi),
         lambda: remove_organization(running.fabric, huaxi.name),
     )
-    assert changing.facts.troubles == {}
+    check_troubles(changing)
     assert huaxi not in running.fabric.topology.organizations
     story = changing.story(THIRD)
     assert [str(item) for item in story.unlisted] == []
@@ -93,3 +96,9 @@ def some_receipt(changing: Struck) -> Receipt:
     record = next(iter(running.wallet.records(HOME))).record
     eventually(running.actors.archive.status, lambda now: now.witnessed == now.records > 0)
     return parse_receipt(running.auditor.receipt("record", record))
+
+
+def check_troubles(changing: Struck) -> None:
+    """Nobody was told to ask again; where others need the processors, too: but for what a slow machine says."""
+    told = {what.split()[-1] for what in changing.facts.troubles}
+    assert told <= (set() if repetitions(0, 1) else SLOW)
