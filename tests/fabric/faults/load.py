@@ -30,7 +30,7 @@ COMMITTED: Final = (ASKED, GRANTED, OPENED, REVOKED)
 """Kinds whose answer says that something is valid on the ledger."""
 PAUSE_S: Final = 0.1
 """Before a request is made again."""
-THOUGHT_S: Final = repetitions(10, 1) / 10
+THOUGHT_S: Final = repetitions(5, 1) / 10
 """Between one request and the next: two processors are not to be full all the time, but in soak."""
 ANSWER_TIMEOUT_S: Final = repetitions(300, 900)
 """Longer than any fault lasts."""
