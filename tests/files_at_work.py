@@ -8,8 +8,14 @@ from pathlib import Path
 
 
 def files_below(folder: Path) -> list[Path]:
-    """Every regular file; links are not followed."""
-    paths = (Path(directory, name) for directory, _, names in os.walk(folder) for name in names)
+    """Every regular file; links are not followed.
+
+    Raises:
+        OSError: a folder cannot be read, or is not there from the beginning.
+    """
+    folder.stat()
+    walked = os.walk(folder, onerror=_unless_gone)
+    paths = (Path(directory, name) for directory, _, names in walked for name in names)
     return [path for path in paths if _is_regular(path)]
 
 
@@ -27,6 +33,11 @@ def size(path: Path) -> int:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 def _is_regular(path: Path) -> bool:
