@@ -15,19 +15,26 @@ from domain.paths import LeafPath
 from tests.files_at_work import content, files_below
 from tests.simulation.oracle import Facts
 
+_UNCOVERED = """
+    SELECT count(*) FROM {table} WHERE log_index >=
+    (SELECT coalesce(max(size), 0) FROM anchored_head WHERE msp_id = :msp_id AND log = '{log}')
+"""
 _BACKLOG = {
     "leaves in the outbox": "SELECT count(*) FROM outbox",
     "rows without a place in the log": "SELECT count(*) FROM access_row WHERE log_index IS NULL",
     "pending transactions": "SELECT count(*) FROM pending_transaction WHERE state IN ('waiting', 'broadcast')",
     "removals": "SELECT count(*) FROM removal WHERE state <> 'done'",
     "notices": "SELECT count(*) FROM release_notice WHERE answer IS NULL",
+    "records that no head on the ledger covers": _UNCOVERED.format(table="record_version", log="records"),
+    "accesses that no head on the ledger covers": _UNCOVERED.format(table="access_row", log="access"),
 }
+_ALL_BACKLOG = f"SELECT {', '.join(f'({query})' for query in _BACKLOG.values())}"
 
 
-def ask(folder: Path, query: str, *values: object) -> list[tuple[Any, ...]]:
+def ask(folder: Path, query: str, *values: object, **named: object) -> list[tuple[Any, ...]]:
     """Read from the node's database as it is on disk."""
     with closing(sqlite3.connect(f"file:{folder / 'node.db'}?mode=ro", uri=True)) as database:
-        return database.execute(query, values).fetchall()
+        return database.execute(query, named or values).fetchall()
 
 
 def facts(folder: Path, record: str) -> Facts:
@@ -51,9 +58,9 @@ def rows_of(folder: Path, actor: str, record: str) -> int:
     return sum(row["actor"] == actor and row["action"] == "read" and record in row["records"] for row in rows)
 
 
-def backlog(folder: Path) -> dict[str, int]:
+def backlog(folder: Path, msp_id: str) -> dict[str, int]:
     """What waits."""
-    return {what: ask(folder, query)[0][0] for what, query in _BACKLOG.items()}
+    return dict(zip(_BACKLOG, ask(folder, _ALL_BACKLOG, msp_id=msp_id)[0], strict=True))
 
 
 def alarms(folder: Path) -> list[tuple[Any, ...]]:
@@ -158,15 +165,6 @@ def verify_path(leaf: bytes, path: LeafPath, root: str | None) -> None:
     if root is None:
         raise Tampered("the path leads to no head of the ledger")
     paths.verify_leaf(leaf, path, root)
-
-
-def unanchored(folder: Path, msp_id: str) -> int:
-    """Leaves of both logs that no head on the ledger covers."""
-    waiting = 0
-    for table, log in (("record_version", "records"), ("access_row", "access")):
-        covered = "SELECT coalesce(max(size), 0) FROM anchored_head WHERE msp_id = ? AND log = ?"
-        waiting += ask(folder, f"SELECT count(*) FROM {table} WHERE log_index >= ({covered})", msp_id, log)[0][0]  # noqa: S608 - two constants
-    return waiting
 
 
 def plaintext(folder: Path, canary: bytes) -> Iterator[str]:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing import Pool
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +38,7 @@ def simulate(seed: int, *, trouble_s: float = TROUBLE_S, allowed: tuple[str, ...
     """Run one seed to its end."""
     base = MEMORY if MEMORY.is_dir() else None
     with (
+        _one_processor(),
         tempfile.TemporaryDirectory(prefix="simulation-", dir=base) as folder,
         world(Path(folder), seed, allowed=allowed) as made,
     ):
@@ -46,7 +51,7 @@ def simulate(seed: int, *, trouble_s: float = TROUBLE_S, allowed: tuple[str, ...
         _settle(made, people)
         made.scheduler.spawn("cases", made.scheduler.network, people.look_at_all_cases)
         made.scheduler.run(_LOOK_EVERY_S)
-        made.scheduler.run(_LOOK_EVERY_S, made.is_settled)  # a message that comes again at the very end leaves a row
+        made.scheduler.run(BACKLOG_WITHIN_S, made.is_settled)  # a message that comes again at the very end leaves a row
         made.check()
         findings = (*made.findings, *made.wires.findings)
         return Outcome(seed, made.scheduler.digest, findings, tuple(made.scheduler.trace))
@@ -62,24 +67,45 @@ def _settle(made: World, people: People) -> None:
         made.findings.append(f"not answered after the faults: {sending.error!r}")
 
 
-def main(seeds: list[str]) -> int:
-    """Print what each seed found, or with ``--trace`` all that happened; a range is written ``0-99``."""
+def main(arguments: list[str]) -> int:
+    """Print what each seed found, one seed per processor at a time, or with ``--trace`` all that happened.
+
+    Args:
+        arguments: seeds; a range is written ``0-99``.
+    """
     logging.disable(logging.CRITICAL)
+    traced = arguments[:1] == ["--trace"]
+    seeds = [seed for text in arguments[traced:] for seed in _range(text)]
     bad = 0
-    for text in seeds[1:] if seeds[:1] == ["--trace"] else seeds:
-        first, _, last = text.partition("-")
-        for seed in range(int(first), int(last or first) + 1):
-            began = time.monotonic()
-            outcome = simulate(seed)
+    with Pool(min(len(seeds), len(os.sched_getaffinity(0)))) as pool:
+        for outcome, took in pool.imap(_timed, seeds):
             bad += bool(outcome.findings)
-            if seeds[0] == "--trace":
-                lines: list[str] = [*outcome.trace, outcome.digest]
-            else:
-                took = time.monotonic() - began
-                lines = [f"{seed} {outcome.digest[:12]} {len(outcome.trace)} events {took:.1f} s"]
+            told = f"{outcome.seed} {outcome.digest[:12]} {len(outcome.trace)} events {took:.1f} s"
+            lines = [*outcome.trace, outcome.digest] if traced else [told]
             sys.stdout.write("".join(f"{line}\n" for line in [*lines, *(f"  {one}" for one in outcome.findings)]))
             sys.stdout.flush()
     return min(bad, 1)
+
+
+def _range(text: str) -> range:
+    first, _, last = text.partition("-")
+    return range(int(first), int(last or first) + 1)
+
+
+def _timed(seed: int) -> tuple[Outcome, float]:
+    began = time.monotonic()
+    return simulate(seed), time.monotonic() - began
+
+
+@contextmanager
+def _one_processor() -> Iterator[None]:
+    """Stay on one: a thread that hands over to the next is then three times as quick."""
+    allowed = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {sorted(allowed)[os.getpid() % len(allowed)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, allowed)
 
 
 if __name__ == "__main__":

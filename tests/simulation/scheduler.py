@@ -123,7 +123,6 @@ class Scheduler:
         """Let tasks run for so long, or until it holds."""
         end = self.now + seconds
         while not until():
-            self._tasks = [task for task in self._tasks if not task.done]
             ready = [task for task in self._tasks if task.wake <= self.now]
             if ready:
                 self._let(ready[self.chance.randrange(len(ready))])
@@ -148,6 +147,8 @@ class Scheduler:
         task.baton.release()
         self._back.acquire()
         self.current = None
+        if task.done:
+            self._tasks.remove(task)
         self.now += self.chance.random() * _LONGEST_CALL_S
 
     def _body(self, task: Task) -> None:

@@ -255,10 +255,7 @@ class World:
 
     def is_settled(self) -> bool:
         """Whether nothing waits anywhere."""
-        return not any(
-            sum(files.backlog(one.folder).values()) or files.unanchored(one.folder, one.msp_id)
-            for one in self.hospitals.values()
-        )
+        return not any(any(files.backlog(one.folder, one.msp_id).values()) for one in self.hospitals.values())
 
     def check(self) -> None:
         """Nothing acknowledged is lost or doubled; everything is anchored, proven, logged, sealed."""
@@ -272,7 +269,7 @@ class World:
         self._check_sealed()
 
     def _check_backlog(self, hospital: Hospital) -> None:
-        for what, count in files.backlog(hospital.folder).items():
+        for what, count in files.backlog(hospital.folder, hospital.msp_id).items():
             if count:
                 self.findings.append(f"{count} {what} wait at {hospital.msp_id}")
         if not self.damaged and (standing := files.alarms(hospital.folder)):
