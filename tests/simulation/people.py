@@ -274,8 +274,9 @@ class People:
         """The patient looks what became of the wishes; every certificate must be believable and true."""
         wallet, custodian = person.wallet, person.custodian
         assert wallet is not None
+        troubled = self.world.faults.active  # what was asked then may be answered after the faults
         shown = self.world.attempt("cases", lambda: wallet.erasures.cases(custodian.msp_id)) or []
-        self.world.certified(custodian, shown)
+        self.world.certified(custodian, shown, troubled)
 
     def _grant(self, person: Person, wallet: Wallet) -> None:
         others = [one for one in self.world.hospitals.values() if one is not person.custodian]

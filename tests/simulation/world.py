@@ -233,7 +233,7 @@ class World:
         if known is not None and known.canary.encode() not in content:
             self.findings.append(f"other content than was written: {record}")
 
-    def certified(self, hospital: Hospital, cases: Sequence[ShownCase]) -> None:
+    def certified(self, hospital: Hospital, cases: Sequence[ShownCase], troubled: bool) -> None:
         """A wallet was shown cases: certificates verify, and say what the ledger says.
 
         While a hospital's clock stands before the keys of all others it tells of members without keys.
@@ -241,7 +241,7 @@ class World:
         self._follow()
         erased = self.oracle.ended(hospital.msp_id, "EraseRecord")
         for shown in cases:
-            if shown.problem is not None and not (self.faults.active and shown.problem.reason == "members-differ"):
+            if shown.problem is not None and not (troubled and shown.problem.reason == "members-differ"):
                 self.findings.append(f"certificate of {shown.case.id}: {shown.problem.reason}")
             for one in shown.certificate.erased if shown.certificate else ():
                 told = {(by.msp_id, hospital.msp_id, one.record) for by in one.attested}
