@@ -202,8 +202,8 @@ def grant(report: Report, cast: Cast, choice: GrantChoice) -> None:
 def read_shared(report: Report, cast: Cast, choice: GrantChoice, seen: wire.Preview) -> None:
     """The doctor pulls, opens and verifies; the bytes are the custodian's, and just those that were previewed."""
     started = time.monotonic()
-    cast.access = _until_fresh(lambda: cast.shared.open_access(cast.patient, cast.grant, "TREAT")).id
-    cast.chart = _until_fresh(lambda: cast.shared.chart(cast.access)).items
+    cast.access = until_fresh(lambda: cast.shared.open_access(cast.patient, cast.grant, "TREAT")).id
+    cast.chart = until_fresh(lambda: cast.shared.chart(cast.access)).items
     own = [item for item in cast.chart if item.entry.kind == "patient"]
     released = {item.entry.record for item in own}
     check(released == set(seen.released), "what was released is not what was previewed")
@@ -226,8 +226,8 @@ def read_shared(report: Report, cast: Cast, choice: GrantChoice, seen: wire.Prev
 def _read_series(cast: Cast, chart: list[wire.SharedRecord]) -> int:
     count = 0
     for series in [item.entry.record for item in chart if item.members]:
-        for member in _until_fresh(lambda: cast.shared.members(cast.access, series)):  # noqa: B023 - called at once
-            there = _until_fresh(lambda: _digest(cast.shared.member(cast.access, series, member.object_id)))  # noqa: B023
+        for member in until_fresh(lambda: cast.shared.members(cast.access, series)):  # noqa: B023 - called at once
+            there = until_fresh(lambda: _digest(cast.shared.member(cast.access, series, member.object_id)))  # noqa: B023
             here = _digest(cast.house_doctor.client.record_member(series, member.object_id))
             check(there == here, "an image differs from the custodian's")
             count += 1
@@ -241,7 +241,7 @@ def _digest(pieces: Iterable[bytes]) -> bytes:
     return found.digest()
 
 
-def _until_fresh(read: Callable[[], Read]) -> Read:
+def until_fresh(read: Callable[[], Read]) -> Read:
     """Do as a doctor does who is told to try again shortly: on a busy machine a witness may be slow to answer."""
     deadline = time.monotonic() + SHORTLY_S
     while True:
@@ -274,7 +274,7 @@ def break_glass(report: Report, cast: Cast) -> None:
         categories=["allergy", "medication", "problem"],
     )  # fmt: skip
     emergency = cast.shared.break_glass(body)
-    chart = _until_fresh(lambda: cast.shared.chart(emergency.id)).items
+    chart = until_fresh(lambda: cast.shared.chart(emergency.id)).items
     outside = [item for item in chart if item.entry.category not in (*body.categories, "directory")]
     check(not outside, "a category outside the emergency was released")
     notices = [notice for notice in cast.wallet.notices(cast.custodian.msp_id) if emergency.id in notice.references]

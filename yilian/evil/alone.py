@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from typing import Final
 
 from domain.errors import Conflict, Denied, NotFound
-from domain.identifiers import encode_bytes
-from domain.leaves import subject_tag
-from domain.transactions import AuthorizeAccess, RetractRecord, ReviewBreakGlass
-from node_service.client import exchange_wire
+from domain.transactions import AuthorizeAccess, RetractRecord
+from node_service.client import wire
+from node_service.client.shared_client import SharedClient
 from node_service.client.transport import Transport
 from offchain.envelope.hpke import HPKE_HYBRID, RecipientPrivateKey
 from yilian.demo.report import check
 from yilian.evil.forging import sign_grant
-from yilian.evil.malicious import Opened, ShiftedClock, fresh_digest, fresh_id
+from yilian.evil.malicious import Opened, ShiftedClock, fresh_id
 from yilian.evil.theft import Refusal, Stage, Theft, refused
 
 CUSTODIAN: Final = "custodian"
 CONTRACT: Final = "contract"
+LEDGER: Final = "ledger"
+METADATA_SERVICE: Final = "http://169.254.169.254/latest"
+"""Where clouds tell a machine its credentials."""
 
 
 def read_without_entry(stage: Stage) -> Refusal:
@@ -134,34 +135,23 @@ def hold_a_grant_back(stage: Stage) -> Refusal:
     )
 
 
+def hold_an_endorsement_back(stage: Stage) -> Refusal:
+    """Has a read endorsed while the grant is live, and orders it after the patient has revoked."""
+    signed = sign_grant(stage, stage.cheat.msp_id)
+    stage.cheat.commit(AuthorizeAccess(signed.text, signed.signature))
+    opened, held = stage.cheat.endorse_access(stage.cast.patient, signed.id, stage.practitioner)
+    stage.cast.wallet.revoke(stage.home, signed.id)
+    refusal = refused(LEDGER, lambda: stage.cheat.order(held), Conflict)
+    refused(CUSTODIAN, lambda: stage.cheat.search(stage.cast.custodian, opened), NotFound, Denied)
+    return refusal
+
+
 def alter_a_grant(stage: Stage) -> Refusal:
     """Puts the patient's genuine signature under other terms."""
     signed = sign_grant(stage, stage.cheat.msp_id)
     altered = signed.text.replace('"permissions":["read"]', '"permissions":["keep","read"]')
     check(altered != signed.text, "there was nothing to alter")
     return refused(CONTRACT, lambda: stage.cheat.commit(AuthorizeAccess(altered, signed.signature)), Denied)
-
-
-def one_emergency_for_many(stage: Stage) -> Refusal:
-    """Breaks the glass for one patient and asks about another under it."""
-    salt = os.urandom(32)
-    return _ask_in_emergency(stage, subject_tag(stage.cast.patient, salt), stage.other_people()[0], salt)
-
-
-def emergency_in_secret(stage: Stage) -> Refusal:
-    """Breaks the glass and hides who reads."""
-    salt = os.urandom(32)
-    return _ask_in_emergency(stage, subject_tag(stage.cast.patient, salt), stage.cast.patient, salt)
-
-
-def review_for_both(stage: Stage) -> Refusal:
-    """Reviews its own emergency, and again, as if it were the custodian."""
-    opened = stage.cheat.break_glass(stage.home, subject_tag(stage.cast.patient, os.urandom(32)), stage.practitioner)
-    own, other = (
-        ReviewBreakGlass(opened.id, outcome, fresh_id(), fresh_digest()) for outcome in ("justified", "unjustified")
-    )
-    stage.cheat.commit(own)
-    return refused(CONTRACT, lambda: stage.cheat.commit(other), Conflict)
 
 
 def write_anothers_records(stage: Stage) -> Refusal:
@@ -171,6 +161,20 @@ def write_anothers_records(stage: Stage) -> Refusal:
     entry = next(item for item in stage.cast.wallet.records(stage.home) if item.record == record)
     check(entry.status == "active", "another hospital retracted the custodian's record")
     return Refusal(CONTRACT, "own-keys-only")
+
+
+def register_an_inside_address(stage: Stage) -> Refusal:
+    """Registers a metadata service's address as its own node's, so that another hospital calls that."""
+    liar, card = stage.accomplice, stage.cast.wallet.registration(stage.home).card
+    body = wire.AccessRequest(
+        card=card.model_copy(update={"custodian": liar.msp_id, "patient": fresh_id()}),
+        purpose="TREAT", categories=["problem"], message="会诊 / consultation",
+    )  # fmt: skip
+    doctor = SharedClient(stage.cast.house_doctor.client)
+    with liar.registered_at(METADATA_SERVICE):
+        refusal = refused(CUSTODIAN, lambda: doctor.request_access(body), Denied)
+    check(refusal.reason == "address", f"refused for another reason: {refusal.reason}")
+    return refusal
 
 
 def read_after_revoke(stage: Stage) -> Refusal:
@@ -195,15 +199,6 @@ def revive_by_replay(stage: Stage) -> Refusal:
     )
 
 
-def _ask_in_emergency(stage: Stage, tag: str, patient: str, salt: bytes) -> Refusal:
-    opened = stage.cheat.break_glass(stage.home, tag, stage.practitioner)
-    opening = exchange_wire.Opening(access=opened.id, patient=patient, subject_salt=encode_bytes(salt))
-    body = exchange_wire.ExchangeSearch(opening=opening)
-    return refused(
-        CUSTODIAN, lambda: stage.cheat.ask(stage.cast.custodian, "POST", "/exchange/search", body), NotFound, Denied
-    )
-
-
 THEFTS: Final = (
     Theft("no-entry", "reads without an entry on the ledger", "账本无记录即读取", read_without_entry),
     Theft("own-grant", "signs a grant for itself", "自签授权", grant_to_oneself),
@@ -222,11 +217,20 @@ THEFTS: Final = (
     Theft("clock", "opens an access eight days ahead by its own clock", "拨快时钟八天", turn_the_clock),
     Theft("stolen-token", "uses the wallet's token without its key", "盗用钱包令牌", use_stolen_token),
     Theft("held-grant", "submits a grant after it was withdrawn", "扣留授权，撤销后再提交", hold_a_grant_back),
+    Theft(
+        "held-endorsement",
+        "orders after the revocation what was endorsed before",
+        "撤销前背书，撤销后排序",
+        hold_an_endorsement_back,
+    ),
     Theft("altered-grant", "puts the patient's signature under other terms", "篡改已签名的授权", alter_a_grant),
-    Theft("emergency-other", "uses one emergency for two patients", "一次破窗读两人", one_emergency_for_many),
-    Theft("emergency-secret", "breaks the glass and hides who reads", "破窗却隐瞒读者", emergency_in_secret),
-    Theft("self-review", "reviews its emergency for both sides", "替双方审核破窗", review_for_both),
     Theft("foreign-record", "retracts the custodian's record", "撤回他院病历", write_anothers_records),
+    Theft(
+        "inside-address",
+        "registers an address inside another's network",
+        "登记指向他院内网的地址",
+        register_an_inside_address,
+    ),
     Theft("after-revoke", "goes on reading after the revocation", "撤销后继续读取", read_after_revoke),
     Theft("revived-grant", "submits the revoked grant again", "重新提交已撤销的授权", revive_by_replay),
 )

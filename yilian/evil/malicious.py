@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from chaincode.contract import v1
-from domain import transactions
+from domain import entries, jcs, transactions
+from domain.entries import OrganizationEntry
 from domain.errors import Conflict
 from domain.identifiers import encode_bytes, identifier
 from domain.instants import instant
 from domain.ports import Clock
-from domain.transactions import BreakGlass, OpenAccess, Transaction
+from domain.transactions import BreakGlass, OpenAccess, Transaction, UpdateOrganization
 from network.embedded.ledger import EmbeddedLedger
 from network.execution import Contract
 from node_service import organization_keys, secrets
@@ -95,42 +97,71 @@ class MaliciousHospital:
             raise Conflict("the network found the transaction invalid", reason="not-valid")
         return tx_id
 
+    def endorse(self, transaction: Transaction) -> bytes:
+        """An envelope that peers have endorsed, and that nobody has ordered yet."""
+        with EmbeddedLedger(self._ledger, self.msp_id, SystemClock(), os.urandom) as opened:
+            return opened.assemble(opened.endorse(opened.propose(*transactions.encode(transaction))))
+
+    def order(self, envelope: bytes) -> None:
+        """Order an endorsed envelope.
+
+        Raises:
+            Conflict: the network did not find it valid; the reason is its code.
+        """
+        with EmbeddedLedger(self._ledger, self.msp_id, SystemClock(), os.urandom) as opened:
+            status = opened.status(opened.broadcast(envelope))
+        if status is None or not status.valid:
+            raise Conflict("the network found the transaction invalid", reason=status.code if status else "not-valid")
+
     def open_access(
         self, patient: str, grant: str, practitioner: str, purpose: str = "TREAT", *, clock: Clock | None = None
     ) -> Opened:
         """Announce a read, with a one-use key of its own."""
-        opened = Opened(fresh_id(), patient, RecipientPrivateKey.generate(HPKE_HYBRID))
-        now = (clock or SystemClock()).now()
-        transaction = OpenAccess(
+        opened, transaction = _access(patient, grant, practitioner, purpose, (clock or SystemClock()).now())
+        self.commit(transaction, clock=clock)
+        return opened
+
+    def endorse_access(self, patient: str, grant: str, practitioner: str) -> tuple[Opened, bytes]:
+        """A read whose announcement is endorsed and not ordered."""
+        opened, transaction = _access(patient, grant, practitioner, "TREAT", SystemClock().now())
+        return opened, self.endorse(transaction)
+
+    def break_glass(
+        self,
+        custodian: str,
+        tag: str,
+        practitioner: str,
+        *,
+        reader_digest: str | None = None,
+        clock: Clock | None = None,
+    ) -> Opened:
+        """Announce an emergency for whomever the subject tag commits to."""
+        opened = Opened(fresh_id(), "", RecipientPrivateKey.generate(HPKE_HYBRID))
+        transaction = BreakGlass(
             id=opened.id,
-            patient=patient,
-            grant=grant,
+            custodian=custodian,
+            subject_tag=tag,
             practitioner=practitioner,
-            purpose=purpose,
+            reason="unconscious",
+            categories=("allergy",),
             key_digest=opened.key.public.digest,
-            reader_digest=fresh_digest(),
-            valid_until=instant(now + ACCESS_LIFETIME),
+            reader_digest=reader_digest or fresh_digest(),
+            valid_until=instant((clock or SystemClock()).now() + ACCESS_LIFETIME),
         )
         self.commit(transaction, clock=clock)
         return opened
 
-    def break_glass(self, custodian: str, tag: str, practitioner: str) -> Opened:
-        """Announce an emergency for whomever the subject tag commits to."""
-        opened = Opened(fresh_id(), "", RecipientPrivateKey.generate(HPKE_HYBRID))
-        self.commit(
-            BreakGlass(
-                id=opened.id,
-                custodian=custodian,
-                subject_tag=tag,
-                practitioner=practitioner,
-                reason="unconscious",
-                categories=("allergy",),
-                key_digest=opened.key.public.digest,
-                reader_digest=fresh_digest(),
-                valid_until=instant(datetime.now(UTC) + ACCESS_LIFETIME),
-            )
-        )
-        return opened
+    @contextmanager
+    def registered_at(self, url: str) -> Iterator[None]:
+        """For a while its own entry in the registry names this address."""
+        with EmbeddedLedger(self._ledger, self.msp_id, SystemClock(), os.urandom) as opened:
+            found = opened.evaluate("QueryOrganization", {"msp": self.msp_id})
+        entry = entries.parse(OrganizationEntry, jcs.canonical(found))
+        self.commit(UpdateOrganization(url, entry.keys, entry.witness_url))
+        try:
+            yield
+        finally:
+            self.commit(UpdateOrganization(entry.url, entry.keys, entry.witness_url))
 
     def assertion(self, target: Hospital, *, issuer: str | None = None) -> str:
         """A signed claim of who asks; ``issuer`` is whom the cheat claims to be."""
@@ -191,6 +222,21 @@ class MaliciousHospital:
     @property
     def _sign(self) -> Callable[[bytes], bytes]:
         return lambda message: organization_keys.sign(self._secrets, message)
+
+
+def _access(patient: str, grant: str, practitioner: str, purpose: str, now: datetime) -> tuple[Opened, OpenAccess]:
+    opened = Opened(fresh_id(), patient, RecipientPrivateKey.generate(HPKE_HYBRID))
+    transaction = OpenAccess(
+        id=opened.id,
+        patient=patient,
+        grant=grant,
+        practitioner=practitioner,
+        purpose=purpose,
+        key_digest=opened.key.public.digest,
+        reader_digest=fresh_digest(),
+        valid_until=instant(now + ACCESS_LIFETIME),
+    )
+    return opened, transaction
 
 
 def fresh_id() -> str:

@@ -7,12 +7,12 @@ from pathlib import Path
 from yilian.demo import story
 from yilian.demo.network import Network
 from yilian.demo.report import Report, StepFailed, check
-from yilian.evil import alone, limits, pair, root
+from yilian.evil import alone, emergencies, limits, pair, root
 from yilian.evil.malicious import MaliciousHospital
 from yilian.evil.tap import Tap
 from yilian.evil.theft import Refusal, Stage, Theft
 
-THEFTS = (*alone.THEFTS, *root.THEFTS, *pair.THEFTS)
+THEFTS = (*alone.THEFTS, *emergencies.THEFTS, *root.THEFTS, *pair.THEFTS)
 
 
 def tell(report: Report, network: Network, source: Path) -> None:
@@ -79,6 +79,7 @@ def _try(stage: Stage, theft: Theft) -> None:
 _CHINESE = {
     "custodian": "保管医院",
     "contract": "合约",
+    "ledger": "账本",
     "reader": "读取医院",
     "witness": "见证者",
     "wallet": "钱包",
