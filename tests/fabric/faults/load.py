@@ -28,6 +28,7 @@ STORED, ASKED, READ, GRANTED, OPENED, REVOKED = "stored", "asked", "read", "gran
 KINDS: Final = (STORED, ASKED, READ, GRANTED, OPENED, REVOKED)
 COMMITTED: Final = (ASKED, GRANTED, OPENED, REVOKED)
 """Kinds whose answer says that something is valid on the ledger."""
+LATER: Final = (Unavailable, OutcomeUnknown)
 PAUSE_S: Final = 0.1
 """Before a request is made again."""
 THOUGHT_S: Final = repetitions(5, 1) / 10
@@ -41,10 +42,15 @@ _T = TypeVar("_T")
 
 @dataclass
 class Load:
-    """The people at work; threads of their own."""
+    """The people at work; threads of their own.
+
+    Attributes:
+        again: how a request is refused that people make again.
+    """
 
     consortium: People
     facts: Facts
+    again: tuple[type[YilianError], ...] = LATER
     _ending: threading.Event = field(default_factory=threading.Event)
 
     def threads(self) -> list[threading.Thread]:
@@ -71,7 +77,7 @@ class Load:
         while True:
             try:
                 done = call()
-            except (Unavailable, OutcomeUnknown) as error:
+            except self.again as error:
                 self.facts.troubles[f"{kind} {error.reason}"] += 1
                 if self.facts.findings or time.monotonic() > begun + ANSWER_TIMEOUT_S:
                     raise
@@ -149,9 +155,9 @@ class Load:
 
 
 @contextmanager
-def load(consortium: People, facts: Facts) -> Iterator[Load]:
+def load(consortium: People, facts: Facts, again: tuple[type[YilianError], ...] = LATER) -> Iterator[Load]:
     """Everybody works while the block runs; at its start and its end each kind of request is answered."""
-    people = Load(consortium, facts)
+    people = Load(consortium, facts, again)
     threads = people.threads()
     begun = time.monotonic()
     for thread in threads:
