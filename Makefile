@@ -77,6 +77,13 @@ TUSPY := tests/interop/tuspy
 	$(UV) pip sync --quiet --compile-bytecode --python .tools/tuspy --require-hashes $<
 	@touch $@
 
+# fhirstarter, a framework by others for FHIR servers, beside which the bench measures; in an environment of its own.
+FHIRSTARTER := scripts/bench/fhirstarter
+.tools/fhirstarter/.installed: $(FHIRSTARTER)/requirements.txt .venv/.installed | $(UV)
+	$(UV) venv --quiet --clear --no-python-downloads --python .venv/bin/python .tools/fhirstarter
+	$(UV) pip sync --quiet --compile-bytecode --python .tools/fhirstarter --require-hashes $<
+	@touch $@
+
 # HL7's own examples of FHIR R4, for tests; the digest is the registry's.
 EXAMPLES := hl7.fhir.r4.examples-4.0.1.tgz
 EXAMPLES_SHA512 := 0d705d21939e41a48a220094ef0e87382eecc3fe81cf29668a92e4056e1ffffa53f8173de31fbc2c89b04ddbda35384f2683b3a41cefc40ccdaa37aedd7ff32f
@@ -164,7 +171,7 @@ compose-down: ## stop and remove the containers; what they stored stays in volum
 
 kubo-tools: .tools/kubo/bin/ipfs ## build IPFS Kubo, for the IPFS store's tests and bench; needs Go
 
-bench: install ## measurements beside their named peers, as ratios; raw figures in .bench/; ONLY=case FABRIC=1
+bench: install .tools/fhirstarter/.installed ## measurements beside their named peers, as ratios; raw figures in .bench/; ONLY=case FABRIC=1
 	$(UV) sync --locked --quiet --compile-bytecode --group bench
 	$(RUN)python -m scripts.bench $(if $(FABRIC),--fabric) $(foreach name,$(ONLY),--only $(name))
 

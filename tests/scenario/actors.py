@@ -76,9 +76,14 @@ def acting(
     ground: Ground | None = None,
     settings: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Iterator[Actors]:
-    """Hospitals as processes of their own, with their staff signed in; on an embedded ledger unless told otherwise."""
-    urls = {msp_id: url_instead_of(folder / msp_id) for msp_id in names}
-    chosen = {msp_id: {"DATABASE_URL": url} | dict((settings or {}).get(msp_id, {})) for msp_id, url in urls.items()}
+    """Hospitals as processes of their own, with their staff signed in; on an embedded ledger unless told otherwise.
+
+    Staff stay signed in: many tests share hospitals, and some take longer than staff may be idle.
+    """
+    given = {
+        msp_id: {"DATABASE_URL": url_instead_of(folder / msp_id), "STAFF_SESSION_MINUTES": "720"} for msp_id in names
+    }
+    chosen = {msp_id: always | dict((settings or {}).get(msp_id, {})) for msp_id, always in given.items()}
     with Network(folder, names, witnesses=witnesses, ground=ground, settings=chosen) as network:
         home, away = network.hospitals[:2]
         yield Actors(

@@ -19,7 +19,7 @@ from typing import Final
 import pytest
 
 from domain.errors import YilianError
-from tests.fabric.faults.consortium import HOME, People
+from tests.fabric.faults.consortium import People
 from tests.fabric.faults.facts import Facts
 from tests.faults.counts import repetitions
 from tests.faults.surviving import settled, survive
@@ -59,7 +59,7 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     clock, library = folder / "clock", folder / "shifted_clock.so"
     clock.write_bytes(_shift(RIGHT))
     subprocess.run([compiler, "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
-    with settled(folder, {HOME: {"STAFF_SESSION_MINUTES": "720"}}) as people:
+    with settled(folder, {}) as people:
         _go_by(people.actors.home, clock, library)
         yield Machine(people, clock)
 
