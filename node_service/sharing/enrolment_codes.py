@@ -14,6 +14,7 @@ from domain.instants import instant
 from node_service.client.wire import EnrolmentCodeIssued, HospitalCard
 from node_service.context import Node
 from node_service.database.models import EnrolmentCode, Person
+from node_service.lifetimes import is_live
 
 LIFETIME: Final = timedelta(minutes=10)
 MAX_FAILURES: Final = 5
@@ -57,7 +58,7 @@ def live_code(node: Node, session: Session, code: str) -> EnrolmentCode:
         Denied: unknown, expired, or failed too often; all look the same.
     """
     row = session.get(EnrolmentCode, code_hash(node, code)) if len(code) <= MAX_CODE_CHARACTERS else None
-    if row is None or row.expires_at <= instant(node.clock.now()) or row.failures >= MAX_FAILURES:
+    if row is None or not is_live(row.expires_at, node.clock.now(), LIFETIME) or row.failures >= MAX_FAILURES:
         raise Denied("the code is not accepted", reason="enrolment-code")
     return row
 

@@ -22,7 +22,7 @@ from domain.entries import DissentEntry, FloorEntry, GrantEntry, PatientEntry
 from domain.errors import Denied, Tampered
 from domain.grants import AccessRequest, decide_opening
 from domain.identifiers import check_identifier, decode_bytes
-from domain.instants import instant, later
+from domain.instants import instant
 from domain.jcs import JsonObject
 from domain.transactions import MAX_ACCESS_SECONDS, MAX_EMERGENCY_SECONDS, AuthorizeAccess, BreakGlass, OpenAccess
 from domain.vocabulary import BREAK_GLASS_PURPOSE
@@ -32,9 +32,9 @@ from node_service.database.models import EmergencyAdmission, PatientKey, Person
 from node_service.ledger_sync import projection
 from node_service.ledger_sync.alarm import verify_no_alarm
 from node_service.ledger_sync.registry import active_organization
+from node_service.lifetimes import is_live
 from node_service.sharing import held_consents
 
-CLOCK_TOLERANCE: Final = timedelta(seconds=60)
 _VERIFIED_GRANTS: Final = 4096
 Announced = TypeVar("Announced", OpenAccess, BreakGlass)
 
@@ -258,8 +258,7 @@ def _announced(session: Session, caller: str, object_type: str, entry_id: str, k
 
 
 def _check_live(valid_until: str, now: datetime, longest: timedelta) -> None:
-    at = instant(now)
-    if not at < valid_until <= later(at, longest + CLOCK_TOLERANCE):
+    if not is_live(valid_until, now, longest):
         raise Denied("the entry has expired", reason="expired")
 
 

@@ -14,6 +14,7 @@ from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.ports import RandomSource
 from node_service.database.account_models import AccessToken
+from node_service.lifetimes import is_live
 
 LIFETIME: Final = timedelta(minutes=5)
 MAX_TOKEN_CHARACTERS: Final = 128
@@ -52,7 +53,7 @@ def holder(session: Session, now: datetime, kind: Kind, token: str) -> AccessTok
         Denied: unknown, of another kind, or expired (``no-session``).
     """
     row = session.get(AccessToken, token_hash(token)) if len(token) <= MAX_TOKEN_CHARACTERS else None
-    if row is None or row.kind != kind or row.expires_at <= instant(now):
+    if row is None or row.kind != kind or not is_live(row.expires_at, now, LIFETIME):
         raise Denied("there is no such session", reason="no-session")
     return row
 

@@ -7,11 +7,11 @@ from typing import Final
 
 FREE_FAILURES: Final = 5
 _FIRST: Final = timedelta(seconds=30)
-_LONGEST: Final = timedelta(minutes=15)
+LONGEST: Final = timedelta(minutes=15)
 
 
 def lock_after(failures: int) -> timedelta | None:
     """How long the account is closed after so many wrong passwords in a row; None while it stays open."""
     if failures < FREE_FAILURES:
         return None
-    return min(_LONGEST, _FIRST * (1 << min(failures - FREE_FAILURES, 10)))
+    return min(LONGEST, _FIRST * (1 << min(failures - FREE_FAILURES, 10)))

@@ -14,8 +14,9 @@ from domain.instants import instant, moment
 from node_service.client.wire import StaffLogin, Token
 from node_service.context import Node
 from node_service.database.account_models import AccessToken, Staff
+from node_service.lifetimes import is_live, latest
 from node_service.staff.accounts import open_text
-from node_service.staff.lockout import lock_after
+from node_service.staff.lockout import LONGEST, lock_after
 from node_service.staff.passwords import fits
 from node_service.staff.principal import StaffPrincipal
 
@@ -30,6 +31,7 @@ _LIVE: Final = select(AccessToken.expires_at, Staff.id, Staff.roles, Staff.displ
     AccessToken.token_hash == bindparam("token_hash"),
     AccessToken.kind == _KIND,
     AccessToken.expires_at > bindparam("now"),
+    AccessToken.expires_at <= bindparam("latest"),
     Staff.id == AccessToken.subject,
     Staff.active.is_(True),
 )
@@ -62,7 +64,8 @@ def authenticate(node: Node, token: str) -> StaffPrincipal:
     """
     token_hash, now = _hash(token), node.clock.now()
     with node.database.rows() as connection:
-        row = connection.execute(_LIVE, {"token_hash": token_hash, "now": instant(now)}).one_or_none()
+        asked = {"token_hash": token_hash, "now": instant(now), "latest": latest(now, _idle_time(node))}
+        row = connection.execute(_LIVE, asked).one_or_none()
     if row is None:
         raise Denied("there is no such session, or it ended", reason="session")
     _prolong(node, token_hash, moment(row.expires_at), now)
@@ -111,7 +114,7 @@ def _prolong(node: Node, token_hash: bytes, expires_at: datetime, now: datetime)
 
 
 def _is_locked(member: Staff, now: datetime) -> bool:
-    return member.locked_until is not None and instant(now) < member.locked_until
+    return member.locked_until is not None and is_live(member.locked_until, now, LONGEST)
 
 
 def _idle_time(node: Node) -> timedelta:

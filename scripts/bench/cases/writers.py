@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
 from typing import Final
-from urllib.parse import urlsplit
 
 from scripts.bench.comparison import Comparison, Figure, Goal, Place, Side
+from scripts.bench.fhir_client import Line, Target, own_target
 from scripts.bench.inputs import Skipped
 from scripts.bench.served import Served, served
 from scripts.postgresql import HOW_TO_GET, programs, running_server
@@ -77,63 +76,25 @@ def _postgresql() -> Iterator[Mapping[str, str]]:
 
 @contextmanager
 def _writing(running: Served) -> Iterator[Callable[[int], float]]:
-    patient, numbers = _patient(running), count()
+    target, numbers = own_target(running), count()
     with asyncio.Runner() as runner:
-        yield lambda writers: runner.run(_write(running, patient, writers, numbers))
+        yield lambda writers: runner.run(_write(running, target, writers, numbers))
 
 
-async def _write(running: Served, patient: str, writers: int, numbers: Iterator[int]) -> float:
-    address = urlsplit(running.north.url)
-    head = _head(running.clinician.authorise("POST", ""), address.netloc)
+async def _write(running: Served, target: Target, writers: int, numbers: Iterator[int]) -> float:
     before = running.clinician.status().records
     turns = iter(range(_WRITES))
 
     async def writer() -> None:
-        reader, sender = await asyncio.open_connection(address.hostname, address.port)
+        line = await Line.to(target)
         try:
             for _ in turns:
-                body = _observation(patient, next(numbers))
-                sender.write(b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body))
-                await _read_created(reader)
+                await line.ask(target.create(next(numbers)))
         finally:
-            sender.close()
+            line.close()
 
     async with asyncio.timeout(_TIMEOUT_S):
         await asyncio.gather(*(writer() for _ in range(writers)))
     if running.clinician.status().records - before != _WRITES:
         raise AssertionError("an acknowledged create is not there")
     return _WRITES
-
-
-def _head(headers: Mapping[str, str], host: str) -> bytes:
-    """What is the same in every request; httpx itself takes more time for 1,000 connections than the node does."""
-    lines = {"Host": host, "Content-Type": "application/fhir+json", **headers}
-    return "".join(
-        ["POST /fhir/Observation HTTP/1.1\r\n", *(f"{name}: {value}\r\n" for name, value in lines.items())]
-    ).encode()
-
-
-async def _read_created(reader: asyncio.StreamReader) -> None:
-    status, *lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
-    if b" 201 " not in status:
-        raise AssertionError(f"a create was answered {status.decode()}")
-    lengths = [line for line in lines if line.lower().startswith(b"content-length:")]
-    await reader.readexactly(int(lengths[0].partition(b":")[2]))
-
-
-def _patient(running: Served) -> str:
-    body = json.dumps({"resourceType": "Patient", "id": "bench", "name": [{"family": "Bench"}]}).encode()
-    return running.records.ingest_fhir(body, source="bench").stored[0].record
-
-
-def _observation(patient: str, number: int) -> bytes:
-    return json.dumps(
-        {
-            "resourceType": "Observation",
-            "status": "final",
-            "code": {"coding": [{"system": "http://loinc.org", "code": "29463-7"}]},
-            "subject": {"reference": f"Patient/{patient}"},
-            "effectiveDateTime": "2026-11-22",
-            "valueQuantity": {"value": number, "unit": "kg"},
-        }
-    ).encode()

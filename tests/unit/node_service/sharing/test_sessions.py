@@ -123,6 +123,17 @@ def test_a_token_ends_after_five_minutes(story: Story) -> None:
     assert over.value.reason == "no-session"
 
 
+def test_a_token_that_was_given_while_the_clock_was_ahead_does_not_outlast_it(story: Story) -> None:
+    key = Ed25519PrivateKey.generate()
+    story.consortium.clock.advance(8 * 86_400)
+    token = session(story, key).access_token
+    assert authenticate(story, token, proof(story, key, token)) == story.wallet.patient
+    story.consortium.clock.advance(-8 * 86_400)
+    with pytest.raises(Denied) as refused:
+        authenticate(story, token, proof(story, key, token))
+    assert refused.value.reason == "no-session"
+
+
 def test_a_proof_is_accepted_once(story: Story) -> None:
     key = Ed25519PrivateKey.generate()
     token = session(story, key).access_token

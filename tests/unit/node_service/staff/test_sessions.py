@@ -78,6 +78,22 @@ def test_a_session_ends_after_idle_time_and_lives_on_while_used(node: Node, cloc
         authenticate(node, token)
 
 
+def test_a_session_that_began_while_the_clock_was_ahead_does_not_outlast_it(node: Node, clock: SettableClock) -> None:
+    clock.advance(timedelta(days=8))
+    token = sign_in(node, RIGHT).access_token
+    authenticate(node, token)
+    clock.advance(-timedelta(days=8))
+    with pytest.raises(Denied):
+        authenticate(node, token)
+    assert authenticate(node, sign_in(node, RIGHT).access_token)
+
+
+def test_a_session_bears_a_clock_that_is_corrected_a_little(node: Node, clock: SettableClock) -> None:
+    token = sign_in(node, RIGHT).access_token
+    clock.advance(-timedelta(seconds=59))
+    authenticate(node, token)
+
+
 def test_a_session_ends_at_sign_out(node: Node) -> None:
     token, other = sign_in(node, RIGHT).access_token, sign_in(node, RIGHT).access_token
     sign_out(node, token)
@@ -103,6 +119,15 @@ def test_an_account_is_locked_after_wrong_passwords_and_opens_after_the_time(nod
     with pytest.raises(Denied):
         sign_in(node, RIGHT)
     clock.advance(timedelta(seconds=31))
+    assert sign_in(node, RIGHT)
+
+
+def test_a_lock_that_began_while_the_clock_was_ahead_does_not_outlast_it(node: Node, clock: SettableClock) -> None:
+    clock.advance(timedelta(days=8))
+    for _ in range(FREE_FAILURES):
+        with pytest.raises(Denied):
+            sign_in(node, WRONG)
+    clock.advance(-timedelta(days=8))
     assert sign_in(node, RIGHT)
 
 
