@@ -40,6 +40,11 @@ class Person:
 
     member: StaffMember
     client: StaffClient = field(repr=False)
+    password: str = field(repr=False)
+
+    def sign_in(self) -> None:
+        """Once more, as after a session that ended."""
+        self.client.sign_in(self.member.username, self.password)
 
 
 @dataclass(slots=True)
@@ -178,7 +183,7 @@ class Hospital:
         member = self.administrator().open_account(account)
         client = StaffClient(Transport(self.url, timeout_s=120.0))
         client.sign_in(username, password)
-        return Person(member, client)
+        return Person(member, client, password)
 
 
 class Network:

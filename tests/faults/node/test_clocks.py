@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from tests.fabric.faults.consortium import People
 from tests.fabric.faults.facts import Facts
 from tests.faults.counts import repetitions
 from tests.faults.surviving import settled, survive
-from yilian.demo.network import Hospital
+from yilian.demo.network import Hospital, Person
 
 pytestmark = pytest.mark.slow
 SOURCE: Final = Path(__file__).with_name("shifted_clock.c")
@@ -36,9 +36,10 @@ MANY: Final = (*FEW, timedelta(minutes=14), timedelta(minutes=-14), timedelta(ho
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """People at work, and the clock of the custodian's machine."""
+    """People at work, and the clock of the custodian's machine; ``archive`` is who stores there."""
 
     people: People
+    archive: Person
     clock: Path
     facts: Facts = field(default_factory=Facts)
 
@@ -60,8 +61,11 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
     clock.write_bytes(_shift(RIGHT))
     subprocess.run([compiler, "-Wall", "-Werror", "-shared", "-fPIC", "-o", library, SOURCE], check=True)
     with settled(folder, {}) as people:
-        _go_by(people.actors.home, clock, library)
-        yield Machine(people, clock)
+        home = people.actors.home
+        _go_by(home, clock, library)
+        archive = home.employ("second-archive", "Archive", "medical-records")
+        actors = replace(people.actors, archive=archive.client)
+        yield Machine(replace(people, actors=actors), archive, clock)
 
 
 @pytest.mark.parametrize("wrong", (repetitions(0, 1) and MANY) or FEW, ids=str)
@@ -72,6 +76,7 @@ def test_a_clock_is_set_wrong_and_right_again(machine: Machine, wrong: timedelta
         machine.set_clock(wrong)
         time.sleep(HOLD_S)
         machine.set_clock(RIGHT)
+        machine.archive.sign_in()  # a session that was prolonged while the clock was ahead has ended
 
     survive(machine.people, machine.facts, for_a_while, again=(YilianError,))
     assert sum(machine.facts.troubles.values()) > refused_before  # the clock was seen
