@@ -82,6 +82,16 @@ def test_a_code_is_over_after_ten_minutes(unclaimed: Wallet) -> None:
     assert person(unclaimed) == ("unclaimed", 0)
 
 
+def test_a_code_that_was_given_while_the_clock_was_ahead_does_not_outlast_it(unclaimed: Wallet) -> None:
+    unclaimed.custodian.clock.advance(8 * 86_400)
+    code = code_for(unclaimed.custodian, unclaimed.patient)
+    unclaimed.custodian.clock.advance(-8 * 86_400)
+    with pytest.raises(Denied) as refused:
+        finish(unclaimed, code)
+    assert refused.value.reason == "enrolment-code"
+    assert person(unclaimed) == ("unclaimed", 0)
+
+
 def test_a_wrong_code_looks_like_an_expired_one(unclaimed: Wallet) -> None:
     with pytest.raises(Denied) as wrong:
         finish(unclaimed, "AAAA-AAAA-AAAA-AAAA")
