@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from domain.errors import Conflict, Invalid, OutcomeUnknown, Tampered, Unavailable, YilianError
-from node_service.client.node_client import UPLOAD_TIMEOUT_S, StaffClient
+from node_service.client.node_client import StaffClient
 from node_service.client.transport import SENT_BYTES, Headers
 
 PATH: Final = "/api/ingest/uploads"
 PART_BYTES: Final = 64 << 20
 """Of one request; each is a sign of life that keeps the session."""
 
-PATIENCE_S: Final = 300.0
+PATIENCE_S: Final = 600.0
 """So long without any progress is waited before the upload is given up."""
+
+SILENCE_S: Final = 120.0
+"""A connection on which nothing moves for so long is given up for another one, well before the upload is."""
 
 FIRST_PAUSE_S: Final = 0.5
 LONGEST_PAUSE_S: Final = 10.0
@@ -44,7 +47,7 @@ class LargeUpload:
 
         Raises:
             Invalid, Conflict, NotFound: the node refuses it.
-            Unavailable: no progress for five minutes; nothing of the upload is kept longer than a day.
+            Unavailable: no progress for ten minutes, and why; nothing of the upload is kept longer than a day.
         """
         length = path.stat().st_size
         location = self._begin(length)
@@ -68,12 +71,14 @@ class LargeUpload:
     def _send_all(self, file: BinaryIO, location: str, length: int, sent: Sent) -> str:
         offset, pause, since = 0, FIRST_PAUSE_S, time.monotonic()
         while True:
-            answer = self._next(file, location, offset, length)
+            answer, failure = self._next(file, location, offset, length)
             now = offset if answer is None else _offset(answer, length)
             if now != offset:
                 offset, pause, since = now, FIRST_PAUSE_S, time.monotonic()
             elif time.monotonic() - since > PATIENCE_S:
-                raise Unavailable("the upload does not get on", reason="upload")
+                raise Unavailable(
+                    f"the upload does not get on from {offset} of {length} bytes: {failure}", reason="upload"
+                ) from failure
             else:
                 self.sleep(pause)
                 pause = min(2 * pause, LONGEST_PAUSE_S)
@@ -81,18 +86,22 @@ class LargeUpload:
             if answer is not None and (record := answer.get("yilian-record")):
                 return record
 
-    def _next(self, file: BinaryIO, location: str, offset: int, length: int) -> Headers | None:
-        """How far the upload is after another part; None where the node cannot say now."""
+    def _next(
+        self, file: BinaryIO, location: str, offset: int, length: int
+    ) -> tuple[Headers | None, YilianError | None]:
+        """How far the upload is after another part, None where the node cannot say now; and what came in the way."""
+        failure: YilianError
         try:
-            return self._part(file, location, offset, length)
-        except (Unavailable, OutcomeUnknown):
-            pass
+            return self._part(file, location, offset, length), None
+        except (Unavailable, OutcomeUnknown) as error:
+            failure = error
         except Conflict as error:
             if error.reason not in _PASSING:
                 raise
+            failure = error
         with suppress(Unavailable, OutcomeUnknown):
-            return self._call("HEAD", location)
-        return None
+            return self._call("HEAD", location), failure
+        return None, failure
 
     def _part(self, file: BinaryIO, location: str, offset: int, length: int) -> Headers:
         file.seek(offset)
@@ -108,7 +117,7 @@ class LargeUpload:
         self, method: str, path: str, headers: Headers | None = None, body: Iterator[bytes] | None = None
     ) -> Headers:
         return self.client.call(
-            method, path, body=body, headers=_SPOKEN | dict(headers or {}), timeout_s=UPLOAD_TIMEOUT_S
+            method, path, body=body, headers=_SPOKEN | dict(headers or {}), timeout_s=SILENCE_S
         ).headers
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import httpx
@@ -19,7 +18,6 @@ from node_service import organization_keys
 from node_service.api.body_examples import EXAMPLES
 from node_service.client import exchange_wire
 from node_service.client.proofs import client_assertion, dpop_proof
-from node_service.database.account_models import AccessToken, Staff
 from node_service.staff.roles import CLINICAL, ROLES
 from patient_wallet.wallet import Wallet
 from tests.scenario.network import Hospital
@@ -201,33 +199,8 @@ def routes(http: httpx.Client) -> dict[tuple[str, str], Route]:
 
 @pytest.fixture(scope="module")
 def token_of(renhe: Hospital) -> Callable[[str], str]:
-    """A session of an account with one role, put straight into the database: passwords are not the question here."""
-    node, known = renhe.running.node, dict[str, str]()
-
-    def token(role: str) -> str:
-        if role not in known:
-            text, staff = f"yst_{role}", identifier(os.urandom(16))
-            sealed = {
-                column: node.secrets.seal_local(["staff", column, staff], b"Test", os.urandom)
-                for column in ("display_name", "department")
-            }
-            with node.database.transaction() as session:
-                session.add(
-                    Staff(
-                        id=staff, username=f"matrix-{role}", password_hash="-", roles=[role], created_at="",
-                        active=True, failures=0, **sealed,
-                    )
-                )  # fmt: skip
-                session.add(
-                    AccessToken(
-                        token_hash=hashlib.sha256(text.encode()).digest(), kind="staff", subject=staff,
-                        expires_at="2999-01-01T00:00:00Z",
-                    )
-                )  # fmt: skip
-            known[role] = text
-        return known[role]
-
-    return token
+    """A session of an account with one role."""
+    return cache(lambda role: renhe.session_of([role]))
 
 
 def test_every_route_of_the_document_is_in_exactly_one_list(routes: dict[tuple[str, str], Route]) -> None:

@@ -93,7 +93,7 @@ def test_a_sender_that_gives_up_cancels(renhe: Hospital, large: Path, monkeypatc
                 raise Unavailable("the line is down")
             return client.call(method, path, **given)  # type: ignore[arg-type]
 
-    with pytest.raises(Unavailable):
+    with pytest.raises(Unavailable, match=f"from 0 of {large.stat().st_size} bytes: the line is down"):
         LargeUpload(Nothing(client.transport), "pacs", "lost").send(large, lambda _sent, _length: None)
     assert left_over(renhe) == []
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 import time
@@ -12,7 +11,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from domain.identifiers import identifier
 from network.embedded.founding import init
 from node_service import organization_keys
 from node_service.api.rate_limits import Rate
@@ -22,7 +20,6 @@ from node_service.client.proofs import client_assertion
 from node_service.client.transport import Transport
 from node_service.client.wire import Token
 from node_service.composition import SystemClock, build
-from node_service.database.account_models import AccessToken, Staff
 from node_service.provisioning import initialise
 from node_service.serving import server
 from node_service.staff.roles import ROLES
@@ -53,27 +50,8 @@ class Principals:
         return {"Authorization": f"Bearer {token}"}
 
     def staff_token(self, role: str) -> str:
-        """A fresh session of a fresh account: passwords are not the question here."""
-        node, text, staff = self.hospital.running.node, f"yst_{os.urandom(8).hex()}", identifier(os.urandom(16))
-        sealed = {
-            column: node.secrets.seal_local(["staff", column, staff], b"Test", os.urandom)
-            for column in ("display_name", "department")
-        }
-        roles = sorted(ROLES) if role == "all" else [role]
-        with node.database.transaction() as session:
-            session.add(
-                Staff(
-                    id=staff, username=f"u-{text}", password_hash="-", roles=roles, created_at="", active=True,
-                    failures=0, **sealed,
-                )
-            )  # fmt: skip
-            session.add(
-                AccessToken(
-                    token_hash=hashlib.sha256(text.encode()).digest(), kind="staff", subject=staff,
-                    expires_at="2999-01-01T00:00:00Z",
-                )
-            )  # fmt: skip
-        return text
+        """A fresh session of a fresh account."""
+        return self.hospital.session_of(sorted(ROLES) if role == "all" else [role])
 
 
 @pytest.fixture(scope="session")

@@ -44,6 +44,10 @@ class Chain:
             self.height += count
             self._changed.notify_all()
 
+    def wait_until_asked(self) -> None:
+        with self._changed:
+            assert self._changed.wait_for(lambda: bool(self.asked), WAIT_S)
+
     def cut(self) -> None:
         """Ends every stream that waits for a block."""
         with self._changed:
@@ -56,7 +60,9 @@ class Chain:
             yield block_answer(self.height - 1)
         else:
             start, stop = seek.start.specified.number, seek.stop.specified.number
-            self.asked.append((start, stop))
+            with self._changed:
+                self.asked.append((start, stop))
+                self._changed.notify_all()
             for number in range(start, stop + 1):
                 with self._changed:
                     arrived = self._changed.wait_for(lambda: self.height > number or self.cuts > cuts, WAIT_S)  # noqa: B023
@@ -176,6 +182,7 @@ def test_what_a_caller_was_told_is_never_missing_afterwards(blocks: PeerBlocks) 
 def test_a_peer_that_has_fewer_blocks_than_it_had_is_waited_for_again(blocks: PeerBlocks, chain: Chain) -> None:
     """It was restored from an older copy."""
     assert blocks.wait_for_block(4, 0)
+    chain.wait_until_asked()  # for block 5: a stream that begins after the cut would wait for that one
     chain.height = 3
     assert blocks.height() == 3
     assert not blocks.wait_for_block(3, 0)
