@@ -94,7 +94,8 @@ class Worker:
         """One call of the step, whatever it raises; return when the next is due."""
         self._has_failed = True
         try:
-            due = self._step.step(now)
+            with self._database.turn():
+                due = self._step.step(now)
         except Tampered as error:
             self._failed(self.name)
             self._alarm(error, now)

@@ -45,6 +45,7 @@ from node_service.witnessing.receipts import Receipts
 
 ROUTERS: Final = (
     health.router,
+    fhir.router,
     hospital.router,
     staff.router,
     audit.router,
@@ -52,7 +53,6 @@ ROUTERS: Final = (
     uploads.router,
     patients.router,
     records.router,
-    fhir.router,
     wallet.router,
     wallet_records.router,
     receipts.router,
@@ -109,7 +109,7 @@ def create_app(
     )
     problems.add_handlers(app)
     for router in ROUTERS:
-        app.include_router(router)
+        app.router.routes.extend(router.routes)  # an included router would match each request twice
     describe(app)
     return app
 

@@ -50,11 +50,16 @@ class Services:
     public_rate: RateLimit
 
 
-async def services(request: Request) -> Services:
+def services_of(request: Request) -> Services:
     """The application's services."""
     found = request.app.state.services
     assert isinstance(found, Services)  # noqa: S101 - create_app put it there
     return found
+
+
+async def services(request: Request) -> Services:
+    """The same, for routes; asynchronous, because FastAPI would run it in a thread of its own."""
+    return services_of(request)
 
 
 Serving = Annotated[Services, Depends(services)]

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.errors import Unavailable
+from node_service.turns import TURNS
 
 Row = Mapping[str, Any]
 
@@ -57,7 +58,8 @@ class GroupCommit:
             ticket.leads = not self._has_leader
             self._has_leader = True
         if not ticket.leads:
-            ticket.woken.wait()
+            with TURNS.pause():
+                ticket.woken.wait()
         if ticket.leads:
             self._lead()
         if ticket.failed is not None:
@@ -69,7 +71,8 @@ class GroupCommit:
             batch, self._waiting = self._waiting, []
         failed: BaseException | None = None
         try:
-            self._commit([row for ticket in batch for row in ticket.rows])
+            with TURNS.pause():
+                self._commit([row for ticket in batch for row in ticket.rows])
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody in the batch may answer
             failed = error
         except BaseException as error:

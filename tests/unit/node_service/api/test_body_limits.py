@@ -12,8 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.types import Message, Receive, Scope, Send
 
-from node_service.api import problems
-from node_service.api.authentication import staff_member
+from node_service.api import authentication, problems
 from node_service.api.body_limits import (
     ACCOUNT,
     FHIR_BYTES_PER_BYTE,
@@ -274,7 +273,7 @@ def test_whoever_has_signed_in_is_the_account_of_the_body(monkeypatch: pytest.Mo
     seen = list[object]()
 
     async def signed_in(scope: Scope, receive: Receive, _send: Send) -> None:
-        await staff_member(Request(scope), _Serving(), None)  # type: ignore[arg-type]
+        await authentication.Staff()(Request(scope))
         await receive()
 
     async def take(_held: HeldBytes, _count: int, account: str | None = None) -> None:
@@ -299,6 +298,7 @@ def test_whoever_has_signed_in_is_the_account_of_the_body(monkeypatch: pytest.Mo
         """Nothing is answered here."""
 
     monkeypatch.setattr(HeldBytes, "take", take)
+    monkeypatch.setattr(authentication, "services_of", lambda _request: _Serving())
     asyncio.run(scene())
     assert set(seen) == {"member"}
 
