@@ -14,8 +14,67 @@ from typing import Final
 _PIECE_BYTES: Final = 1 << 16
 _ACCEPT_S: Final = 0.2
 _JOIN_S: Final = 10.0
+_LOOK_S: Final = 0.2
+"""So often a thread that waits for a side looks whether its connection was reset."""
+
 _AT_ONCE: Final = struct.pack("ii", 1, 0)
 """``SO_LINGER``: the other side hears of a reset."""
+
+
+@dataclass(eq=False)
+class _Connection:
+    """Two sockets and the two threads that pass on between them.
+
+    Only the last thread to leave closes: a number that is closed under a thread at work may belong to somebody else's
+    socket by the time the thread uses it.
+    """
+
+    near: socket.socket
+    far: socket.socket
+    is_reset: bool = False
+    _threads: int = 2
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        for one in (self.near, self.far):
+            one.settimeout(_LOOK_S)
+
+    def reset(self) -> None:
+        """Both sides hear of a reset as soon as the threads have left."""
+        self.is_reset = True
+        for one in (self.near, self.far):
+            with suppress(OSError):
+                one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+                one.shutdown(socket.SHUT_RD)  # wakes who waits for it
+
+    def receive(self, source: socket.socket) -> bytes:
+        """Nothing at the end."""
+        while not self.is_reset:
+            with suppress(TimeoutError):
+                return source.recv(_PIECE_BYTES)
+        return b""
+
+    def send(self, sink: socket.socket, piece: bytes) -> None:
+        """All of it, unless the connection is reset."""
+        rest = memoryview(piece)
+        while rest and not self.is_reset:
+            with suppress(TimeoutError):
+                rest = rest[sink.send(rest) :]
+
+    def wait_for(self, event: threading.Event) -> None:
+        """Until it is set or the connection is reset."""
+        while not event.wait(_LOOK_S) and not self.is_reset:
+            pass
+
+    def leave(self) -> bool:
+        """Of a thread; true for the last one, after which nothing is left."""
+        with self._lock:
+            self._threads -= 1
+            if self._threads:
+                return False
+        self.near.close()
+        self.far.close()
+        return True
 
 
 @dataclass
@@ -38,7 +97,7 @@ class Line:
     _flows: threading.Event = field(default_factory=threading.Event)
     _healed: threading.Event = field(default_factory=threading.Event)
     _ended: threading.Event = field(default_factory=threading.Event)
-    _open: set[socket.socket] = field(default_factory=set)
+    _open: set[_Connection] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def __post_init__(self) -> None:
@@ -75,9 +134,9 @@ class Line:
         """Every connection of this moment is reset."""
         with self._lock:
             ending, self._open = self._open, set()
-        self.breaks += len(ending) // 2
+        self.breaks += len(ending)
         for one in ending:
-            _reset(one)
+            one.reset()
 
     def reset_every(self, seconds: float) -> None:
         """Every connection is reset, again and again."""
@@ -118,30 +177,36 @@ class Line:
         except OSError:
             _reset(near)
             return
+        connection = _Connection(near, far)
         with self._lock:
-            self._open |= {near, far}
+            self._open.add(connection)
         for ends in ((near, far, self.after_bytes), (far, near, None)):
-            threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
+            threading.Thread(target=self._pass_on, args=(connection, *ends), daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket, bytes_left: int | None) -> None:
+    def _pass_on(
+        self, connection: _Connection, source: socket.socket, sink: socket.socket, bytes_left: int | None
+    ) -> None:
         with suppress(OSError):
-            while piece := source.recv(_PIECE_BYTES):
-                self._flows.wait()
+            while piece := connection.receive(source):
+                connection.wait_for(self._flows)
                 time.sleep(self._pause_s)
-                sink.sendall(piece)
+                connection.send(sink, piece)
                 self.passed += len(piece)
                 bytes_left = None if bytes_left is None else bytes_left - len(piece)
                 if bytes_left is not None and bytes_left <= 0:
-                    self._break(source, sink)
+                    self._break(connection)
         with suppress(OSError):
-            sink.shutdown(socket.SHUT_WR)
+            if not connection.is_reset:
+                sink.shutdown(socket.SHUT_WR)
+        if connection.leave():
+            with self._lock:
+                self._open.discard(connection)
 
-    def _break(self, *ends: socket.socket) -> None:
+    def _break(self, connection: _Connection) -> None:
         with self._lock:
-            self._open -= set(ends)
+            self._open.discard(connection)
         self.breaks += 1
-        for one in ends:
-            _reset(one)
+        connection.reset()
 
 
 def _reset(one: socket.socket) -> None:
