@@ -29,6 +29,8 @@ FOUND = {
     11: "objects that an erasure had deleted were called missing until their rows were deleted, too",
     50001: "a hospital that could not be told of an erasure while the clock was ahead was told days later",
     4010: "a wallet that heard of the members while a clock stood before their keys called good certificates wrong",
+    50212: "what was asked while a clock was wrong was judged by what holds afterwards: the simulator's own fault",
+    50546: "the same",
 }
 """Seeds that once found something, and what; the same finding has a test of its own beside what was mended."""
 
