@@ -76,8 +76,9 @@ class LargeUpload:
             if now != offset:
                 offset, pause, since = now, FIRST_PAUSE_S, time.monotonic()
             elif time.monotonic() - since > PATIENCE_S:
+                why = failure or "the node takes nothing in"
                 raise Unavailable(
-                    f"the upload does not get on from {offset} of {length} bytes: {failure}", reason="upload"
+                    f"the upload does not get on from {offset} of {length} bytes: {why}", reason="upload"
                 ) from failure
             else:
                 self.sleep(pause)

@@ -147,9 +147,14 @@ class Database:
             Tampered: the file is damaged.
         """
         with _translated(), self._sessions() as session:
-            yield session
-            with TURNS.pause():
-                session.commit()
+            try:
+                yield session
+                with TURNS.pause():
+                    session.commit()
+                    session.close()  # the connection is free before the next turn
+            except BaseException:
+                session.rollback()  # closing alone would leave a commit that failed open, and its lock held
+                raise
         self._committed()
 
     @contextmanager

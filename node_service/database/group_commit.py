@@ -57,11 +57,11 @@ class GroupCommit:
             self._waiting.append(ticket)
             ticket.leads = not self._has_leader
             self._has_leader = True
-        if not ticket.leads:
-            with TURNS.pause():
+        with TURNS.pause():  # until others are told, too
+            if not ticket.leads:
                 ticket.woken.wait()
-        if ticket.leads:
-            self._lead()
+            if ticket.leads:
+                self._lead()
         if ticket.failed is not None:
             raise Unavailable("the rows cannot be written now", reason="database") from ticket.failed
 
@@ -71,8 +71,7 @@ class GroupCommit:
             batch, self._waiting = self._waiting, []
         failed: BaseException | None = None
         try:
-            with TURNS.pause():
-                self._commit([row for ticket in batch for row in ticket.rows])
+            self._commit([row for ticket in batch for row in ticket.rows])
         except Exception as error:  # noqa: BLE001 - whatever it was, nobody in the batch may answer
             failed = error
         except BaseException as error:

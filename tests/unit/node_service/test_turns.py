@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 
@@ -103,3 +104,43 @@ def test_a_thread_without_a_turn_pauses_nothing() -> None:
     with turns.pause():
         pass
     join(run(lambda: _taken_after(turns)))
+
+
+def test_turns_are_given_in_the_order_of_asking_however_long_they_last() -> None:
+    turns, taken, end = Turns(0.002), dict[int, int](), time.monotonic() + 1.0
+    everybody = threading.Barrier(12)
+
+    def work(number: int) -> None:
+        everybody.wait(WAIT_S)
+        while time.monotonic() < end:
+            with turns.turn():
+                taken[number] = taken.get(number, 0) + 1
+                time.sleep(0.003 if number % 2 else 0.001)
+
+    join(run(*[partial(work, number) for number in range(12)]))
+    assert len(taken) == 12
+    assert max(taken.values()) <= 2 * min(taken.values()) + 2
+
+
+def test_who_asks_last_waits_for_all_who_asked_before() -> None:
+    turns, order = Turns(FOREVER_S), list[int]()
+    entered, may_end = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with turns.turn():
+            entered.set()
+            may_end.wait(WAIT_S)
+
+    def then(number: int) -> None:
+        with turns.turn():
+            order.append(number)
+
+    threads = run(first)
+    assert entered.wait(WAIT_S)
+    for number in range(5):
+        threads += run(partial(then, number))
+        while len(turns._waiting) <= number:
+            time.sleep(0.001)
+    may_end.set()
+    join(threads)
+    assert order == [0, 1, 2, 3, 4]

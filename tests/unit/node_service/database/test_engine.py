@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from domain.errors import Unavailable
+from domain.errors import Conflict, Unavailable
 from node_service.database.engine import Database
 
 
@@ -51,4 +51,19 @@ def test_the_log_is_not_emptied_under_a_reader_and_writers_hardly_wait(tmp_path:
     assert database.truncate_log()
     with database.reading() as session:
         assert session.execute(text("PRAGMA busy_timeout")).scalar_one() == 10_000
+    database.close()
+
+
+@pytest.mark.sqlite
+def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'node.db'}")
+    with database.transaction() as session:
+        session.execute(text("CREATE TABLE p (a INTEGER PRIMARY KEY)"))
+        session.execute(text("CREATE TABLE c (a INTEGER REFERENCES p DEFERRABLE INITIALLY DEFERRED)"))
+    with pytest.raises(Conflict), database.transaction() as session:
+        session.execute(text("INSERT INTO c VALUES (1)"))
+    with database.transaction() as session:
+        session.execute(text("INSERT INTO p VALUES (1)"))
+    with database.reading() as session:
+        assert session.execute(text("SELECT count(*) FROM c")).scalar_one() == 0
     database.close()
