@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import pytest
 
 from yilian.evil.limits import LIMITS
 from yilian.evil.story import THEFTS
+from yilian.evil.theft import Theft
 
 KEYS = {
     "records", "resources_by_type", "dicom_instances", "anchored", "witnessed", "receipts", "steps", "skipped",
@@ -169,7 +171,17 @@ def test_each_theft_is_refused_and_what_nobody_prevents_is_named(tmp_path: Path)
     ran = demo(tmp_path, "--evil")
     assert ran.code == 0, ran.output
     assert ran.report is not None
-    steps = {step["name"]: step["ok"] for step in ran.report["steps"]}
-    assert {f"evil-{theft.name}" for theft in THEFTS} <= set(steps)
-    assert all(steps.values())
+    steps = {step["name"]: step for step in ran.report["steps"]}
+    assert all(step["ok"] for step in steps.values())
+    refusals = {name: (step["by"], step["reason"]) for name, step in steps.items() if name.startswith("evil-")}
+    assert refusals == {f"evil-{theft.name}": (theft.expected.by, theft.expected.reason) for theft in THEFTS}
+    assert all(by and reason for by, reason in refusals.values())
+    told = " ".join(ran.output.split())  # the console breaks lines
+    assert [theft.name for theft in THEFTS if not re.search(told_of(theft), told)] == []
     assert ran.report["not_preventable"] == [limit.name for limit in LIMITS]
+
+
+def told_of(theft: Theft) -> str:
+    """How people are told of a refused theft: what was tried, who refused, why."""
+    tried, by, reason = map(re.escape, (theft.english, theft.expected.by, theft.expected.reason))
+    return rf"A hospital {tried} ✓ [\d.]+ s refused by the {by}: {reason}(?= )"

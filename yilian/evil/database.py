@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from domain import leaves
 from node_service.database.engine import Database
 from node_service.ledger_sync.alarm import alarms, settle_alarm
 from node_service.settings import Settings
@@ -52,6 +53,22 @@ def access_row(database: Path, access: str, organisation: str) -> tuple[int, byt
             (access, organisation),
         ).fetchone()
     return int(number), bytes(leaf)
+
+
+def newest_access_row(database: Path) -> int:
+    """Number of the newest row of the access log."""
+    with opened(database) as connection:
+        return int(connection.execute("SELECT coalesce(max(id), 0) FROM access_row").fetchone()[0])
+
+
+def denial(database: Path, access: str, after: int) -> str | None:
+    """Why the node refused under an access, as the newest row behind ``after`` tells; None if none does."""
+    with opened(database) as connection:
+        rows = connection.execute(
+            "SELECT leaf FROM access_row WHERE access = ? AND id > ? ORDER BY id DESC", (access, after)
+        ).fetchall()
+    found = (leaves.parse_access_leaf(bytes(leaf)) for (leaf,) in rows)
+    return next((leaf.outcome for leaf in found if leaf.action == "deny"), None)
 
 
 def write_access_row(database: Path, number: int, leaf: bytes) -> None:

@@ -7,9 +7,10 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from domain import messages
-from domain.errors import Conflict, Denied, NotFound, Unavailable
+from domain import jcs, messages, transactions
+from domain.errors import Conflict, Denied, Invalid, NotFound, Unavailable
 from domain.identifiers import encode_bytes
+from domain.instants import instant
 from domain.leaves import subject_tag
 from domain.transactions import ReviewBreakGlass
 from domain.vocabulary import PATIENT_WRAP_ALG
@@ -23,31 +24,30 @@ from patient_wallet.vault import Vault
 from patient_wallet.wallet import Wallet
 from yilian.demo import story
 from yilian.demo.report import check
-from yilian.evil.malicious import ShiftedClock, fresh_digest, fresh_id
-from yilian.evil.theft import Refusal, Stage, Theft, refused
+from yilian.evil.malicious import ShiftedClock, emergency, fresh_digest, fresh_id
+from yilian.evil.theft import CONTRACT, CUSTODIAN, Refusal, Stage, Theft, denied, refused
 
-CUSTODIAN: Final = "custodian"
-CONTRACT: Final = "contract"
 _LIMIT: Final = 3
 """Patients whom one practitioner may see in an hour, by a custodian's default."""
 
 
 def one_emergency_for_many(stage: Stage) -> Refusal:
     """Breaks the glass for one patient and asks about another under it."""
-    return refused(CUSTODIAN, lambda: _search(stage, stage.other_people()[0]), NotFound, Denied)
+    body = _broken(stage, stage.other_people()[0])
+    return denied(stage, body.opening.access, lambda: _search(stage, body))
 
 
 def emergency_in_secret(stage: Stage) -> Refusal:
     """Breaks the glass and hides who reads."""
-    return refused(CUSTODIAN, lambda: _search(stage, stage.cast.patient), NotFound, Denied)
+    body = _broken(stage, stage.cast.patient)
+    return refused(CUSTODIAN, lambda: _search(stage, body), NotFound, Denied)
 
 
 def emergency_when_over(stage: Stage) -> Refusal:
     """Reads under an emergency, and goes on under one that ended an hour ago."""
-    _search(stage, stage.cast.patient, named=True)
-    return refused(
-        CUSTODIAN, lambda: _search(stage, stage.cast.patient, named=True, ago=timedelta(hours=5)), NotFound, Denied
-    )
+    _search(stage, _broken(stage, stage.cast.patient, named=True))
+    body = _broken(stage, stage.cast.patient, named=True, ago=timedelta(hours=5))
+    return denied(stage, body.opening.access, lambda: _search(stage, body))
 
 
 def many_emergencies(stage: Stage) -> Refusal:
@@ -63,7 +63,7 @@ def many_emergencies(stage: Stage) -> Refusal:
             seen.append(patient)
 
     refusal = refused(CUSTODIAN, read_all, Unavailable)
-    check(bool(seen) and refusal.reason == "held", f"after {len(seen)} patients: {refusal.reason}")
+    check(bool(seen), "not even the first emergency was let in")
     return refusal
 
 
@@ -77,8 +77,26 @@ def review_for_both(stage: Stage) -> Refusal:
     return refused(CONTRACT, lambda: stage.cheat.commit(other), Conflict)
 
 
-def _search(stage: Stage, patient: str, *, named: bool = False, ago: timedelta = timedelta()) -> None:
-    """Break the glass for the story's patient, some time ago by the cheat's clock, and ask about somebody.
+def emergency_without_reason(stage: Stage) -> Refusal:
+    """Breaks the glass and gives no reason, or one that is none."""
+    _break_without(stage, "curious")
+    return _break_without(stage, "")
+
+
+def _break_without(stage: Stage, reason: str) -> Refusal:
+    tag, until = subject_tag(stage.cast.patient, os.urandom(32)), instant(stage.now(hours=1))
+    _, transaction = emergency(stage.home, tag, stage.practitioner, fresh_digest(), until)
+    name, arguments = transactions.encode(transaction)
+    changed = jcs.canonical({**jcs.parse_object(arguments), "reason": reason})
+    refusal = refused(CONTRACT, lambda: stage.cheat.submit(name, changed), Invalid)
+    check(refusal.detail == "reason", f"refused for another field: {refusal}")
+    return refusal
+
+
+def _broken(
+    stage: Stage, patient: str, *, named: bool = False, ago: timedelta = timedelta()
+) -> exchange_wire.ExchangeSearch:
+    """Break the glass for the story's patient, some time ago by the cheat's clock; the question about somebody.
 
     Args:
         named: the reader's name goes along, sealed to the patient.
@@ -96,7 +114,10 @@ def _search(stage: Stage, patient: str, *, named: bool = False, ago: timedelta =
         subject_salt=encode_bytes(salt),
         reader=to_wire(message) if named else None,
     )
-    body = exchange_wire.ExchangeSearch(opening=opening)
+    return exchange_wire.ExchangeSearch(opening=opening)
+
+
+def _search(stage: Stage, body: exchange_wire.ExchangeSearch) -> None:
     story.until_fresh(lambda: stage.cheat.ask(stage.cast.custodian, "POST", "/exchange/search", body))
 
 
@@ -110,9 +131,46 @@ def _enrolled(stage: Stage, patient: str) -> wire.PatientCard:
 
 
 THEFTS: Final = (
-    Theft("emergency-other", "uses one emergency for two patients", "一次破窗读两人", one_emergency_for_many),
-    Theft("emergency-secret", "breaks the glass and hides who reads", "破窗却隐瞒读者", emergency_in_secret),
-    Theft("emergency-over", "reads under an emergency that has ended", "破窗到期后继续读取", emergency_when_over),
-    Theft("emergency-many", "has one emergency after another", "接连破窗读取众人", many_emergencies),
-    Theft("self-review", "reviews its emergency for both sides", "替双方审核破窗", review_for_both),
+    Theft(
+        "emergency-reasonless",
+        "breaks the glass without a reason",
+        "无理由破窗",
+        emergency_without_reason,
+        Refusal(CONTRACT, "invalid"),
+    ),
+    Theft(
+        "emergency-other",
+        "uses one emergency for two patients",
+        "一次破窗读两人",
+        one_emergency_for_many,
+        Refusal(CUSTODIAN, "other-patient"),
+    ),
+    Theft(
+        "emergency-secret",
+        "breaks the glass and hides who reads",
+        "破窗却隐瞒读者",
+        emergency_in_secret,
+        Refusal(CUSTODIAN, "not-found"),
+    ),
+    Theft(
+        "emergency-over",
+        "reads under an emergency that has ended",
+        "破窗到期后继续读取",
+        emergency_when_over,
+        Refusal(CUSTODIAN, "expired"),
+    ),
+    Theft(
+        "emergency-many",
+        "has one emergency after another",
+        "接连破窗读取众人",
+        many_emergencies,
+        Refusal(CUSTODIAN, "held"),
+    ),
+    Theft(
+        "self-review",
+        "reviews its emergency for both sides",
+        "替双方审核破窗",
+        review_for_both,
+        Refusal(CONTRACT, "reviewed"),
+    ),
 )

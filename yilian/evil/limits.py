@@ -39,6 +39,11 @@ LIMITS: Final = (
         "成员可看到两家医院何时通信、数据量多少，但看不到涉及何人。",
     ),
     Limit(
+        "refusal-time",
+        "How long a refusal takes is not evened out: it can tell a member that knows an id whether it is a patient's.",
+        "拒绝所需的时间未做均衡：已知某编号的成员或可据此推断该编号是否属于某位患者。",
+    ),
+    Limit(
         "one-operator",
         "Whoever runs an embedded ledger alone holds every key of it; receipts say so.",
         "独自运行内嵌账本者持有其全部密钥；回执会注明。",

@@ -19,7 +19,10 @@ from domain.identifiers import encode_bytes, identifier
 from domain.instants import instant
 from domain.ports import Clock
 from domain.transactions import BreakGlass, OpenAccess, Transaction, UpdateOrganization
+from network.embedded.endorser import SignedProposal
+from network.embedded.layout import Layout
 from network.embedded.ledger import EmbeddedLedger
+from network.embedded.material import load_key_pair
 from network.execution import Contract
 from node_service import organization_keys, secrets
 from node_service.client import exchange_wire, wire
@@ -87,7 +90,22 @@ class MaliciousHospital:
         Raises:
             YilianError: the contract refused, or the network did not find it valid.
         """
-        name, arguments = transactions.encode(transaction)
+        return self.submit(*transactions.encode(transaction), clock=clock, contract=contract, ledger=ledger)
+
+    def submit(
+        self,
+        name: str,
+        arguments: bytes,
+        *,
+        clock: Clock | None = None,
+        contract: Contract = v1.invoke,
+        ledger: Path | None = None,
+    ) -> str:
+        """Put on the ledger whatever arguments the cheat writes, also such as no honest client makes.
+
+        Raises:
+            YilianError: the contract refused, or the network did not find it valid.
+        """
         with EmbeddedLedger(
             ledger or self._ledger, self.msp_id, clock or SystemClock(), os.urandom, contract=contract
         ) as opened:
@@ -97,10 +115,21 @@ class MaliciousHospital:
             raise Conflict("the network found the transaction invalid", reason="not-valid")
         return tx_id
 
-    def endorse(self, transaction: Transaction) -> bytes:
+    def endorse(self, transaction: Transaction, *, clock: Clock | None = None) -> bytes:
         """An envelope that peers have endorsed, and that nobody has ordered yet."""
-        with EmbeddedLedger(self._ledger, self.msp_id, SystemClock(), os.urandom) as opened:
+        with EmbeddedLedger(self._ledger, self.msp_id, clock or SystemClock(), os.urandom) as opened:
             return opened.assemble(opened.endorse(opened.propose(*transactions.encode(transaction))))
+
+    def propose_as(self, other: str, transaction: Transaction) -> None:
+        """Have a transaction endorsed that names another member as its creator, signed with the cheat's own key.
+
+        Raises:
+            YilianError: the peers refused.
+        """
+        own = load_key_pair(Layout(self._ledger).identity(self.msp_id, "node")).signer(self.msp_id)
+        with EmbeddedLedger(self._ledger, other, SystemClock(), os.urandom) as opened:
+            proposal = opened.propose(*transactions.encode(transaction)).proposal
+            opened.endorse(SignedProposal(proposal, own.sign(proposal.serialize())))
 
     def order(self, envelope: bytes) -> None:
         """Order an endorsed envelope.
@@ -114,17 +143,32 @@ class MaliciousHospital:
             raise Conflict("the network found the transaction invalid", reason=status.code if status else "not-valid")
 
     def open_access(
-        self, patient: str, grant: str, practitioner: str, purpose: str = "TREAT", *, clock: Clock | None = None
+        self,
+        patient: str,
+        grant: str,
+        practitioner: str,
+        purpose: str = "TREAT",
+        *,
+        clock: Clock | None = None,
+        until: datetime | None = None,
     ) -> Opened:
-        """Announce a read, with a one-use key of its own."""
-        opened, transaction = _access(patient, grant, practitioner, purpose, (clock or SystemClock()).now())
+        """Announce a read, with a one-use key of its own; ``until``: its grant's end, where that is near."""
+        opened, transaction = _access(patient, grant, practitioner, purpose, _end(clock, until))
         self.commit(transaction, clock=clock)
         return opened
 
-    def endorse_access(self, patient: str, grant: str, practitioner: str) -> tuple[Opened, bytes]:
+    def endorse_access(
+        self,
+        patient: str,
+        grant: str,
+        practitioner: str,
+        *,
+        clock: Clock | None = None,
+        until: datetime | None = None,
+    ) -> tuple[Opened, bytes]:
         """A read whose announcement is endorsed and not ordered."""
-        opened, transaction = _access(patient, grant, practitioner, "TREAT", SystemClock().now())
-        return opened, self.endorse(transaction)
+        opened, transaction = _access(patient, grant, practitioner, "TREAT", _end(clock, until))
+        return opened, self.endorse(transaction, clock=clock)
 
     def break_glass(
         self,
@@ -136,17 +180,8 @@ class MaliciousHospital:
         clock: Clock | None = None,
     ) -> Opened:
         """Announce an emergency for whomever the subject tag commits to."""
-        opened = Opened(fresh_id(), "", RecipientPrivateKey.generate(HPKE_HYBRID))
-        transaction = BreakGlass(
-            id=opened.id,
-            custodian=custodian,
-            subject_tag=tag,
-            practitioner=practitioner,
-            reason="unconscious",
-            categories=("allergy",),
-            key_digest=opened.key.public.digest,
-            reader_digest=reader_digest or fresh_digest(),
-            valid_until=instant((clock or SystemClock()).now() + ACCESS_LIFETIME),
+        opened, transaction = emergency(
+            custodian, tag, practitioner, reader_digest or fresh_digest(), _end(clock, None)
         )
         self.commit(transaction, clock=clock)
         return opened
@@ -210,6 +245,10 @@ class MaliciousHospital:
         answer = self.ask(target, "POST", "/exchange/search", body, token=token)
         return read_value(wire.RecordPage, answer)
 
+    def fetch(self, target: Hospital, opened: Opened, digest: str) -> bytes:
+        """Ask for the first sealed bytes of an object."""
+        return self.ask(target, "GET", f"/exchange/objects/{digest}", access=opened.id)
+
     def release(
         self, target: Hospital, opened: Opened, records: list[str], *, key: RecipientPrivateKey | None = None
     ) -> exchange_wire.Released:
@@ -224,7 +263,32 @@ class MaliciousHospital:
         return lambda message: organization_keys.sign(self._secrets, message)
 
 
-def _access(patient: str, grant: str, practitioner: str, purpose: str, now: datetime) -> tuple[Opened, OpenAccess]:
+def emergency(
+    custodian: str, tag: str, practitioner: str, reader_digest: str, valid_until: str
+) -> tuple[Opened, BreakGlass]:
+    """An emergency that nobody has announced yet."""
+    opened = Opened(fresh_id(), "", RecipientPrivateKey.generate(HPKE_HYBRID))
+    transaction = BreakGlass(
+        id=opened.id,
+        custodian=custodian,
+        subject_tag=tag,
+        practitioner=practitioner,
+        reason="unconscious",
+        categories=("allergy",),
+        key_digest=opened.key.public.digest,
+        reader_digest=reader_digest,
+        valid_until=valid_until,
+    )
+    return opened, transaction
+
+
+def _end(clock: Clock | None, until: datetime | None) -> str:
+    """When an access ends that is opened now by this clock, at ``until`` at the latest."""
+    longest = (clock or SystemClock()).now() + ACCESS_LIFETIME
+    return instant(longest if until is None else min(longest, until))
+
+
+def _access(patient: str, grant: str, practitioner: str, purpose: str, valid_until: str) -> tuple[Opened, OpenAccess]:
     opened = Opened(fresh_id(), patient, RecipientPrivateKey.generate(HPKE_HYBRID))
     transaction = OpenAccess(
         id=opened.id,
@@ -234,7 +298,7 @@ def _access(patient: str, grant: str, practitioner: str, purpose: str, now: date
         purpose=purpose,
         key_digest=opened.key.public.digest,
         reader_digest=fresh_digest(),
-        valid_until=instant(now + ACCESS_LIFETIME),
+        valid_until=valid_until,
     )
     return opened, transaction
 

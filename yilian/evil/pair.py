@@ -27,9 +27,8 @@ from yilian.demo.report import StepFailed, check
 from yilian.evil.forging import sign_grant
 from yilian.evil.lying_relay import lying_relay
 from yilian.evil.malicious import fresh_id
-from yilian.evil.theft import Refusal, Stage, Theft, refused
+from yilian.evil.theft import CUSTODIAN, Refusal, Stage, Theft, refused
 
-CUSTODIAN: Final = "custodian"
 WITNESS: Final = "witness"
 WALLET: Final = "wallet"
 AUDITOR: Final = "auditor"
@@ -77,7 +76,6 @@ def silence_the_third(stage: Stage) -> Refusal:
         refusal = refused(CUSTODIAN, lambda: stage.cheat.search(stage.cast.custodian, opened), Unavailable)
     finally:
         third.start(stage.cast.third.environment)
-    check(refusal.reason == "no-witness", f"refused for another reason: {refusal.reason}")
     _wait(lambda: _hear(third) is not None, "the third hospital's witness does not come back")
     return refusal
 
@@ -101,18 +99,24 @@ def fork_the_ledger(stage: Stage) -> Refusal:
     fork = found.fork
     if fork is None:
         raise StepFailed("comparing the witnesses did not prove the fork")
-    return Refusal(WITNESS, f"fork proof of {len(fork.encode())} bytes")
+    return Refusal(WITNESS, "fork-proof", f"{len(fork.encode())} bytes")
 
 
 def forge_a_grant(stage: Stage) -> Refusal:
-    """Commits a grant that the patient never signed, and reads under it."""
+    """Commits a grant that the patient never signed, and reads under it.
+
+    The third hospital's witness executes the block again and stops: the custodian finds nobody without a stake who says
+    that its view is fresh. Where it is asked before that, it finds the forged signature itself (``forged-grant``).
+    """
     forged = sign_grant(stage, stage.cheat.msp_id, forged=True)
     stage.cheat.commit(AuthorizeAccess(forged.text, forged.signature), contract=believing)
     opened = stage.cheat.open_access(stage.cast.patient, forged.id, stage.practitioner)
-    refusal = refused(CUSTODIAN, lambda: stage.cheat.search(stage.cast.custodian, opened), Tampered, Unavailable)
     third = _witness(stage, stage.accomplice.msp_id)
     _wait(lambda: third.alarm() is not None, "no witness noticed the forged grant")
-    return Refusal(CUSTODIAN, f"{refusal.reason}; alarm of the witness: {third.alarm()}")
+    alarm = third.alarm()
+    check(alarm is not None and alarm.startswith("contract at "), f"the witness stopped for another reason: {alarm}")
+    refusal = refused(CUSTODIAN, lambda: stage.cheat.search(stage.cast.custodian, opened), Unavailable)
+    return Refusal(CUSTODIAN, refusal.reason, f"alarm of the witness: {alarm}")
 
 
 def pass_the_forgery_on(stage: Stage) -> Refusal:
@@ -161,14 +165,34 @@ THEFTS: Final = (
         "and another one say yes to a revocation and throw it away",
         "合谋答应撤销却将其丢弃",
         swallow_a_revocation,
+        Refusal(WALLET, "not-proven"),
     ),
     Theft(
         "silenced-witness",
         "and another one silence whoever could see a revocation",
         "合谋让见证者沉默",
         silence_the_third,
+        Refusal(CUSTODIAN, "no-witness"),
     ),
-    Theft("fork", "and another one keep two ledgers", "合谋维持两本账", fork_the_ledger),
-    Theft("forged-grant", "and another one commit a grant that nobody signed", "合谋伪造患者授权", forge_a_grant),
-    Theft("forged-ledger", "and another one show an auditor that ledger", "合谋向审计员出示账本", pass_the_forgery_on),
+    Theft(
+        "fork",
+        "and another one keep two ledgers",
+        "合谋维持两本账",
+        fork_the_ledger,
+        Refusal(WITNESS, "fork-proof"),
+    ),
+    Theft(
+        "forged-grant",
+        "and another one commit a grant that nobody signed",
+        "合谋伪造患者授权",
+        forge_a_grant,
+        Refusal(CUSTODIAN, "no-witness"),
+    ),
+    Theft(
+        "forged-ledger",
+        "and another one show an auditor that ledger",
+        "合谋向审计员出示账本",
+        pass_the_forgery_on,
+        Refusal(AUDITOR, "contract"),
+    ),
 )

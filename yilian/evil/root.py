@@ -18,10 +18,10 @@ from network.embedded.export import export
 from yilian.audit_export import verify_folder
 from yilian.demo.report import StepFailed, check
 from yilian.evil import database
-from yilian.evil.theft import Refusal, Stage, Theft, refused
+from yilian.evil.theft import CUSTODIAN, Refusal, Stage, Theft, refused
 
-CUSTODIAN: Final = "custodian"
 AUDITOR: Final = "auditor"
+SEAL: Final = "seal"
 _MIN_TEXT_CHARACTERS: Final = 4
 _MIN_TEXTS: Final = 3
 _FSCK_TIMEOUT_S: Final = 120.0
@@ -35,7 +35,7 @@ def read_the_disks(stage: Stage) -> Refusal:
         content = path.read_bytes()
         for text in texts:
             check(text.encode() not in content, f"a text of the patient stands in {path.name}")
-    return Refusal("seal", "ciphertext-only")
+    return Refusal(SEAL, "ciphertext-only")
 
 
 def swap_two_keys(stage: Stage) -> Refusal:
@@ -75,7 +75,7 @@ def rewrite_who_read(stage: Stage) -> Refusal:
     check(found.returncode != 0, "the altered row was not noticed")
     check(str(row) in found.stdout, "the altered row was not named")
     check(_fsck(stage).returncode == 0, "the log does not verify after it was put right")
-    return Refusal(AUDITOR, f"fsck: row {row}")
+    return Refusal(AUDITOR, "fsck", f"row {row}")
 
 
 def rewrite_the_ledger(stage: Stage) -> Refusal:
@@ -85,7 +85,7 @@ def rewrite_the_ledger(stage: Stage) -> Refusal:
     number = _alter_last_block_with(copied / "ledger.db", stage.cast.grant.encode())
     export(copied, folder)
     refusal = refused(AUDITOR, lambda: verify_folder(folder, stage.network.ground.genesis), Tampered)
-    return Refusal(AUDITOR, f"block {number}: {refusal.reason}")
+    return Refusal(AUDITOR, refusal.reason, f"block {number}")
 
 
 def _personal_texts(stage: Stage) -> list[str]:
@@ -152,9 +152,33 @@ def _alter_last_block_with(ledger: Path, text: bytes) -> int:
 
 
 THEFTS: Final = (
-    Theft("disk", "searches every disk for the patient's name and numbers", "搜遍磁盘找姓名与号码", read_the_disks),
-    Theft("swapped-keys", "exchanges the keys of two records", "调换两份病历的密钥", swap_two_keys),
-    Theft("swapped-objects", "exchanges two sealed objects", "调换两个密封对象", swap_two_objects),
-    Theft("rewritten-log", "rewrites who read", "篡改读取日志", rewrite_who_read),
-    Theft("rewritten-ledger", "rewrites a committed transaction", "篡改已提交的交易", rewrite_the_ledger),
+    Theft(
+        "disk",
+        "searches every disk for the patient's name and numbers",
+        "搜遍磁盘找姓名与号码",
+        read_the_disks,
+        Refusal(SEAL, "ciphertext-only"),
+    ),
+    Theft(
+        "swapped-keys",
+        "exchanges the keys of two records",
+        "调换两份病历的密钥",
+        swap_two_keys,
+        Refusal(CUSTODIAN, "wrap-altered"),
+    ),
+    Theft(
+        "swapped-objects",
+        "exchanges two sealed objects",
+        "调换两个密封对象",
+        swap_two_objects,
+        Refusal(CUSTODIAN, "object-altered"),
+    ),
+    Theft("rewritten-log", "rewrites who read", "篡改读取日志", rewrite_who_read, Refusal(AUDITOR, "fsck")),
+    Theft(
+        "rewritten-ledger",
+        "rewrites a committed transaction",
+        "篡改已提交的交易",
+        rewrite_the_ledger,
+        Refusal(AUDITOR, "data-hash"),
+    ),
 )

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from yilian.demo import story
 from yilian.demo.network import Network
-from yilian.demo.report import Report, StepFailed, check
-from yilian.evil import alone, emergencies, limits, pair, root
+from yilian.demo.report import Report, Step, StepFailed, check
+from yilian.evil import alone, clocks, emergencies, limits, naming, pair, revoked, root
 from yilian.evil.malicious import MaliciousHospital
 from yilian.evil.tap import Tap
 from yilian.evil.theft import Refusal, Stage, Theft
 
-THEFTS = (*alone.THEFTS, *emergencies.THEFTS, *root.THEFTS, *pair.THEFTS)
+THEFTS = (
+    *alone.THEFTS, *naming.THEFTS, *clocks.THEFTS, *revoked.BEFORE, *revoked.THEFTS,
+    *emergencies.THEFTS, *root.THEFTS, *pair.THEFTS,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedStep(Step):
+    """A theft that was refused: by whom, and why."""
+
+    by: str
+    reason: str
 
 
 def tell(report: Report, network: Network, source: Path) -> None:
@@ -63,16 +75,30 @@ def _control(stage: Stage) -> None:
 
 
 def _try(stage: Stage, theft: Theft) -> None:
-    """One attempt; the next is tried whatever came of it."""
+    """One attempt; the next is tried whatever came of it. A refusal counts only by whom and for what is expected."""
     refusals: list[Refusal] = []
     try:
         with stage.report.step(f"evil-{theft.name}", f"A hospital {theft.english}", f"恶意医院：{theft.chinese}"):
             refusals.append(theft.attempt(stage))
+            verify_expected(theft, refusals[0])
     except StepFailed:
         return
     [refusal] = refusals
-    stage.report.say(
-        f"refused by the {refusal.by}: {refusal.reason}", f"被{_CHINESE[refusal.by]}拒绝：{refusal.reason}"
+    step = stage.report.steps[-1]
+    stage.report.steps[-1] = RefusedStep(step.name, step.ok, step.seconds, refusal.by, refusal.reason)
+    stage.report.say(f"refused by the {refusal.by}: {refusal}", f"被{_CHINESE[refusal.by]}拒绝：{refusal}")
+
+
+def verify_expected(theft: Theft, refusal: Refusal) -> None:
+    """Compare who refused and why with what the theft is listed with.
+
+    Raises:
+        StepFailed: it is another one, or another reason.
+    """
+    expected = theft.expected
+    check(
+        refusal == expected,
+        f"refused by the {refusal.by}: {refusal}, where the {expected.by} was expected to say {expected.reason}",
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 from domain.errors import Conflict, Denied, NotFound, Unavailable, YilianError
 from yilian.demo.report import StepFailed
 from yilian.evil.limits import LIMITS
-from yilian.evil.story import THEFTS
-from yilian.evil.theft import Refusal, refused
+from yilian.evil.story import THEFTS, verify_expected
+from yilian.evil.theft import Refusal, Theft, refused
 
 
 def raising(error: YilianError) -> object:
@@ -39,12 +39,36 @@ def test_a_server_that_is_down_stops_no_thief(reason: str) -> None:
         refused("custodian", lambda: raising(Unavailable("down", reason=reason)), Unavailable)
 
 
+def theft() -> Theft:
+    """One that the contract is to refuse for its signature."""
+    expected = Refusal("contract", "signature")
+    return Theft("own-grant", "signs a grant", "自签授权", lambda _stage: expected, expected)
+
+
+def test_where_exactly_it_was_refused_may_differ_from_run_to_run() -> None:
+    verify_expected(theft(), Refusal("contract", "signature", "statement"))
+
+
+@pytest.mark.parametrize(("by", "reason"), [("custodian", "signature"), ("contract", "grantee"), ("contract", "")])
+def test_a_theft_that_fails_by_accident_fails_its_step(by: str, reason: str) -> None:
+    with pytest.raises(StepFailed, match="the contract was expected to say signature"):
+        verify_expected(theft(), Refusal(by, reason))
+
+
+def test_every_theft_is_listed_with_who_refuses_and_why() -> None:
+    assert [item.name for item in THEFTS if not (item.expected.by and item.expected.reason)] == []
+
+
 def test_every_theft_and_every_limit_has_a_name_of_its_own() -> None:
     names = [item.name for item in (*THEFTS, *LIMITS)]
     assert len(names) == len(set(names))
 
 
-def test_the_threat_model_names_every_theft_and_every_limit() -> None:
+def test_the_threat_model_lists_every_theft_with_its_refusal_and_every_limit() -> None:
     told = (Path(__file__).resolve().parents[4] / "docs" / "threat-model.md").read_text()
-    missing = [item.name for item in (*THEFTS, *LIMITS) if f"`{item.name}`" not in told]
-    assert not missing
+    _, _, section = told.partition("## Thefts that are tried live")
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    assert rows == [
+        f"| `{item.name}` | {item.english} | {item.expected.by} | `{item.expected.reason}` |" for item in THEFTS
+    ]
+    assert [item.name for item in LIMITS if f"`{item.name}`" not in section] == []
