@@ -121,6 +121,18 @@ def verify_again(node: Node, session: Session, caller: str, access: str) -> Live
     return _verify_access(node, session, caller, access, patient)
 
 
+def patient_of(session: Session, access: str) -> str | None:
+    """Whom an access or an emergency is about, whoever opened it; None where there is none of this id."""
+    admission = session.get(EmergencyAdmission, access)
+    if admission is not None:
+        return admission.patient
+    committed = projection.transaction_of(session, "access", access)
+    if committed is None or committed.code != projection.VALID or committed.name != OpenAccess.__name__:
+        return None
+    arguments = transactions.parse(committed.name, committed.arguments)
+    return arguments.patient if isinstance(arguments, OpenAccess) else None
+
+
 def verify_grant(node: Node, session: Session, patient: str, grant_id: str) -> GrantBasis:
     """The grant as the patient signed it, where the ledger still has it as active.
 

@@ -38,7 +38,7 @@ from node_service.sharing.candidates import judge, ledger_statuses, readable, re
 from node_service.sharing.decision import READABLE
 from node_service.sharing.directory import directory_references
 from node_service.sharing.openings import EmergencyBasis, LiveOpening, verify_opening
-from node_service.sharing.refusals import log_refusal
+from node_service.sharing.refusals import logged_refusals
 from node_service.sharing.sealed_messages import from_wire
 from node_service.witnessing.freshness import Fresh, wait_until_fresh
 from offchain.envelope.hpke import HPKE_HYBRID, RecipientPublicKey
@@ -168,11 +168,10 @@ def verified_opening(node: Node, session: Session, caller: str, opening: exchang
         Denied, Tampered, Unavailable: as :func:`node_service.sharing.openings.verify_opening`.
     """
     try:
-        return verify_opening(node, session, caller, opening)
-    except (Denied, Tampered) as error:
-        log_refusal(node, caller, opening, error)
-        if isinstance(error, Tampered):
-            raise_alarm(node.database, ALARM, error, instant(node.clock.now()))
+        with logged_refusals(node, caller, opening.patient, opening.access):
+            return verify_opening(node, session, caller, opening)
+    except Tampered as error:
+        raise_alarm(node.database, ALARM, error, instant(node.clock.now()))
         raise
 
 
@@ -182,7 +181,8 @@ def _search(
     with node.database.reading() as session:
         live = verified_opening(node, session, caller, body.opening)
         page = _readable_page(node, session, live, body)
-    emergencies.admit(node, live, reader)
+    with logged_refusals(node, caller, live.patient, live.id):
+        emergencies.admit(node, live, reader)
     ids = tuple(item.record for item in page.items)
     record_alone(node, access_entry(live, "search", ids, reader))
     return page
@@ -221,10 +221,12 @@ def _ready(
 ) -> _Ready:
     with node.database.reading() as session:
         live = verified_opening(node, session, caller, body.opening)
-        if not hmac.compare_digest(one_use.digest, live.key_digest):
-            raise Denied("the key is not the one of the access entry", reason="one-use-key")
+        with logged_refusals(node, caller, live.patient, live.id):
+            if not hmac.compare_digest(one_use.digest, live.key_digest):
+                raise Denied("the key is not the one of the access entry", reason="one-use-key")
         chosen = requested(node, session, judge(node, session, live), body.records)
-    emergencies.admit(node, live, reader)
+    with logged_refusals(node, caller, live.patient, live.id):
+        emergencies.admit(node, live, reader)
     attempt.live = live
     prepared = _with_directory(node, live, _prepare(node, live, chosen, attempt.opened), attempt.opened)
     released = _released(live, prepared, one_use)  # before the last look, so that nothing slow lies behind it

@@ -28,6 +28,7 @@ from node_service.ledger_sync.submission import submit_and_wait
 from node_service.sharing.exchange import Exchange
 from node_service.sharing.notices import notify
 from node_service.sharing.practitioners import Practitioner
+from node_service.sharing.refusals import logged_refusals
 from node_service.sharing.sealed_messages import from_wire, to_wire
 from node_service.witnessing.freshness import catch_up
 from offchain.envelope.hpke import RecipientPublicKey
@@ -134,10 +135,11 @@ def _keep(node: Node, practitioner: Practitioner, body: AccessRequest, content: 
 
 def _accept(node: Node, caller: str, body: RequestDelivery, message: SealedMessage) -> None:
     now = instant(node.clock.now())
-    with node.database.transaction() as session:
+    with node.database.reading() as session, logged_refusals(node, caller, body.patient, None):
         announced = projection.entry(session, RequestEntry, body.id)
         if announced is None or announced != RequestEntry(caller, body.valid_until) or body.valid_until <= now:
             raise Denied("the ledger has no such live request of yours", reason="request")
+    with node.database.transaction() as session:
         person = session.get(Person, body.patient)
         if person is None or person.status != "enrolled" or session.get(IncomingRequest, body.id) is not None:
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from domain import jcs
-from domain.errors import Denied, Invalid, NotFound
+from domain.errors import Denied, Invalid
 from domain.identifiers import encode_bytes
 from domain.transactions import AuthorizeAccess, RetractRecord
 from node_service.client import wire
@@ -80,9 +80,7 @@ def swap_the_key(stage: Stage) -> Refusal:
     """Has the keys sealed to another key than the committed one."""
     other, wanted = RecipientPrivateKey.generate(HPKE_HYBRID), [stage.granted[0].record]
     opened = stage.opened()
-    return refused(
-        CUSTODIAN, lambda: stage.cheat.release(stage.cast.custodian, opened, wanted, key=other), NotFound, Denied
-    )
+    return denied(stage, opened.id, lambda: stage.cheat.release(stage.cast.custodian, opened, wanted, key=other))
 
 
 def fetch_unreleased_object(stage: Stage) -> Refusal:
@@ -90,7 +88,7 @@ def fetch_unreleased_object(stage: Stage) -> Refusal:
     opened, custodian = stage.opened(), stage.cast.custodian
     check(bool(stage.cheat.fetch(custodian, opened, stage.digest_of(stage.granted[0].record))), "nothing was released")
     digest = stage.digest_of(stage.withheld)
-    return refused(CUSTODIAN, lambda: stage.cheat.fetch(custodian, opened, digest), NotFound, Denied)
+    return denied(stage, opened.id, lambda: stage.cheat.fetch(custodian, opened, digest))
 
 
 def use_another_purpose(stage: Stage) -> Refusal:
@@ -226,14 +224,14 @@ THEFTS: Final = (
         "has the keys sealed to another key",
         "更换一次性密钥",
         swap_the_key,
-        Refusal(CUSTODIAN, "not-found"),
+        Refusal(CUSTODIAN, "one-use-key"),
     ),
     Theft(
         "unreleased-object",
         "fetches an unreleased object by its digest",
         "按摘要取未释放对象",
         fetch_unreleased_object,
-        Refusal(CUSTODIAN, "not-found"),
+        Refusal(CUSTODIAN, "not-released"),
     ),
     Theft(
         "other-purpose",

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Final
 
 from domain import jcs, messages, transactions
-from domain.errors import Conflict, Denied, Invalid, NotFound, Unavailable
+from domain.errors import Conflict, Invalid, Unavailable
 from domain.identifiers import encode_bytes
 from domain.instants import instant
 from domain.leaves import subject_tag
@@ -40,7 +40,7 @@ def one_emergency_for_many(stage: Stage) -> Refusal:
 def emergency_in_secret(stage: Stage) -> Refusal:
     """Breaks the glass and hides who reads."""
     body = _broken(stage, stage.cast.patient)
-    return refused(CUSTODIAN, lambda: _search(stage, body), NotFound, Denied)
+    return denied(stage, body.opening.access, lambda: _search(stage, body))
 
 
 def emergency_when_over(stage: Stage) -> Refusal:
@@ -150,7 +150,7 @@ THEFTS: Final = (
         "breaks the glass and hides who reads",
         "破窗却隐瞒读者",
         emergency_in_secret,
-        Refusal(CUSTODIAN, "not-found"),
+        Refusal(CUSTODIAN, "no-reader"),
     ),
     Theft(
         "emergency-over",

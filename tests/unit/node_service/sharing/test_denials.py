@@ -71,11 +71,16 @@ def reason_of(call: Callable[[], object]) -> str:
     return refused.value.reason
 
 
+def outcomes(story: Story) -> list[str]:
+    """The outcomes in A's access log, in its order."""
+    with story.consortium[A].node.database.reading() as session:
+        rows = session.scalars(select(AccessRow.leaf).order_by(AccessRow.id)).all()
+    return [leaves.parse_access_leaf(row).outcome for row in rows]
+
+
 def last_outcome(story: Story) -> str:
     """The outcome in the newest row of A's access log."""
-    with story.consortium[A].node.database.reading() as session:
-        row = session.scalars(select(AccessRow).order_by(AccessRow.id.desc()).limit(1)).one()
-    return leaves.parse_access_leaf(row.leaf).outcome
+    return outcomes(story)[-1]
 
 
 def released_ids(answer: exchange_wire.Released) -> set[str]:
@@ -213,6 +218,7 @@ def test_what_the_own_database_calls_retracted_is_never_released(story: Story) -
 def test_only_the_announced_one_use_key_gets_keys(story: Story) -> None:
     stolen = replace(opened(story), private_key=RecipientPrivateKey.generate(HPKE_HYBRID))
     assert reason_of(lambda: ask(story, stolen)) == "one-use-key"
+    assert last_outcome(story) == "one-use-key"
 
 
 def test_a_grant_that_peers_forged_into_the_state_is_an_alarm_and_no_release(story: Story) -> None:
@@ -290,11 +296,18 @@ def test_an_object_that_was_not_released_has_no_ranges(story: Story) -> None:
     hidden = _digest_of(story, "Condition")
     unreleased = objects.RangeRequest(opening.id, hidden, 0, 10)
     assert reason_of(lambda: run(objects.read_object(node, B, unreleased))) == "not-released"
+    assert last_outcome(story) == "not-released"
     stolen = objects.RangeRequest(opening.id, digest, 0, 10)
     assert reason_of(lambda: run(objects.read_object(node, C, stolen))) == "other-organization"
+    assert last_outcome(story) == "other-organization"
     story.wallet.relay(statements.RevokeEverything(2), through=story.consortium[B])
-    with pytest.raises(Denied):
+    with pytest.raises(Denied) as refused:
         run(objects.read_object(node, B, stolen))
+    assert last_outcome(story) == refused.value.reason
+    rows = len(outcomes(story))
+    unknown = objects.RangeRequest(identifier(os.urandom(16)), digest, 0, 10)
+    assert reason_of(lambda: run(objects.read_object(node, B, unknown))) == "no-entry"
+    assert len(outcomes(story)) == rows, "an id that is nobody's leaves no row"
 
 
 def test_no_failing_access_row_ever_lets_data_out(story: Story, monkeypatch: pytest.MonkeyPatch) -> None:

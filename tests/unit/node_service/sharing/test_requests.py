@@ -8,12 +8,14 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
 
 from domain import leaves, messages
 from domain.errors import Conflict, Denied, Invalid, NotFound, Tampered, Unavailable
 from domain.identifiers import decode_bytes, identifier
 from domain.instants import instant
 from node_service.client import exchange_wire, wire
+from node_service.database.models import AccessRow
 from node_service.sharing import accesses, consents, notices, packages, requests
 from node_service.sharing.sealed_messages import from_wire
 from offchain.envelope.messages import open_message
@@ -65,6 +67,10 @@ def test_a_delivery_that_the_ledger_does_not_know_is_refused(story: Story) -> No
     for caller, changes in ((C, {}), (B, {"id": identifier(os.urandom(16))}), (B, {"valid_until": longer})):
         with pytest.raises(Denied):
             run(requests.accept_request(node, caller, body.model_copy(update=changes)))
+    with node.database.reading() as session:
+        rows = [leaves.parse_access_leaf(row) for row in session.scalars(select(AccessRow.leaf).order_by(AccessRow.id))]
+    refused = [(row.organisation, row.patient, row.outcome) for row in rows if row.action == "deny"]
+    assert refused == [(caller, story.wallet.patient, "request") for caller in (C, B, B)]
     run(requests.accept_request(node, B, body))
     assert len(requests.list_requests(node, story.wallet.patient)) == 1
 
