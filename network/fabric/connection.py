@@ -38,7 +38,7 @@ class PeerAddress:
     def __post_init__(self) -> None:
         check_msp_id(self.msp, "msp")
         host, separator, port = self.address.rpartition(":")
-        if not (host and separator and port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        if not (host and separator and port.isascii() and port.isdigit() and len(port) <= 5 and 0 < int(port) < 65536):
             raise Invalid("a peer's address is host:port", reason="connection", place="address")
 
 
@@ -119,7 +119,7 @@ def _fields(raw: bytes) -> dict[str, Any]:
         raise Invalid(f"a connection file has at most {MAX_BYTES} bytes", reason="connection")
     try:
         fields = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise Invalid("the connection file is no JSON", reason="connection") from error
     if not isinstance(fields, dict) or fields.get("format") != FORMAT:
         raise Invalid(f"this is no file of format {FORMAT}", reason="connection", place="format")

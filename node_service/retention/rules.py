@@ -150,6 +150,8 @@ def parse_rules(text: str) -> Rules:
         fields = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise Invalid(f"not TOML: {error}", reason="retention") from None
+    except (RecursionError, ValueError):
+        raise Invalid("not TOML that can be read", reason="retention") from None
     _check_fields(fields, {"version", "id", "rules"}, set(), "")
     check_integer(fields["version"], "version", low=VERSION, high=VERSION)
     listed = check_sequence(fields["rules"], "rules", max_items=MAX_RULES, min_items=1)

@@ -19,7 +19,7 @@ WORK: Final = Path(".fuzz")
 MAX_SECONDS_PER_INPUT: Final = 60
 """By the clock, for inputs that never end; tests/fuzz/target.py bounds the work on one input."""
 MAX_MEMORY_MB: Final = 500
-_PACKAGES: Final = ("domain", "network", "node_service", "offchain")
+_PACKAGES: Final = ("domain", "network", "node_service", "offchain", "yilian")
 
 
 def main() -> int:

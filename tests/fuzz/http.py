@@ -19,6 +19,7 @@ from domain.identifiers import encode_bytes, identifier
 from node_service.api import tus
 from node_service.api.body_examples import EXAMPLES
 from node_service.api.byte_ranges import MAX_RANGE_BYTES, parse_range
+from node_service.api.content_ranges import PART, UNSATISFIABLE, WHOLE, entity_tag, part_of
 from node_service.api.problems import answer, problem
 from node_service.api.strict_json import read_json
 from node_service.client import exchange_wire, wire
@@ -29,6 +30,7 @@ from tests.fuzz.target import SECRET, Target, accepted, as_json
 _NOW: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _KEY: Final = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
 _PUBLIC: Final = _KEY.public_key().public_bytes_raw()
+_TAG: Final = entity_tag(identifier(bytes(16)))
 
 
 def models() -> Iterator[tuple[str, type[BaseModel]]]:
@@ -60,6 +62,19 @@ def fuzz_range(data: bytes) -> None:
     for asked in accepted(partial(parse_range, data.decode("latin-1"))):
         assert asked.offset >= 0
         assert 0 < asked.length <= MAX_RANGE_BYTES
+
+
+def fuzz_content_range(data: bytes) -> None:
+    """``Range`` newline ``If-Range``, as a server reads headers: a part lies within the content and says where."""
+    asked, _, if_range = data.decode("latin-1").partition("\n")
+    for length in (0, 1, 100):
+        for condition in (None, if_range, _TAG):
+            part = part_of(length, _TAG, asked, condition)
+            assert 0 <= part.begin <= part.end <= length
+            assert (part.end - part.begin == length) or part.status != WHOLE
+            assert (part.end > part.begin) == (part.status == PART) or part.status == WHOLE
+            assert (part.status == UNSATISFIABLE) == ("Content-Length" not in part.headers)
+            assert all(text.isascii() and text.isprintable() for text in part.headers.values())
 
 
 def fuzz_token(data: bytes) -> None:
@@ -98,6 +113,10 @@ def _bodies() -> list[bytes]:
     ]
 
 
+def _content_ranges() -> list[bytes]:
+    return [b"bytes=0-99", b"bytes=5-\n" + _TAG.encode(), b"bytes=-5\n", b"bytes=100-200", b" bytes=0-1,3-4 "]
+
+
 def _tokens() -> list[bytes]:
     times = {"exp": 1767225700, "iat": 1767225600}
     claims = {"iss": SECRET, "sub": "AMSP", "aud": "urn:yilian:org:BMSP", "jti": "1", **times}
@@ -125,6 +144,7 @@ def _uploads() -> list[bytes]:
 TARGETS: Final = (
     Target("body", fuzz_body, _bodies),
     Target("range", fuzz_range, lambda: [b"bytes=0-1048575", b"bytes=5-5", b" bytes=0-1,3-4 "], takes_json=False),
+    Target("content-range", fuzz_content_range, _content_ranges, takes_json=False),
     Target("token", fuzz_token, _tokens, takes_json=False),
     Target("tus", fuzz_tus, _uploads, takes_json=False),
 )

@@ -8,7 +8,7 @@ from typing import Final
 
 import rfc8785
 
-from domain import entries, jcs, leaves, statements, transactions, wire
+from domain import entries, jcs, leaves, queries, statements, transactions, vocabulary, wire
 from domain.errors import Tampered
 from domain.identifiers import encode_bytes
 from domain.leaves import AccessLeaf
@@ -46,6 +46,13 @@ def fuzz_transaction(data: bytes) -> None:
         assert transactions.encode(transaction) == (name.decode(), arguments)
 
 
+def fuzz_query(data: bytes) -> None:
+    """``name`` newline ``arguments``: what is read is written as something that is read as the same."""
+    name, _, arguments = data.partition(b"\n")
+    for query in accepted(partial(queries.parse, name.decode("utf-8", "replace"), arguments)):
+        assert queries.parse(*queries.encode(query)) == query
+
+
 def fuzz_entry(data: bytes) -> None:
     """A value of the state keeps fields that this program does not know; fields of later versions are added."""
     for kind in entries.OBJECT_TYPES.values():
@@ -67,6 +74,16 @@ _STATEMENTS: Final = vectors.statements()
 
 def _transactions() -> list[bytes]:
     return [f"{item['name']}\n{item['arguments']}".encode() for item in vectors.arguments()]
+
+
+def _queries() -> list[bytes]:
+    one, made = an_id("q"), list[queries.Query]()
+    made += [queries.QueryOrganization(A), queries.QueryOrganizations(), queries.QueryPatient(one)]
+    made += [queries.QueryGrants(one, after, 10) for after in (None, SECRET)]
+    made += [queries.QueryDissents(one), queries.QueryAccesses(one), queries.QueryAccesses(None, SECRET, 1000)]
+    made += [queries.QueryEmergency(one), queries.QueryRequest(one), queries.QueryLog(A), queries.QueryRecord(A, one)]
+    made += [queries.QueryHistory(("org", A)), queries.QueryStatement(sorted(vocabulary.STATEMENT_KINDS)[0], one)]
+    return [b"\n".join((name.encode(), arguments)) for name, arguments in map(queries.encode, made)]
 
 
 def _entries() -> list[bytes]:
@@ -104,6 +121,7 @@ TARGETS: Final = (
     Target("jcs", fuzz_jcs, lambda: [as_json(_TEXT), b'{"a":1.5,"b":[1e2]}', b"[" * 10 + b"]" * 10]),
     Target("statement", fuzz_statement, lambda: [item["text"].encode() for item in _STATEMENTS]),
     Target("transaction", fuzz_transaction, _transactions),
+    Target("query", fuzz_query, _queries, takes_json=False),
     Target("entry", fuzz_entry, _entries),
     Target("leaf", fuzz_leaf, _leaves),
 )

@@ -5,19 +5,29 @@ from __future__ import annotations
 import importlib.util
 import json
 import subprocess
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
+from nacl import signing
 
+from domain import jcs
 from domain.ed25519 import verify_signature
 from domain.errors import Tampered
+from domain.identifiers import encode_bytes
+from tests.conformance.verdicts import corpora
 from tests.receipt_programs import EXIT_CODES, PROGRAMS, VERIFIER, node
 from tests.unit.domain.receipt_vectors import FILE
 from tests.unit.domain.test_ed25519 import MESSAGE, NOT_CANONICAL, ORDER, PUBLIC, SIGNATURE, SMALL_ORDER
 
 VECTORS = json.loads(FILE.read_bytes())
+SIGNATURES = json.loads((corpora.FOLDER / "ed25519-strict.json").read_bytes())
+"""Cases of a key, a signature and a message, and why they are refused; empty where they are not."""
+
 MAX_LINES = 200
+SignatureCase = tuple[bytes, bytes, bytes]
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +76,7 @@ def test_javascript_judges_every_vector() -> None:
     assert [[case["name"], outcome] for case, outcome in judged] == expected
 
 
-def signature_cases() -> list[tuple[bytes, bytes, bytes]]:
+def signature_cases() -> list[SignatureCase]:
     """Good, altered, malleable and small-order signatures and keys."""
     s = int.from_bytes(SIGNATURE[32:], "little")
     weak = [*SMALL_ORDER, *NOT_CANONICAL]
@@ -90,9 +100,48 @@ def holds(key: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
-@pytest.mark.slow
-def test_javascript_judges_signatures_as_strictly() -> None:
-    cases = signature_cases()
+def corpus_cases() -> list[SignatureCase]:
+    """The corpus that the product's own readers of signatures share."""
+    parts = [[bytes.fromhex(case[name]) for name in ("public", "signature", "message")] for case in SIGNATURES]
+    return [(key, signature, message) for key, signature, message in parts]
+
+
+def check_corpus(judged: list[bool]) -> None:
+    """Claim the corpus's verdict about each of its cases."""
+    names = [case["name"] for case in SIGNATURES]
+    expected = [case["reason"] == "" for case in SIGNATURES]
+    assert dict(zip(names, judged, strict=True)) == dict(zip(names, expected, strict=True))
+    assert (len(names), len(set(names)), sum(expected)) == (330, 330, 8)
+
+
+def python_holds(
+    python_verifier: ModuleType, monkeypatch: pytest.MonkeyPatch, key: bytes, signature: bytes, message: bytes
+) -> bool:
+    """What the verifier makes of a members file with this key and of a note with this signature by it.
+
+    A note can be no such message as the corpus has: the one call that takes it is given the case's in its place.
+    """
+
+    class Told(signing.VerifyKey):
+        def verify(self, _note: bytes, told: bytes) -> bytes:  # type: ignore[override]
+            return super().verify(message, told)
+
+    monkeypatch.setattr(python_verifier, "signing", SimpleNamespace(VerifyKey=Told))
+    member = {"msp": "AMSP", "witness": [encode_bytes(key)]}
+    members = jcs.canonical({"v": 1, "channel": "c", "ledger": "fabric", "members": [member]}).decode()
+    line = b64encode(sha256(b"yilian/c/AMSP\n\x01" + key).digest()[:4] + signature).decode()
+    note = f"yilian/c\n1\n{b64encode(bytes(32)).decode()}\n\n— yilian/c/AMSP {line}\n"
+    try:
+        file = python_verifier.parse(members, python_verifier.UNUSABLE, python_verifier.MEMBERS)
+        signers = python_verifier.verify_note(note, file)[3]
+    except python_verifier.Refused:
+        return False
+    assert signers == {"AMSP"}, "the signature was passed over"
+    return True
+
+
+def javascript_holds(cases: list[SignatureCase]) -> list[bool]:
+    """What the verifier's check of signatures says about each."""
     program = Path(__file__).with_name("every_signature.mjs")
     done = subprocess.run(
         [node(), str(program), str(VERIFIER / "verify_receipt.mjs")],
@@ -102,9 +151,31 @@ def test_javascript_judges_signatures_as_strictly() -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    judged = json.loads(done.stdout)
+    judged: list[bool] = json.loads(done.stdout)
+    return judged
+
+
+def test_python_judges_the_corpus_of_signatures(python_verifier: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    check_corpus([python_holds(python_verifier, monkeypatch, *case) for case in corpus_cases()])
+
+
+@pytest.mark.slow
+def test_javascript_judges_the_corpus_of_signatures() -> None:
+    check_corpus(javascript_holds(corpus_cases()))
+
+
+@pytest.mark.slow
+def test_javascript_judges_signatures_as_strictly() -> None:
+    cases = signature_cases()
+    judged = javascript_holds(cases)
     assert judged == [holds(*case) for case in cases]
     assert judged.count(True) == 1
+
+
+def test_python_judges_signatures_as_strictly(python_verifier: ModuleType, monkeypatch: pytest.MonkeyPatch) -> None:
+    cases = signature_cases()
+    judged = [python_holds(python_verifier, monkeypatch, *case) for case in cases]
+    assert judged == [holds(*case) for case in cases]
 
 
 @pytest.mark.parametrize("outcome", EXIT_CODES)

@@ -120,7 +120,7 @@ def _read(path: Path) -> tuple[int | None, str]:
 def _parse(raw: bytes) -> tuple[int, str]:
     try:
         fields: Any = json.loads(raw) if len(raw) <= MAX_FILE_BYTES else None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError("the checkpoint file is damaged: no JSON") from error
     match fields:
         case {"blockNumber": int(number), "transactionId": str(transaction_id)} if _is_block_number(number):

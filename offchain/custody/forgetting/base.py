@@ -93,7 +93,7 @@ def parse_header(start: bytes) -> tuple[BaseHeader, bytes]:
         if start[:4] != MAGIC or not 0 < length <= MAX_HEADER_BYTES:
             raise Invalid("no base", place="base")
         header = _header(jcs.parse_object(encoded, max_bytes=MAX_HEADER_BYTES))
-    except (Invalid, KeyError, TypeError) as error:
+    except (Invalid, KeyError, TypeError, ValueError) as error:
         raise Tampered("the base of the record secrets has no readable header", reason="secrets-base") from error
     return header, start[: 8 + length]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import ssl
 from collections.abc import Iterable
@@ -112,6 +113,7 @@ class RemoteMirror:
 
 def _refusal(answer: JsonObject) -> Conflict | Unavailable:
     reason = answer.get("reason")
+    reason = reason if isinstance(reason, str) and re.fullmatch("[a-z-]{1,40}", reason) else "no known reason"
     if answer.get("failed") == "conflict":
         return Conflict("the custody replica holds something else; docs/operations.md", reason="replica-diverged")
     return Unavailable(f"the custody replica failed: {reason}", reason="replica")

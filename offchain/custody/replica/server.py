@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Final
 
+from domain.checks import check_integer
 from domain.errors import Conflict, Invalid, Tampered, YilianError
 from domain.identifiers import decode_bytes
 from domain.jcs import JsonObject
@@ -102,7 +103,7 @@ def _last(folder: ReplicaFolder, fields: JsonObject, _connection: ssl.SSLSocket,
 def _install(folder: ReplicaFolder, fields: JsonObject, connection: ssl.SSLSocket, body_bytes: int) -> Answer:
     key = BaseKey(decode_bytes(fields.get("key"), "key", length=DATA_KEY_BYTES))
     try:
-        folder.receive(_number(fields, "number"), key, receive_body(connection, body_bytes))
+        folder.receive(check_integer(fields.get("number"), "number", low=1), key, receive_body(connection, body_bytes))
     except EOFError:
         raise Tampered("the base was not sent whole", reason="secrets-base") from None
     return {}, b""

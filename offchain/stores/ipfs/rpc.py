@@ -189,7 +189,7 @@ class KuboRpc:
                 if line.get("Err"):
                     raise NotFound("the node has not all of this object", reason="no-object")
                 found.append(str(line.get("Ref")))
-        return [one for one in found if one.startswith(_RAW_LEAF)]
+        return [one for one in found if one.startswith(_RAW_LEAF) and one.isascii()]
 
     def _block(self, cid: str) -> bytes:
         data = bytearray()
@@ -218,8 +218,9 @@ class KuboRpc:
         wanted = {"type": "recursive", "names": "true", "name": beginning, "stream": "true"}
         with self._called("pin/ls", wanted) as lines:
             for pin in _json_lines(_timed(lines, self._waits.collect_s)):
-                if str(pin.get("Name")).startswith(beginning):
-                    yield str(pin["Cid"]), str(pin["Name"])
+                cid, name = str(pin.get("Cid", "")), str(pin.get("Name", ""))
+                if cid.isascii() and name.startswith(beginning):
+                    yield cid, name
 
     def unpin(self, cid: str) -> bool:
         """Remove a pin; false if there was none."""
@@ -299,7 +300,7 @@ def _refusal(status: int, body: bytes) -> YilianError:
         return Unavailable("Kubo refuses the token, or may not be called from here", reason="ipfs-denied")
     try:
         message = str(json.loads(body)["Message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return Unavailable(f"Kubo answered {status}", reason="ipfs")
     if any(text in message for text in _MISSING):
         return NotFound("the node has not all of this object", reason="no-object")
@@ -342,7 +343,7 @@ def _json_lines(pieces: Iterator[bytes]) -> Iterator[Mapping[str, Any]]:
 def _json(line: bytes) -> Mapping[str, Any]:
     try:
         value = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
         raise Unavailable("Kubo's answer is no JSON object", reason="ipfs")

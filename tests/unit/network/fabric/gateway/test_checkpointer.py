@@ -56,6 +56,7 @@ def test_block_zero_is_a_position_of_its_own(tmp_path: Path) -> None:
     [
         b"",
         b"{",
+        b"[" * 2000,
         b"\xff",
         b"[]",
         b"null",
