@@ -17,10 +17,14 @@ ROLES = ("clinician", "medical-records", "registrar", "system", "privacy-officer
 ANCHORED_S = 3.0
 """Longer than the node takes to anchor its logs: what it keeps of its own does not change any more."""
 
+MAX_UPLOAD_BYTES = 96 << 20
+"""Beyond every other bound on a body, and soon reached by one without end."""
+
 
 @pytest.fixture(scope="session")
 def victim(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Victim]:
-    with attacked_hospital(tmp_path_factory.mktemp("hostile")) as attacked:
+    settings = {"RenheMSP": {"MAX_UPLOAD_BYTES": str(MAX_UPLOAD_BYTES)}}
+    with attacked_hospital(tmp_path_factory.mktemp("hostile"), settings) as attacked:
         yield attacked
 
 

@@ -8,9 +8,10 @@ import socket
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,9 @@ SECRET: Final = b"Zyxqwv-hostile"
 MAX_CPU_S: Final = 2.0
 """What a refusal, or the answer to somebody else meanwhile, may cost the node. Its own time on a processor and not the
 clock: a test machine that does other things at the same time neither hides nor invents a slow reader."""
+
+MAX_HANG_S: Final = 2.0
+"""How long somebody else waits meanwhile, on a machine where nothing waits for a processor."""
 
 MAX_ANSWER_S: Final = 60.0
 """A reader that waits instead of working; on a machine that does much else besides."""
@@ -73,6 +77,15 @@ class Kept:
 
 
 @dataclass(slots=True)
+class Meanwhile:
+    """What somebody else noticed during an attack: the most that the node worked, and that they waited, each time."""
+
+    cpu_s: float = 0.0
+    waited_s: float = 0.0
+    failures: list[Exception] = field(default_factory=list)
+
+
+@dataclass(slots=True)
 class Victim:
     """A running node and the tokens of its staff by role."""
 
@@ -93,7 +106,7 @@ class Victim:
         """Send a request as it is, without the good manners of a client, and wait for the answer."""
         lines = [f"{method} {path} HTTP/1.1", "Host: victim", *(f"{name}: {value}" for name, value in headers.items())]
         head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-        return self.send_raw([head, *body])
+        return self.send_raw(chain((head,), body))
 
     def post(self, path: str, role: str, media_type: str, body: bytes, method: str = "POST", **more: str) -> Answer:
         """Send a body with its length, and with more headers."""
@@ -102,21 +115,32 @@ class Victim:
         return self.send(method, path, {**headers, "Connection": "close"}, pieces)
 
     def send_raw(self, pieces: Iterable[bytes]) -> Answer:
-        """Send bytes; the clock runs from the last one that the node took."""
+        """Send bytes and read at the same time, until an answer is there; its clock runs from the last piece taken.
+
+        What was not sent when the answer came is not sent any more, so the pieces may have no end.
+        """
         with socket.create_connection(("127.0.0.1", self.hospital.port), timeout=_SOCKET_TIMEOUT_S) as connection:
-            begun, before = time.monotonic(), self.cpu_s()
-            with suppress(BrokenPipeError, ConnectionResetError):
-                for piece in pieces:
-                    connection.sendall(piece)
-                    begun = time.monotonic()
-            received = bytearray()
-            with suppress(ConnectionResetError):
+            begun, before, received = [time.monotonic()], self.cpu_s(), bytearray()
+
+            def push() -> None:
+                with suppress(ConnectionError):
+                    for piece in pieces:
+                        connection.sendall(piece)
+                        begun.append(time.monotonic())
+
+            sending = threading.Thread(target=push)
+            sending.start()
+            with suppress(ConnectionError):
                 while b"\r\n\r\n" not in received or not _is_whole(bytes(received)):
                     piece = connection.recv(1 << 16)
                     if not piece:
                         break
                     received += piece
-            return _answer(bytes(received), time.monotonic() - begun, self.cpu_s() - before)
+            answer = _answer(bytes(received), time.monotonic() - begun[-1], self.cpu_s() - before)
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            sending.join()
+            return answer
 
     def cpu_s(self) -> float:
         """Processor time of the process until now, in the kernel included (Linux, proc_pid_stat(5))."""
@@ -172,10 +196,12 @@ class Victim:
     def bounded(self) -> Iterator[None]:
         """Claims about what is done within: others are answered in time, memory is bounded."""
         self.forget_peak()
-        with self._asked_meanwhile() as slowest:
+        with self._asked_meanwhile() as meanwhile:
             yield
         assert self.peak_resident_bytes() <= MAX_RESIDENT_BYTES, "the node took too much memory"
-        assert is_frugal(slowest(), MAX_CPU_S), "the node worked on something else before it answered others"
+        assert meanwhile.failures == [], "somebody else was not answered"
+        assert is_frugal(meanwhile.cpu_s, MAX_CPU_S), "the node worked on something else before it answered others"
+        assert is_frugal(meanwhile.waited_s, MAX_HANG_S), f"somebody else waited for {meanwhile.waited_s} s"
 
     def check_sound(self) -> None:
         """Claim that every stored object and every row of the logs still verifies (as ``yilian audit fsck``)."""
@@ -187,35 +213,49 @@ class Victim:
             running.resources.close()
 
     @contextmanager
-    def _asked_meanwhile(self) -> Iterator[Callable[[], float]]:
-        """Somebody else keeps asking and has to be answered; gives the most that the node worked until an answer."""
-        stop, costs, failures = threading.Event(), [0.0], list[Exception]()
+    def _asked_meanwhile(self) -> Iterator[Meanwhile]:
+        """Somebody else keeps asking on a connection of their own."""
+        stop, meanwhile = threading.Event(), Meanwhile()
 
         def ask() -> None:
             with httpx.Client(base_url=self.hospital.url, trust_env=False, timeout=MAX_ANSWER_S) as http:
                 while not stop.is_set():
-                    begun = self.cpu_s()
+                    cpu_s, begun, queued_s = self.cpu_s(), time.monotonic(), self._queued_s()
                     try:
                         assert http.get("/health").status_code == 200
                     except (httpx.TransportError, AssertionError) as error:
-                        failures.append(error)
-                    costs.append(self.cpu_s() - begun)
+                        meanwhile.failures.append(error)
+                    waited_s = time.monotonic() - begun - max(self._queued_s() - queued_s, 0)
+                    meanwhile.waited_s = max(meanwhile.waited_s, waited_s)
+                    meanwhile.cpu_s = max(meanwhile.cpu_s, self.cpu_s() - cpu_s)
                     stop.wait(_ASK_EVERY_S)
 
         asking = threading.Thread(target=ask)
         asking.start()
         try:
-            yield lambda: max(costs)
+            yield meanwhile
         finally:
             stop.set()
             asking.join()
-        assert failures == [], "somebody else was not answered"
+
+    def _queued_s(self) -> float:
+        """How long the node's threads and this one have waited for a processor (Linux, sched-stats)."""
+        tasks = [Path("/proc/thread-self"), *Path(f"/proc/{self.process_id}/task").iterdir()]
+        return sum(map(_run_delay_s, tasks))
 
 
 def chunked(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Pieces in chunked transfer coding (RFC 9112 section 7.1), without an end."""
     for piece in pieces:
         yield b"%x\r\n" % len(piece) + piece + b"\r\n"
+
+
+def _run_delay_s(task: Path) -> float:
+    """Nothing of a thread that has ended."""
+    try:
+        return int((task / "schedstat").read_text().split()[1]) / 1e9
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
 
 
 def _holds_secret(path: Path) -> bool:
