@@ -64,6 +64,8 @@ def read_json(body: bytes) -> Any:
     Raises:
         Invalid: more than :data:`MAX_JSON_TOKENS` values, or as :func:`domain.jcs.load`.
     """
-    if next(islice(_TOKEN.finditer(body), MAX_JSON_TOKENS, None), None) is not None:
-        raise Invalid(f"the JSON has more than {MAX_JSON_TOKENS} values", reason="too-large")
+    beyond = next(islice(_TOKEN.finditer(body), MAX_JSON_TOKENS, None), None)
+    if beyond is not None:
+        place = f"byte {beyond.start()}"
+        raise Invalid(f"the JSON has more than {MAX_JSON_TOKENS} values", reason="too-large", place=place)
     return jcs.load(body, max_bytes=MAX_SEALED_JSON_BYTES, max_depth=MAX_JSON_DEPTH)

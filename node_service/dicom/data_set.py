@@ -64,7 +64,7 @@ class _Counted(BytesIO):
     """Bytes that may be asked for only so often: a million empty items of a sequence cost pydicom a minute and 1 GiB.
 
     Its ``stop_when`` counts no such items, and ``specific_tags`` passes over a sequence of undefined length only after
-    an object was made of each.
+    an object was made of each. A value of which only a part is there ends the reading: pydicom would take it for whole.
     """
 
     def __init__(self, content: bytes) -> None:
@@ -72,11 +72,14 @@ class _Counted(BytesIO):
         self._left = MAX_READS
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read as ever, until it was too often."""
+        """Read as ever, until it was too often, or the file ends within what is asked for."""
         self._left -= 1
         if self._left < 0:
             raise OSError
-        return super().read(size)
+        found = super().read(size)
+        if size is not None and 0 < len(found) < size:
+            raise OSError
+        return found
 
     def refusal(self) -> Invalid:
         """Why reading ended here."""

@@ -147,8 +147,9 @@ def test_another_media_type_is_refused(victim: Victim, media_type: str) -> None:
 
 WHOLE: Final = dicom.seeds()[0]
 BEGIN: Final = WHOLE.index(b"\x08\x00\x05\x00")
-NAMED: Final = WHOLE.index(b"\x20\x00\x0e\x00") + 8
-"""Where the series' UID begins: shorter files do not say which image they are, what is behind is not read."""
+SERIES: Final = WHOLE.index(b"\x20\x00\x0e\x00")
+NAMED: Final = SERIES + 8 + int.from_bytes(WHOLE[SERIES + 6 : SERIES + 8], "little") - 1
+"""The last byte of the series' UID: files that end before do not say which image they are, the rest is not read."""
 
 NESTED: Final = b"\x08\x00\x40\x11SQ\x00\x00\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
 IMAGES: Final[dict[str, Callable[[], bytes]]] = {

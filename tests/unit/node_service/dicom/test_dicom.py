@@ -150,6 +150,15 @@ def test_a_truncated_file_is_refused(tmp_path: Path, cut: int) -> None:
         read(path)
 
 
+def test_a_file_that_ends_within_a_uid_is_refused_and_not_filed_under_a_part_of_it(tmp_path: Path) -> None:
+    whole = write(tmp_path / "whole.dcm", image(SeriesInstanceUID="1.2.3.4.5.6")).read_bytes()
+    begin = whole.index(b"\x20\x00\x0e\x00") + 8
+    for cut in range(begin, begin + 12):  # eleven characters and the null that makes their number even
+        (tmp_path / "cut.dcm").write_bytes(whole[:cut])
+        with pytest.raises(Invalid):
+            read(tmp_path / "cut.dcm")
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.integers(132, 700), st.binary(min_size=1, max_size=8))
 def test_a_damaged_file_is_read_or_refused_and_nothing_else(
