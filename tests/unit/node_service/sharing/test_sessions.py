@@ -100,6 +100,18 @@ def test_a_session_statement_for_another_place_time_or_nonce_is_refused(story: S
         session(story, Ed25519PrivateKey.generate(), **changes)
 
 
+def test_a_nonce_that_was_used_is_not_forgotten_while_the_clock_is_ahead(story: Story) -> None:
+    key, node = Ed25519PrivateKey.generate(), story.consortium[A].node
+    nonce = wallet_sessions.issue_nonce(node, wire.NonceRequest(patient=story.wallet.patient)).nonce
+    session(story, key, nonce=nonce)
+    story.consortium.clock.advance(50 * 60)
+    session(story, key)  # what is over by that clock is forgotten on the way
+    story.consortium.clock.advance(-50 * 60)
+    with pytest.raises(Denied) as again:
+        session(story, key, nonce=nonce)
+    assert again.value.reason == "replayed"
+
+
 def test_a_nonce_expires_after_five_minutes(story: Story) -> None:
     node = story.consortium[A].node
     nonce = wallet_sessions.issue_nonce(node, wire.NonceRequest(patient=story.wallet.patient)).nonce
