@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -170,8 +170,30 @@ def _sign(content: Any, msp: str, files: NodeFiles) -> None:
     content.signatures.add(signature_header=header, signature=signer(signer.hash(header + content.config_update)))
 
 
+def ordered_blocks(administration: Administration) -> int:
+    """How many blocks the ordering node has that has most of them.
+
+    Raises:
+        Unavailable: none answers.
+    """
+    heights, failed = list[int](), Unavailable("nobody orders", reason="behind")
+    for organization in administration.topology.organizations:
+        try:
+            heights.append(int(_told(administration, organization)["height"]))
+        except Unavailable as error:
+            failed = error
+    if not heights:
+        raise failed
+    return max(heights)
+
+
 def wait_level(
-    administration: Administration, organization: Organization, height: int, *, orders: bool = False
+    administration: Administration,
+    organization: Organization,
+    height: int,
+    *,
+    orders: bool = False,
+    timeout_s: float = UPDATE_TIMEOUT_S,
 ) -> None:
     """Wait until an ordering node has as many blocks and, if it ``orders``, is one of those who order.
 
@@ -180,12 +202,16 @@ def wait_level(
     """
 
     def is_level() -> bool:
-        with administration.orderer_admin(organization) as endpoint:
-            told = endpoint.channel(administration.topology.channel)
+        told = _told(administration, organization)
         if told["height"] < height or told["status"] != "active":
             raise Unavailable(f"it is {told['status']} with {told['height']} of {height} blocks", reason="behind")
         if orders and told["consensusRelation"] != "consenter":
             raise Unavailable(f"it is a {told['consensusRelation']}", reason="behind")
         return True
 
-    wait_for(is_level, UPDATE_TIMEOUT_S, f"the ordering node of {organization.name} level with the others")
+    wait_for(is_level, timeout_s, f"the ordering node of {organization.name} level with the others")
+
+
+def _told(administration: Administration, organization: Organization) -> Mapping[str, Any]:
+    with administration.orderer_admin(organization) as endpoint:
+        return endpoint.channel(administration.topology.channel)

@@ -7,17 +7,20 @@ node starts with it. Authorities stay, so everything else trusts the new certifi
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from domain.errors import Unavailable
 from network.topology import deployment
 from network.topology.channel_changes import with_certificates
-from network.topology.config_updates import change_channel, wait_level
+from network.topology.config_updates import change_channel, ordered_blocks, wait_level
 from network.topology.description import Organization
 from network.topology.reissuing import prepare, put_in_place
 from network.topology.witness_identity import make_witness
 
 if TYPE_CHECKING:
     from network.topology.native import NativeNetwork
+
+STANDS_STILL_S: Final = 20.0
 
 
 def renew_certificates(network: NativeNetwork, organizations: Sequence[Organization]) -> None:
@@ -31,6 +34,24 @@ def renew_certificates(network: NativeNetwork, organizations: Sequence[Organizat
         _renew_ordering(network, organization)
         _renew_peer(network, organization)
         network.each(network.wait_serving)
+    _bring_level(network)
+
+
+def _bring_level(network: NativeNetwork) -> None:
+    """What was ordered last reaches every ordering node; one that stands still is started again, once.
+
+    Before Fabric 2.5.3 a node whose log tells of changes of who orders may stand still after it was started
+    (https://github.com/hyperledger/fabric/issues/4199).
+    """
+    administration = network.administration
+    height = ordered_blocks(administration)
+    for organization in network.topology.organizations:
+        try:
+            wait_level(administration, organization, height, orders=True, timeout_s=STANDS_STILL_S)
+        except Unavailable:
+            network.runner.restart(organization.process("orderer"))
+            wait_level(administration, organization, height, orders=True)
+    network.wait_leader()
 
 
 def _renew_ordering(network: NativeNetwork, organization: Organization) -> None:

@@ -5,6 +5,7 @@ The tests share a network of their own; each leaves the members that it found, a
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 
 from domain.errors import Conflict, Invalid
 from network.blocks.channel_config import APPLICATION, ORDERER
-from network.topology import deployment, lifecycle, membership
+from network.topology import deployment, lifecycle, membership, renewal
 from network.topology.config_updates import change_channel, fetch_configuration
 from network.topology.description import SERVICES, Organization, Topology, members
 from network.topology.engine import Binaries
@@ -169,8 +170,18 @@ def test_a_removal_and_a_renewal_that_are_given_again_end_what_was_interrupted(
     assert consenters(network) == len(network.topology.organizations)
 
 
-def test_renewed_certificates_replace_the_old_ones_everywhere(network: NativeNetwork) -> None:
+def test_renewed_certificates_replace_the_old_ones_everywhere(
+    network: NativeNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though an ordering node stands still afterwards, as those of Fabric before 2.5.3 may."""
     renhe, mingde, ankang = network.topology.organizations[:3]
+    bring_level, stopped = renewal._bring_level, mingde.process("orderer")
+
+    def one_stands_still(network: NativeNetwork) -> None:
+        network.runner.kill(stopped, signal.SIGSTOP)
+        bring_level(network)
+
+    monkeypatch.setattr(renewal, "_bring_level", one_stands_still)
     old = {item.name: material(network, item) for item in network.topology.organizations}
     old_orderer = network.layout.orderer(renhe).tls_certificate.read_bytes()
     renew_certificates(network, network.topology.organizations)
