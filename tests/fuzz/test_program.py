@@ -21,8 +21,11 @@ TIMEOUT_S = 300
 
 
 def fuzz(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The program's run in a folder of its own, in which it leaves what it finds."""
-    command = [sys.executable, "-m", "tests.fuzz", *arguments]
+    """The program's run in a folder of its own, in which it leaves what it finds.
+
+    A shell in between starts it: the peak of memory that it bounds would else be that of who starts it (getrusage(2)).
+    """
+    command = ["/bin/sh", "-c", '"$@"; exit $?', "sh", sys.executable, "-m", "tests.fuzz", *arguments]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT_S
