@@ -12,12 +12,20 @@ from typing import TYPE_CHECKING, Final
 from domain.errors import Unavailable
 from network.topology import deployment
 from network.topology.channel_changes import with_certificates
-from network.topology.config_updates import change_channel, ordered_blocks, wait_level
+from network.topology.config_updates import (
+    UPDATE_TIMEOUT_S,
+    change_channel,
+    fetch_configuration,
+    ordered_blocks,
+    wait_level,
+)
 from network.topology.description import Organization
 from network.topology.reissuing import prepare, put_in_place
+from network.topology.waiting import wait_for
 from network.topology.witness_identity import make_witness
 
 if TYPE_CHECKING:
+    from network.topology.administration import Administration
     from network.topology.native import NativeNetwork
 
 STANDS_STILL_S: Final = 20.0
@@ -51,7 +59,17 @@ def _bring_level(network: NativeNetwork) -> None:
         except Unavailable:
             network.runner.restart(organization.process("orderer"))
             wait_level(administration, organization, height, orders=True)
-    network.wait_leader()
+            _wait_giving(administration, organization)
+
+
+def _wait_giving(administration: Administration, organization: Organization) -> None:
+    """An ordering node gives blocks once it knows who leads."""
+
+    def gives() -> bool:
+        fetch_configuration(administration, organization, organization)
+        return True
+
+    wait_for(gives, UPDATE_TIMEOUT_S, f"the ordering node of {organization.name} giving blocks")
 
 
 def _renew_ordering(network: NativeNetwork, organization: Organization) -> None:
