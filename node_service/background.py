@@ -94,8 +94,7 @@ class Worker:
         """One call of the step, whatever it raises; return when the next is due."""
         self._has_failed = True
         try:
-            with self._database.turn():
-                due = self._step.step(now)
+            due = self._step.step(now)
         except Tampered as error:
             self._failed(self.name)
             self._alarm(error, now)

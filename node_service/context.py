@@ -88,17 +88,10 @@ class Node:
         self, call: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
         """Run a synchronous call that uses the database in its pool."""
-        return await self._in_turn(lambda: call(*args, **kwargs), self.limits.database)
+        return await anyio.to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self.limits.database)
 
     async def in_crypto(
         self, call: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
         """Run a synchronous call that seals, opens or stores in its pool."""
-        return await self._in_turn(lambda: call(*args, **kwargs), self.limits.crypto)
-
-    async def _in_turn(self, call: Callable[[], Result], limiter: CapacityLimiter) -> Result:
-        def in_turn() -> Result:
-            with self.database.turn():
-                return call()
-
-        return await anyio.to_thread.run_sync(in_turn, limiter=limiter)
+        return await anyio.to_thread.run_sync(lambda: call(*args, **kwargs), limiter=self.limits.crypto)

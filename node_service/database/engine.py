@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from copy import copy
 from typing import Any, Final, Protocol
 
@@ -21,7 +21,6 @@ from node_service.database.models import AccessRow
 from node_service.database.scrub_models import ScrubPass as _ScrubPass  # noqa: F401 - its tables are ours too
 from node_service.database.upload_models import ResumableUpload as _Upload  # noqa: F401 - its table is ours too
 from node_service.database.witness_models import BlockHeader as _BlockHeader  # noqa: F401 - its tables are ours too
-from node_service.turns import TURNS
 
 READING: Final = "yilian_reading"
 LEADER: Final = "yilian_leader"
@@ -133,10 +132,6 @@ class Database:
         """Call this after each commit of this process, in the thread that committed; it must return at once."""
         self._listeners.append(listener)
 
-    def turn(self) -> AbstractContextManager[None]:
-        """A thread's turn to compute (:mod:`node_service.turns`); who waits for a database elsewhere needs none."""
-        return nullcontext() if self.is_shared else TURNS.turn()
-
     @contextmanager
     def transaction(self) -> Iterator[Session]:
         """One transaction: committed at the end, rolled back on any error.
@@ -146,15 +141,8 @@ class Database:
             Conflict: a constraint does not hold.
             Tampered: the file is damaged.
         """
-        with _translated(), self._sessions() as session:
-            try:
-                yield session
-                with TURNS.pause():
-                    session.commit()
-                    session.close()  # the connection is free before the next turn
-            except BaseException:
-                session.rollback()  # closing alone would leave a commit that failed open, and its lock held
-                raise
+        with _translated(), self._sessions.begin() as session:
+            yield session
         self._committed()
 
     @contextmanager

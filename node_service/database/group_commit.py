@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from domain.errors import Unavailable
-from node_service.turns import TURNS
 
 Row = Mapping[str, Any]
 
@@ -57,11 +56,10 @@ class GroupCommit:
             self._waiting.append(ticket)
             ticket.leads = not self._has_leader
             self._has_leader = True
-        with TURNS.pause():  # until others are told, too
-            if not ticket.leads:
-                ticket.woken.wait()
-            if ticket.leads:
-                self._lead()
+        if not ticket.leads:
+            ticket.woken.wait()
+        if ticket.leads:
+            self._lead()
         if ticket.failed is not None:
             raise Unavailable("the rows cannot be written now", reason="database") from ticket.failed
 

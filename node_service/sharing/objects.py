@@ -9,14 +9,14 @@ from sqlalchemy.orm import Session
 
 from domain import leaves
 from domain.checks import check_integer
-from domain.errors import Denied
+from domain.errors import Denied, Tampered
 from domain.identifiers import check_identifier, decode_bytes
 from node_service.context import Node
 from node_service.database.models import AccessRow, Member, Record, RecordVersion
 from node_service.records.entries import entries as record_entries
 from node_service.sharing.candidates import judge, readable, readable_directory
 from node_service.sharing.openings import patient_of, verify_again
-from node_service.sharing.refusals import logged_refusals
+from node_service.sharing.refusals import log_refusal
 from node_service.witnessing.freshness import wait_until_fresh
 
 MAX_RANGE_BYTES = 16 << 20
@@ -57,20 +57,25 @@ async def read_object(node: Node, caller: str, request: RangeRequest) -> bytes:
 
 
 def _permitted_length(node: Node, caller: str, request: RangeRequest) -> int:
-    with (
-        node.database.reading() as session,
-        logged_refusals(node, caller, patient_of(session, request.access), request.access),
-    ):
-        live = verify_again(node, session, caller, request.access)
-        released = _released(session, live.id)
-        for record, length in _holders(session, decode_bytes(request.digest, "digest")):
-            if record not in released:
-                continue
-            entries = record_entries(node, session, [record])
-            directory = readable_directory(node, session, [record])
-            if directory or readable(node, session, judge(node, session, live), entries):
-                return length
-        raise Denied("the object was not released under this opening", reason="not-released")
+    with node.database.reading() as session:
+        try:
+            return _length(node, session, caller, request)
+        except (Denied, Tampered) as error:
+            log_refusal(node, caller, patient_of(session, request.access), request.access, error)
+            raise
+
+
+def _length(node: Node, session: Session, caller: str, request: RangeRequest) -> int:
+    live = verify_again(node, session, caller, request.access)
+    released = _released(session, live.id)
+    for record, length in _holders(session, decode_bytes(request.digest, "digest")):
+        if record not in released:
+            continue
+        entries = record_entries(node, session, [record])
+        directory = readable_directory(node, session, [record])
+        if directory or readable(node, session, judge(node, session, live), entries):
+            return length
+    raise Denied("the object was not released under this opening", reason="not-released")
 
 
 def _released(session: Session, access: str) -> set[str]:

@@ -15,19 +15,23 @@ ACTOR = "hospital"
 
 @contextmanager
 def logged_refusals(node: Node, caller: str, patient: str | None, access: str | None) -> Iterator[None]:
-    """Write the row of a refusal within; an attempt on an id that is nobody's leaves none.
+    """Write the row of a refusal within, as :func:`log_refusal`."""
+    try:
+        yield
+    except (Denied, Tampered) as error:
+        log_refusal(node, caller, patient, access, error)
+        raise
+
+
+def log_refusal(node: Node, caller: str, patient: str | None, access: str | None, error: Denied | Tampered) -> None:
+    """Write the row of a refusal; an attempt on an id that is nobody's leaves none.
 
     Raises:
         Unavailable: the access log cannot be written.
     """
-    try:
-        yield
-    except (Denied, Tampered) as error:
-        if patient is not None and _is_here(node, patient):
-            record_alone(node, Entry("deny", caller, ACTOR, patient, access=access, outcome=error.reason))
-        raise
-
-
-def _is_here(node: Node, patient: str) -> bool:
+    if patient is None:
+        return
     with node.database.reading() as session:
-        return session.get(Person, patient) is not None
+        if session.get(Person, patient) is None:
+            return
+    record_alone(node, Entry("deny", caller, ACTOR, patient, access=access, outcome=error.reason))

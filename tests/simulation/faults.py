@@ -6,7 +6,7 @@ import errno
 import random
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
@@ -291,10 +291,6 @@ class SimulatedDatabase(Database):
         super().__init__(url)
         self._place = place
         event.listen(self.engine, "do_connect", self._faulty)
-
-    def turn(self) -> AbstractContextManager[None]:
-        """One thread runs at a time anyway, and who hands over keeps what it holds."""
-        return nullcontext()
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

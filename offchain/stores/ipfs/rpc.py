@@ -134,9 +134,9 @@ class KuboRpc:
         content, kind = _multipart(pieces, boundary), f"multipart/form-data; boundary={boundary}"
         with self._called("add", {**_ADD, "pin-name": pin_name}, content=content, kind=kind) as lines:
             added = list(_json_lines(lines))
-        if len(added) != 1 or not isinstance(added[0].get("Hash"), str):
+        if len(added) != 1:
             raise Unavailable("Kubo did not say what it added", reason="ipfs")
-        return str(added[0]["Hash"])
+        return _cid(added[0].get("Hash"))
 
     def cat(self, cid: str, offset: int, length: int) -> bytes:
         """Bytes of a file as this node holds them, unverified; fewer at its end.
@@ -188,8 +188,8 @@ class KuboRpc:
             for line in _json_lines(_timed(lines, self._waits.collect_s)):
                 if line.get("Err"):
                     raise NotFound("the node has not all of this object", reason="no-object")
-                found.append(str(line.get("Ref")))
-        return [one for one in found if one.startswith(_RAW_LEAF) and one.isascii()]
+                found.append(_cid(line.get("Ref")))
+        return [one for one in found if one.startswith(_RAW_LEAF)]
 
     def _block(self, cid: str) -> bytes:
         data = bytearray()
@@ -218,9 +218,9 @@ class KuboRpc:
         wanted = {"type": "recursive", "names": "true", "name": beginning, "stream": "true"}
         with self._called("pin/ls", wanted) as lines:
             for pin in _json_lines(_timed(lines, self._waits.collect_s)):
-                cid, name = str(pin.get("Cid", "")), str(pin.get("Name", ""))
-                if cid.isascii() and name.startswith(beginning):
-                    yield cid, name
+                name = str(pin.get("Name", ""))
+                if name.startswith(beginning):
+                    yield _cid(pin.get("Cid")), name
 
     def unpin(self, cid: str) -> bool:
         """Remove a pin; false if there was none."""
@@ -338,6 +338,12 @@ def _json_lines(pieces: Iterator[bytes]) -> Iterator[Mapping[str, Any]]:
         yield from (_json(line) for line in lines if line.strip())
     if rest.strip():
         yield _json(rest)
+
+
+def _cid(given: object) -> str:
+    if not isinstance(given, str) or not given.isascii() or not given:
+        raise Unavailable("Kubo's answer names no CID", reason="ipfs")
+    return given
 
 
 def _json(line: bytes) -> Mapping[str, Any]:
